@@ -1,1 +1,22 @@
-//! See the description in Cargo.toml.
+//! The rules of Sublane without IO.
+//!
+//! Owns what a word means: identities, grants and how they shrink, the states
+//! of a run and the one function that moves them, the journal's rules, lane
+//! admission, delivery schedules. Knows no tokio, no Wasmtime, no clock and no
+//! file: time comes in as a value, and Cargo keeps it so.
+//!
+//! Modules stand in the order of the data: who asks, what for, what becomes of it.
+
+pub mod delivery;
+pub mod grants;
+pub mod id;
+pub mod journal;
+pub mod run;
+pub mod time;
+
+pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
+pub use grants::{Grants, LimitHit, Purse, PurseAsk, Scope};
+pub use id::{ConversationId, DeliveryId, RunId, Token};
+pub use journal::{Entry, Import, ImportClass, Path};
+pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Run, RunSpec, RunState};
+pub use time::Timestamp;

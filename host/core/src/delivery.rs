@@ -1,0 +1,296 @@
+//! What is owed to people: destinations, bodies, and when to try again.
+//!
+//! A body is composed once, in the transaction that owes it, and never again:
+//! one delivery id has one body. Never sends anything.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ConversationId, DeliveryId, RunId};
+use crate::run::{ArtifactRef, Outcome, Run};
+use crate::time::Timestamp;
+
+/// Where something is delivered: an address on a channel. Captured once, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Destination {
+    /// The channel's name in the configuration.
+    pub channel: String,
+    /// The address on it, in the channel's own form.
+    pub address: String,
+}
+
+/// The text is not a destination.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a destination: expected `channel:address`, for example `webhook:films`")]
+pub struct ParseDestinationError(String);
+
+impl FromStr for Destination {
+    type Err = ParseDestinationError;
+    fn from_str(text: &str) -> Result<Self, ParseDestinationError> {
+        match text.split_once(':') {
+            Some((channel, address)) if !channel.is_empty() && !address.is_empty() => {
+                Ok(Self { channel: channel.to_owned(), address: address.to_owned() })
+            }
+            _ => Err(ParseDestinationError(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Destination {
+    type Error = ParseDestinationError;
+    fn try_from(text: String) -> Result<Self, ParseDestinationError> {
+        text.parse()
+    }
+}
+
+impl From<Destination> for String {
+    fn from(destination: Destination) -> Self {
+        destination.to_string()
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.channel, self.address)
+    }
+}
+
+/// One result owed to one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Stable over all attempts: the receiver's idempotency key.
+    pub id: DeliveryId,
+    /// The run that owes it.
+    pub run: RunId,
+    /// The conversation that the run belongs to.
+    pub conversation: ConversationId,
+    /// Where to.
+    pub destination: Destination,
+    /// The body as JSON text, see [`DeliveryBody`].
+    pub body: Arc<str>,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Not before this instant; meaningful while `Pending`.
+    pub next_at: Timestamp,
+    /// When it was owed.
+    pub created: Timestamp,
+    /// What the last attempt came to, for people. Empty before the first.
+    pub note: String,
+}
+
+/// How far a delivery is. Its ending is not the run's ending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeliveryState {
+    /// Owed; tried when `next_at` has come.
+    Pending,
+    /// An attempt was begun and is not settled.
+    Sending,
+    /// The receiver has it.
+    Delivered,
+    /// Given up, kept for the operator.
+    Dead,
+    /// An operator decided that it is not owed any more.
+    Dismissed,
+}
+
+impl DeliveryState {
+    /// All states, in the order of their stored numbers.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Sending, Self::Delivered, Self::Dead, Self::Dismissed];
+
+    /// Whether nothing more will be tried by itself.
+    #[must_use]
+    pub fn is_settled(self) -> bool {
+        !matches!(self, Self::Pending | Self::Sending)
+    }
+}
+
+/// What one attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttemptResult {
+    /// The receiver has it.
+    Delivered {
+        /// What it answered, for people.
+        note: String,
+    },
+    /// Trying again is of no use.
+    Permanent {
+        /// Why, for people.
+        note: String,
+    },
+    /// Not delivered, or not known to be: try again.
+    Retry {
+        /// Why, for people.
+        note: String,
+        /// The receiver's own wish.
+        retry_after: Option<Duration>,
+        /// Whether a byte of the request had left: only then can a duplicate arise.
+        ambiguous: bool,
+    },
+}
+
+/// The body of a delivery in the shape of Standard Webhooks: type, timestamp, data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryBody {
+    /// `run.succeeded`, `run.failed`, `run.timed-out`, `run.cancelled` or `run.message`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was owed, RFC 3339.
+    pub timestamp: String,
+    /// What it is about.
+    pub data: DeliveryData,
+}
+
+/// What a delivery is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveryData {
+    /// The run.
+    pub run: RunId,
+    /// Its handle for people.
+    pub name: String,
+    /// `plugin/agent`.
+    pub agent: String,
+    /// The conversation it belongs to.
+    pub conversation: ConversationId,
+    /// What people read.
+    pub text: String,
+    /// The result value of a run that succeeded.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub value: serde_json::Value,
+    /// Files, as links.
+    #[serde(default)]
+    pub artifacts: Vec<ArtifactLink>,
+}
+
+/// A file by reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactLink {
+    /// SHA-256 of the content, hex.
+    pub id: String,
+    /// A file name for people.
+    pub name: String,
+    /// A media type.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// Where it can be had.
+    pub url: String,
+}
+
+impl DeliveryBody {
+    /// The body that the ending of `run` owes. `link_base` goes before each artifact's path.
+    #[must_use]
+    pub fn ending(run: &Run, outcome: &Outcome, link_base: &str, now: Timestamp) -> Self {
+        let (text, value, artifacts) = match outcome {
+            Outcome::Succeeded(output) => {
+                let value: serde_json::Value = serde_json::from_str(&output.value).unwrap_or_default();
+                let text = match (&output.text, &value) {
+                    (Some(text), _) => text.to_string(),
+                    (None, serde_json::Value::String(text)) => text.clone(),
+                    (None, _) => format!("{} is done.", run.spec.name),
+                };
+                (text, value, output.artifacts.as_slice())
+            }
+            other => (other.sentence(&run.spec.name), serde_json::Value::Null, &[][..]),
+        };
+        Self::new(run, &format!("run.{}", outcome.kind()), text, value, artifacts, link_base, now)
+    }
+
+    /// The body of a message that `run` sends while it works.
+    #[must_use]
+    pub fn message(
+        run: &Run,
+        text: &str,
+        artifacts: &[ArtifactRef],
+        link_base: &str,
+        now: Timestamp,
+    ) -> Self {
+        Self::new(run, "run.message", text.to_owned(), serde_json::Value::Null, artifacts, link_base, now)
+    }
+
+    fn new(
+        run: &Run,
+        kind: &str,
+        text: String,
+        value: serde_json::Value,
+        artifacts: &[ArtifactRef],
+        link_base: &str,
+        now: Timestamp,
+    ) -> Self {
+        let at = std::time::UNIX_EPOCH + Duration::from_millis(now.0.min(253_402_300_799_999));
+        Self {
+            kind: kind.to_owned(),
+            timestamp: humantime::format_rfc3339_millis(at).to_string(),
+            data: DeliveryData {
+                run: run.spec.id,
+                name: run.spec.name.clone(),
+                agent: run.spec.agent_name(),
+                conversation: run.spec.conversation,
+                text,
+                value,
+                artifacts: artifacts.iter().map(|artifact| artifact.link(link_base)).collect(),
+            },
+        }
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn to_json(&self) -> Arc<str> {
+        serde_json::to_string(self).expect("strings, numbers and maps with string keys serialize").into()
+    }
+}
+
+/// Waits before attempts 2, 3, ... in seconds; the schedule that Standard
+/// Webhooks suggests. After the last one a delivery is dead.
+pub const RETRY_SCHEDULE_S: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+
+/// When to try again after `attempts` attempts, or `None` to give up.
+/// `jitter` in 0..=1 spreads the wait by a fifth; a `retry_after` of the
+/// receiver's is kept as a lower bound, up to a day.
+#[must_use]
+pub fn next_attempt(
+    attempts: u32,
+    now: Timestamp,
+    retry_after: Option<Duration>,
+    jitter: f64,
+) -> Option<Timestamp> {
+    let wait = *RETRY_SCHEDULE_S.get(usize::try_from(attempts.max(1) - 1).ok()?)?;
+    let spread = Duration::from_secs(wait).mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0));
+    let asked = retry_after.unwrap_or_default().min(Duration::from_secs(86_400));
+    Some(now.after(spread.max(asked)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_a_channel_and_an_address() {
+        let films: Destination = "webhook:films".parse().expect("well formed");
+        assert_eq!((films.channel.as_str(), films.address.as_str()), ("webhook", "films"));
+        assert!("webhook".parse::<Destination>().is_err() && ":x".parse::<Destination>().is_err());
+    }
+
+    #[test]
+    fn retries_grow_and_end() {
+        let now = Timestamp(0);
+        assert_eq!(next_attempt(1, now, None, 0.5), Some(Timestamp(5_000)));
+        assert_eq!(next_attempt(2, now, None, 0.5), Some(Timestamp(300_000)));
+        assert_eq!(next_attempt(10, now, None, 0.5), None);
+    }
+
+    #[test]
+    fn the_receivers_wish_is_a_lower_bound_of_at_most_a_day() {
+        let wish = |seconds| next_attempt(1, Timestamp(0), Some(Duration::from_secs(seconds)), 0.5);
+        assert_eq!(wish(60), Some(Timestamp(60_000)));
+        assert_eq!(wish(1), Some(Timestamp(5_000)));
+        assert_eq!(wish(1_000_000), Some(Timestamp(86_400_000)));
+    }
+}

@@ -1,0 +1,277 @@
+//! Authority as a value: what an instance may do, and what it may spend.
+//!
+//! Owns the shape of grants and of a scope, and the purse with its one way to
+//! be split. Whether one grant covers another is decided in `attenuate`, and
+//! nowhere else.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::{Destination, ParseDestinationError};
+use crate::time::Timestamp;
+
+/// The authority that an instance holds. Fields are private: grants come from
+/// a manifest met by the operator's configuration, or from
+/// [`Grants::attenuate`], and from the store that keeps what these made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    pub(crate) spawn: Option<SpawnGrant>,
+    pub(crate) channels: Vec<ChannelGrant>,
+    pub(crate) tools: Vec<ToolGrant>,
+    pub(crate) kv: Vec<KvGrant>,
+    pub(crate) artifacts: bool,
+    pub(crate) caps: Caps,
+}
+
+/// The authority that a parent asks for its child. Absent is not given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// May the child spawn, and what.
+    pub spawn: Option<SpawnGrant>,
+    /// Where the child may deliver by itself.
+    pub channels: Vec<ChannelGrant>,
+    /// Tools that the child may call.
+    pub tools: Vec<ToolGrant>,
+    /// Buckets that the child may use.
+    pub kv: Vec<KvGrant>,
+    /// May the child write artifacts.
+    pub artifacts: bool,
+    /// What the child's tree may spend.
+    pub purse: PurseAsk,
+    /// Linear memory in bytes; `None` = the agent's own default, at most the parent's cap.
+    pub memory_bytes: Option<u64>,
+    /// Time-out of the whole run; `None` = the default of the lane.
+    pub timeout: Option<Duration>,
+}
+
+/// Which agents may be spawned, and how many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpawnGrant {
+    /// `plugin/agent` names, or `plugin/*` for all agents of a plugin.
+    pub agents: Vec<AgentPattern>,
+    /// Levels below the holder that may exist. 1 = children only.
+    pub depth: u32,
+    /// Children alive at once, 1 to 20.
+    pub active_children: u32,
+}
+
+/// An agent, or all agents of one plugin. A parsed value, never a glob.
+/// Written `plugin/agent`, or `plugin/*` (also just `plugin`) for all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AgentPattern {
+    /// The plugin's id.
+    pub plugin: String,
+    /// The agent's name; `None` = all of the plugin.
+    pub agent: Option<String>,
+}
+
+/// A destination that may be delivered to. Written `origin` or `channel:address`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ChannelGrant {
+    /// The conversation that the request came from, wherever that is.
+    Origin,
+    /// One address on one channel.
+    Address(Destination),
+}
+
+/// Tools of another plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolGrant {
+    /// The plugin's id.
+    pub plugin: String,
+    /// Names of tools; `None` = all.
+    pub tools: Option<Vec<String>>,
+}
+
+/// A bucket of the key-value store, or the part of it below a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KvGrant {
+    /// The bucket.
+    pub bucket: String,
+    /// Keys that start with this.
+    pub prefix: String,
+    /// Reading only, or writing too.
+    pub mode: KvMode,
+}
+
+/// How far a key-value grant goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KvMode {
+    /// Get and list.
+    Read,
+    /// Get, list, set and delete.
+    ReadWrite,
+}
+
+/// What only bounds: a child gets the minimum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caps {
+    /// When the run must have ended.
+    pub deadline: Timestamp,
+    /// Linear memory in bytes, summed over all memories.
+    pub memory_bytes: u64,
+}
+
+/// What is spent and therefore split. What a child gets is taken from its
+/// parent, and what it leaves comes back when it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Purse {
+    /// Guest CPU in microseconds.
+    pub cpu_us: u64,
+    /// Runs that may be spawned, in all.
+    pub spawns: u64,
+    /// Bytes of artifacts that may be written.
+    pub artifact_bytes: u64,
+}
+
+/// What a parent asks for its child's purse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurseAsk {
+    /// Guest CPU in microseconds; `None` = half of what the parent has.
+    pub cpu_us: Option<u64>,
+    /// Runs that the child's tree may spawn. Default 0.
+    pub spawns: u64,
+    /// Bytes of artifacts; `None` = half of what the parent has if it may write any, else 0.
+    pub artifact_bytes: Option<u64>,
+    /// Whether the child may write artifacts at all.
+    pub artifacts: bool,
+}
+
+/// A limit was met: its name and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
+#[error("limit {which} is {value}")]
+pub struct LimitHit {
+    /// For example `spawn.active-children`.
+    pub which: String,
+    /// The limit, in the unit that its name ends with.
+    pub value: u64,
+}
+
+impl LimitHit {
+    /// The limit `which`, of this value.
+    #[must_use]
+    pub fn new(which: &str, value: u64) -> Self {
+        Self { which: which.to_owned(), value }
+    }
+}
+
+/// The text is not an agent pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an agent: expected `plugin/agent`, or `plugin/*` for all agents of a plugin")]
+pub struct ParseAgentPatternError(String);
+
+impl FromStr for AgentPattern {
+    type Err = ParseAgentPatternError;
+    fn from_str(text: &str) -> Result<Self, ParseAgentPatternError> {
+        let (plugin, agent) = text.split_once('/').unwrap_or((text, "*"));
+        if plugin.is_empty() || agent.is_empty() || agent.contains('/') || plugin.contains('*') {
+            return Err(ParseAgentPatternError(text.to_owned()));
+        }
+        Ok(Self { plugin: plugin.to_owned(), agent: (agent != "*").then(|| agent.to_owned()) })
+    }
+}
+
+impl fmt::Display for AgentPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.plugin, self.agent.as_deref().unwrap_or("*"))
+    }
+}
+
+impl FromStr for ChannelGrant {
+    type Err = ParseDestinationError;
+    fn from_str(text: &str) -> Result<Self, ParseDestinationError> {
+        if text == "origin" { Ok(Self::Origin) } else { text.parse().map(Self::Address) }
+    }
+}
+
+impl fmt::Display for ChannelGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Origin => f.write_str("origin"),
+            Self::Address(destination) => destination.fmt(f),
+        }
+    }
+}
+
+macro_rules! as_text {
+    ($name:ident, $error:ty) => {
+        impl TryFrom<String> for $name {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+as_text!(AgentPattern, ParseAgentPatternError);
+as_text!(ChannelGrant, ParseDestinationError);
+
+impl Purse {
+    /// Takes a child's purse out of this one; the spawn itself costs one of `spawns`.
+    ///
+    /// # Errors
+    /// [`LimitHit`] names what there is too little of; then nothing was taken.
+    pub fn split(&mut self, ask: &PurseAsk) -> Result<Self, LimitHit> {
+        let child = Self {
+            cpu_us: ask.cpu_us.unwrap_or(self.cpu_us / 2),
+            spawns: ask.spawns,
+            artifact_bytes: match ask.artifact_bytes {
+                Some(bytes) => bytes,
+                None if ask.artifacts => self.artifact_bytes / 2,
+                None => 0,
+            },
+        };
+        let short = |which, has| Err(LimitHit::new(which, has));
+        if self.spawns == 0 || child.spawns > self.spawns - 1 {
+            return short("purse.spawns", self.spawns);
+        }
+        if child.cpu_us > self.cpu_us || self.cpu_us == 0 {
+            return short("purse.cpu-us", self.cpu_us);
+        }
+        if child.artifact_bytes > self.artifact_bytes {
+            return short("purse.artifact-bytes", self.artifact_bytes);
+        }
+        self.cpu_us -= child.cpu_us;
+        self.spawns -= child.spawns + 1;
+        self.artifact_bytes -= child.artifact_bytes;
+        Ok(child)
+    }
+
+    /// Puts back what a child did not spend.
+    pub fn give_back(&mut self, rest: Self) {
+        self.cpu_us = self.cpu_us.saturating_add(rest.cpu_us);
+        self.spawns = self.spawns.saturating_add(rest.spawns);
+        self.artifact_bytes = self.artifact_bytes.saturating_add(rest.artifact_bytes);
+    }
+}
+
+impl Grants {
+    /// The caps.
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        self.caps
+    }
+
+    /// May the holder spawn, and what.
+    #[must_use]
+    pub fn spawn(&self) -> Option<&SpawnGrant> {
+        self.spawn.as_ref()
+    }
+}

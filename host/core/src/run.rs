@@ -1,0 +1,437 @@
+//! A run: what it was asked, where it stands, and the one function that moves it.
+//!
+//! [`Run::step`] is the only place that changes a state; both stores use it
+//! and a test walks all of its cases. Never reads a clock, never stores.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::{ArtifactLink, Destination};
+use crate::grants::{Grants, Purse};
+use crate::id::{ConversationId, RunId, Token};
+use crate::time::Timestamp;
+
+/// What does not change during a run's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSpec {
+    /// Identity.
+    pub id: RunId,
+    /// The run that spawned it, also through a tool call.
+    pub parent: Option<RunId>,
+    /// Whose it is.
+    pub lifetime: Lifetime,
+    /// The conversation it belongs to.
+    pub conversation: ConversationId,
+    /// The plugin that has the agent.
+    pub plugin: String,
+    /// The agent's name in it.
+    pub agent: String,
+    /// SHA-256 of the component that it was spawned on, hex.
+    pub component: String,
+    /// A handle for people.
+    pub name: String,
+    /// The lane.
+    pub lane: String,
+    /// Order among the ready runs of one key.
+    pub priority: Priority,
+    /// 0 at the root.
+    pub depth: u32,
+    /// The input as JSON text.
+    pub input: Arc<str>,
+    /// Files that go with it.
+    pub artifacts: Vec<ArtifactRef>,
+    /// The effective grants, frozen.
+    pub grants: Grants,
+    /// To whom the ending is owed.
+    pub destinations: Vec<Destination>,
+    /// When it was accepted.
+    pub created: Timestamp,
+    /// Same plugin of the spawner, same conversation, same key: the same run.
+    pub dedupe_key: Option<String>,
+    /// Whose dedupe keys these are: the plugin that spawned it.
+    pub spawner: String,
+    /// Seed of the run's random generator.
+    pub seed: [u8; 32],
+}
+
+impl RunSpec {
+    /// `plugin/agent`.
+    #[must_use]
+    pub fn agent_name(&self) -> String {
+        format!("{}/{}", self.plugin, self.agent)
+    }
+
+    /// When it must have ended.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        self.grants.caps().deadline
+    }
+
+    /// The parent that it is attached to.
+    #[must_use]
+    pub fn attached_to(&self) -> Option<RunId> {
+        self.parent.filter(|_| self.lifetime == Lifetime::Attached)
+    }
+}
+
+/// Whose a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lifetime {
+    /// Its parent's: the parent does not end before it.
+    Attached,
+    /// The conversation's.
+    Detached,
+}
+
+/// Order among the ready runs of one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// After the others.
+    Low,
+    /// The default.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+}
+
+/// A file by reference. Content-addressed; never in the database.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ArtifactRef {
+    /// SHA-256 of the content, hex.
+    pub id: String,
+    /// A file name for people.
+    pub name: String,
+    /// A media type.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl ArtifactRef {
+    /// Where the content lies below the artifact directory: `ab/abcd….mp4`. The
+    /// extension is that of the name, so that a link opens with the right program.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let known =
+            |ext: &&str| (1..=8).contains(&ext.len()) && ext.bytes().all(|b| b.is_ascii_alphanumeric());
+        let ext = self.name.rsplit_once('.').map(|(_, ext)| ext).filter(known).unwrap_or("bin");
+        format!("{}/{}.{}", self.id.get(..2).unwrap_or("xx"), self.id, ext.to_ascii_lowercase())
+    }
+
+    /// The artifact as a link below `base`, which ends with a slash.
+    #[must_use]
+    pub fn link(&self, base: &str) -> ArtifactLink {
+        ArtifactLink {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            media_type: self.media_type.clone(),
+            size: self.size,
+            url: format!("{base}{}", self.path()),
+        }
+    }
+}
+
+/// What a run gave back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// The result as JSON text.
+    pub value: Arc<str>,
+    /// A sentence for people.
+    pub text: Option<Arc<str>>,
+    /// Files that belong to it.
+    pub artifacts: Vec<ArtifactRef>,
+}
+
+/// Why a run failed. The WIT's `failure-reason` gives each its sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "documented, one by one, in the WIT")]
+pub enum Failure {
+    Failed,
+    Trapped,
+    OutOfMemory,
+    StackOverflow,
+    OutOfCpu,
+    Nondeterministic,
+    CrashLooping,
+    JournalFull,
+    InvalidOutput,
+    PluginUnavailable,
+}
+
+impl Failure {
+    /// What happened, in words that a user understands.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Failed => "it could not do the task",
+            Self::Trapped => "it crashed",
+            Self::OutOfMemory => "it needed more memory than it may have",
+            Self::StackOverflow => "it called itself too deep",
+            Self::OutOfCpu => "it used up the computing time it was given",
+            Self::Nondeterministic => "it did not do the same again after an interruption",
+            Self::CrashLooping => "the host stopped several times while it ran",
+            Self::JournalFull => "it made more calls than one run may make",
+            Self::InvalidOutput => "what it gave back cannot be used",
+            Self::PluginUnavailable => "its plugin cannot be loaded",
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Outcome {
+    /// It gave its output.
+    Succeeded(Output),
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: Failure,
+        /// For people.
+        message: Arc<str>,
+    },
+    /// Its deadline passed.
+    TimedOut,
+    /// It was cancelled.
+    Cancelled {
+        /// Who or what ended it, for people.
+        reason: Arc<str>,
+    },
+}
+
+impl Outcome {
+    /// A failure with its message.
+    #[must_use]
+    pub fn failed(reason: Failure, message: impl Into<Arc<str>>) -> Self {
+        Self::Failed { reason, message: message.into() }
+    }
+
+    /// `succeeded`, `failed`, `timed-out` or `cancelled`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Succeeded(_) => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+
+    /// What people are told of an ending that is no success.
+    #[must_use]
+    pub fn sentence(&self, name: &str) -> String {
+        match self {
+            Self::Succeeded(_) => format!("{name} is done."),
+            Self::Failed { reason, message } if message.is_empty() => {
+                format!("{name} failed: {}.", reason.sentence())
+            }
+            Self::Failed { reason: Failure::Failed, message } => format!("{name} failed: {message}"),
+            Self::Failed { reason, message } => format!("{name} failed: {} ({message}).", reason.sentence()),
+            Self::TimedOut => {
+                format!("{name} was stopped: its time was up. Ask again with more time, or for less.")
+            }
+            Self::Cancelled { reason } => format!("{name} was cancelled: {reason}"),
+        }
+    }
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Ready, holds no slot.
+    Queued,
+    /// An attempt executes it.
+    Running {
+        /// The attempt's claim.
+        token: Token,
+    },
+    /// Parked on a wait. With a token the attempt's instance is still in memory.
+    Waiting {
+        /// The claim of the attempt that is kept in memory.
+        token: Option<Token>,
+    },
+    /// Its own work succeeded; attached children are still alive.
+    Closing {
+        /// What it will end with.
+        outcome: Outcome,
+    },
+    /// Terminal.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl RunState {
+    /// `queued`, `running`, `waiting`, `closing` or `ended`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running { .. } => "running",
+            Self::Waiting { .. } => "waiting",
+            Self::Closing { .. } => "closing",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
+/// A run as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// What does not change.
+    pub spec: Arc<RunSpec>,
+    /// Where it stands.
+    pub state: RunState,
+    /// Retries after a failure, each with a journal of its own.
+    pub generation: u32,
+    /// Attempts claimed so far.
+    pub attempt: u32,
+    /// Attempts that ended with their process.
+    pub crashes: u32,
+    /// What its tree may still spend.
+    pub purse: Purse,
+    /// Children that have not ended, attached and detached.
+    pub active_children: u32,
+    /// Attached children that have not ended.
+    pub attached_children: u32,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// Last reported progress: percent and note.
+    pub progress: Option<(u8, Arc<str>)>,
+}
+
+/// What can happen to a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An attempt takes it.
+    Claim(Token),
+    /// The attempt parks on a wait, with its instance kept in memory.
+    Park,
+    /// The parked attempt's instance is dropped.
+    Evict,
+    /// The wait is decided. With the instance in memory its attempt goes on, else a new one must claim.
+    Wake,
+    /// The attempt ended without deciding anything: shutdown or loss of its process.
+    Interrupt {
+        /// Whether it counts as a crash.
+        crashed: bool,
+    },
+    /// The work is decided; ends now, or when the attached children have ended.
+    Finish(Outcome),
+    /// An attached child has ended.
+    ChildEnded,
+}
+
+/// The step cannot happen in this state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a run that is {state} cannot {step}")]
+pub struct IllegalStep {
+    /// Where the run stands.
+    pub state: &'static str,
+    /// What was tried.
+    pub step: &'static str,
+}
+
+impl Run {
+    /// A run that was just accepted.
+    #[must_use]
+    pub fn queued(spec: RunSpec, purse: Purse) -> Self {
+        let since = spec.created;
+        Self {
+            spec: Arc::new(spec),
+            state: RunState::Queued,
+            generation: 0,
+            attempt: 0,
+            crashes: 0,
+            purse,
+            active_children: 0,
+            attached_children: 0,
+            since,
+            progress: None,
+        }
+    }
+
+    /// Whether it is terminal.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        matches!(self.state, RunState::Ended { .. })
+    }
+
+    /// How it ended, once it has.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.state {
+            RunState::Ended { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Whether `token` is the claim that may write.
+    #[must_use]
+    pub fn is_claimed_by(&self, token: Token) -> bool {
+        match self.state {
+            RunState::Running { token: held } => held == token,
+            RunState::Waiting { token: held } => held == Some(token),
+            _ => false,
+        }
+    }
+
+    /// Moves the run. The only function that does.
+    ///
+    /// # Errors
+    /// [`IllegalStep`]; then nothing has changed.
+    pub fn step(&mut self, step: Step, now: Timestamp) -> Result<(), IllegalStep> {
+        use RunState as S;
+        let illegal = |state: &S, step| Err(IllegalStep { state: state.kind(), step });
+        let next = match (step, &self.state) {
+            (Step::Claim(token), S::Queued) => {
+                self.attempt += 1;
+                S::Running { token }
+            }
+            (Step::Park, S::Running { token }) => S::Waiting { token: Some(*token) },
+            (Step::Evict, S::Waiting { .. }) => S::Waiting { token: None },
+            (Step::Wake, S::Waiting { token: Some(token) }) => S::Running { token: *token },
+            (Step::Wake, S::Waiting { token: None }) => S::Queued,
+            (Step::Interrupt { crashed }, S::Running { .. }) => {
+                self.crashes += u32::from(crashed);
+                S::Queued
+            }
+            (Step::Finish(outcome), S::Queued | S::Running { .. } | S::Waiting { .. }) => {
+                self.finish(outcome, now)
+            }
+            (Step::Finish(outcome), S::Closing { .. }) if !matches!(outcome, Outcome::Succeeded(_)) => {
+                S::Ended { outcome, at: now }
+            }
+            (Step::ChildEnded, S::Closing { outcome }) if self.attached_children == 0 => {
+                S::Ended { outcome: outcome.clone(), at: now }
+            }
+            (Step::ChildEnded, _) => return Ok(()),
+            (Step::Claim(_), state) => return illegal(state, "be claimed"),
+            (Step::Park, state) => return illegal(state, "park"),
+            (Step::Evict, state) => return illegal(state, "be evicted"),
+            (Step::Wake, state) => return illegal(state, "wake"),
+            (Step::Interrupt { .. }, state) => return illegal(state, "be interrupted"),
+            (Step::Finish(_), state) => return illegal(state, "finish"),
+        };
+        self.state = next;
+        self.since = now;
+        Ok(())
+    }
+
+    /// A success waits for attached children; everything else ends at once.
+    fn finish(&self, outcome: Outcome, now: Timestamp) -> RunState {
+        if self.attached_children > 0 && matches!(outcome, Outcome::Succeeded(_)) {
+            RunState::Closing { outcome }
+        } else {
+            RunState::Ended { outcome, at: now }
+        }
+    }
+}

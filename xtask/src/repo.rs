@@ -1,0 +1,51 @@
+//! Where things are in this repository, and how cargo is run in it.
+//!
+//! Owns the list of workspaces and of the places where plugins lie.
+//! Never changes the environment of this process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// Plugins that are a workspace of their own, as a third party's would be.
+pub(crate) const OWN_WORKSPACES: [&str; 1] = ["plugins/video"];
+
+/// Where plugins lie that are members of the root workspace.
+pub(crate) const GUEST_DIRS: [&str; 3] = ["plugins", "examples", "tests/guests"];
+
+/// The root of the repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the root")
+}
+
+/// Cargo's target directory for the root workspace.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// Where components are put, a directory for each plugin.
+pub(crate) fn plugins() -> PathBuf {
+    target().join("plugins")
+}
+
+/// The cargo that runs us, started in a directory of the repository.
+pub(crate) fn cargo_in(dir: &str) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root().join(dir));
+    cargo
+}
+
+/// Runs a command with our own terminal; its failure is an error that names it.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let words = std::iter::once("cargo".into())
+        .chain(command.get_args().map(|word| word.to_string_lossy()))
+        .collect::<Vec<_>>()
+        .join(" ");
+    let status = command.status().with_context(|| format!("cannot start `{words}`"))?;
+    ensure!(status.success(), "`{words}` failed ({status})");
+    Ok(())
+}

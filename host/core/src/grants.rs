@@ -1,8 +1,15 @@
 //! Authority as a value: what an instance may do, and what it may spend.
 //!
-//! Owns the shape of grants and of a scope, and the purse with its one way to
-//! be split. Whether one grant covers another is decided in `attenuate`, and
-//! nowhere else.
+//! Owns the shape of grants and of a scope. Whether what is held covers what
+//! is wanted is decided in `capability`, and nowhere else; `attenuate` makes a
+//! child's grants, `authority` the root's, and `purse` splits what is spent.
+
+mod attenuate;
+mod authority;
+mod capability;
+mod purse;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,6 +19,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Destination, ParseDestinationError};
 use crate::time::Timestamp;
+
+pub use attenuate::{ATTACHED_MARGIN, Ceiling, Terms};
+pub use authority::{Authority, Side, who_refuses};
+pub use capability::{Capability, Denied};
+pub use purse::{Purse, PurseAsk};
 
 /// The authority that an instance holds. Fields are private: grants come from
 /// a manifest met by the operator's configuration, or from
@@ -123,32 +135,6 @@ pub struct Caps {
     pub memory_bytes: u64,
 }
 
-/// What is spent and therefore split. What a child gets is taken from its
-/// parent, and what it leaves comes back when it ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Purse {
-    /// Guest CPU in microseconds.
-    pub cpu_us: u64,
-    /// Runs that may be spawned, in all.
-    pub spawns: u64,
-    /// Bytes of artifacts that may be written.
-    pub artifact_bytes: u64,
-}
-
-/// What a parent asks for its child's purse.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PurseAsk {
-    /// Guest CPU in microseconds; `None` = half of what the parent has.
-    pub cpu_us: Option<u64>,
-    /// Runs that the child's tree may spawn. Default 0.
-    pub spawns: u64,
-    /// Bytes of artifacts; `None` = half of what the parent has if it may write any, else 0.
-    pub artifact_bytes: Option<u64>,
-    /// Whether the child may write artifacts at all.
-    pub artifacts: bool,
-}
-
 /// A limit was met: its name and its value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error, Serialize, Deserialize)]
 #[error("limit {which} is {value}")]
@@ -222,45 +208,6 @@ macro_rules! as_text {
 }
 as_text!(AgentPattern, ParseAgentPatternError);
 as_text!(ChannelGrant, ParseDestinationError);
-
-impl Purse {
-    /// Takes a child's purse out of this one; the spawn itself costs one of `spawns`.
-    ///
-    /// # Errors
-    /// [`LimitHit`] names what there is too little of; then nothing was taken.
-    pub fn split(&mut self, ask: &PurseAsk) -> Result<Self, LimitHit> {
-        let child = Self {
-            cpu_us: ask.cpu_us.unwrap_or(self.cpu_us / 2),
-            spawns: ask.spawns,
-            artifact_bytes: match ask.artifact_bytes {
-                Some(bytes) => bytes,
-                None if ask.artifacts => self.artifact_bytes / 2,
-                None => 0,
-            },
-        };
-        let short = |which, has| Err(LimitHit::new(which, has));
-        if self.spawns == 0 || child.spawns > self.spawns - 1 {
-            return short("purse.spawns", self.spawns);
-        }
-        if child.cpu_us > self.cpu_us || self.cpu_us == 0 {
-            return short("purse.cpu-us", self.cpu_us);
-        }
-        if child.artifact_bytes > self.artifact_bytes {
-            return short("purse.artifact-bytes", self.artifact_bytes);
-        }
-        self.cpu_us -= child.cpu_us;
-        self.spawns -= child.spawns + 1;
-        self.artifact_bytes -= child.artifact_bytes;
-        Ok(child)
-    }
-
-    /// Puts back what a child did not spend.
-    pub fn give_back(&mut self, rest: Self) {
-        self.cpu_us = self.cpu_us.saturating_add(rest.cpu_us);
-        self.spawns = self.spawns.saturating_add(rest.spawns);
-        self.artifact_bytes = self.artifact_bytes.saturating_add(rest.artifact_bytes);
-    }
-}
 
 impl Grants {
     /// The caps.

@@ -1,0 +1,162 @@
+//! Grants × scope → smaller grants, or a denial. And the checks on use.
+//!
+//! The only way to make a child's grants. What is asked for and not covered is
+//! refused by name; what is not asked for is not given. Never rounds a wish
+//! down, except for caps, whose meaning is the minimum.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::capability::Holding;
+use super::{Capability, Caps, ChannelGrant, Denied, Grants, KvGrant, KvMode, Scope, ToolGrant};
+use crate::time::Timestamp;
+
+/// How long before its parent an attached child has to be ended, so that the
+/// parent can still do something about it.
+pub const ATTACHED_MARGIN: Duration = Duration::from_secs(1);
+
+/// What a spawn knows beside the scope that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The instant of the spawn.
+    pub now: Timestamp,
+    /// What the child's deadline may not pass.
+    pub ceiling: Ceiling,
+    /// Linear memory in bytes of the child when the scope names none: what its
+    /// plugin's manifest says. At most the parent's cap in any case.
+    pub memory_bytes: u64,
+    /// Time-out of the child when the scope names none.
+    pub timeout: Duration,
+}
+
+/// What a child's deadline may not pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceiling {
+    /// For an attached child: its parent's deadline, less [`ATTACHED_MARGIN`].
+    Parent,
+    /// For a detached child: the deadline of the conversation's root grants.
+    Conversation(Timestamp),
+}
+
+impl Grants {
+    /// The grants of a child: what `scope` asks for, if all of it is covered.
+    ///
+    /// # Errors
+    /// [`Denied`] names the first capability that is not covered.
+    pub fn attenuate(&self, scope: &Scope, terms: &Terms) -> Result<Self, Denied> {
+        Holding::from(self).to_hand_on().check_all(Holding::from(scope))?;
+        Ok(Self {
+            spawn: scope.spawn.clone(),
+            channels: scope.channels.clone(),
+            tools: scope.tools.clone(),
+            kv: scope.kv.clone(),
+            artifacts: scope.artifacts,
+            caps: self.child_caps(scope, terms),
+        })
+    }
+
+    fn child_caps(&self, scope: &Scope, terms: &Terms) -> Caps {
+        let ceiling = match terms.ceiling {
+            Ceiling::Parent => self.caps.deadline.before(ATTACHED_MARGIN),
+            Ceiling::Conversation(deadline) => deadline,
+        };
+        let own = terms.now.after(scope.timeout.unwrap_or(terms.timeout));
+        Caps {
+            deadline: own.min(ceiling),
+            memory_bytes: scope.memory_bytes.unwrap_or(terms.memory_bytes).min(self.caps.memory_bytes),
+        }
+    }
+
+    /// Whether everything in `other` is covered, caps included.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        Holding::from(self).check_all(Holding::from(other)).is_ok()
+            && other.caps.deadline <= self.caps.deadline
+            && other.caps.memory_bytes <= self.caps.memory_bytes
+    }
+
+    /// Whether one capability is covered; no allocation when it is.
+    ///
+    /// # Errors
+    /// [`Denied`] names it.
+    pub fn check(&self, wanted: Capability<'_>) -> Result<(), Denied> {
+        Holding::from(self).check(wanted)
+    }
+
+    /// May the holder spawn this agent, and have a level below it at all.
+    ///
+    /// # Errors
+    /// [`Denied`]: `spawn plugin/agent`, or `spawn depth 1`.
+    pub fn may_spawn(&self, plugin: &str, agent: &str) -> Result<(), Denied> {
+        self.check(Capability::Spawn { plugin: Cow::Borrowed(plugin), agent: Some(Cow::Borrowed(agent)) })?;
+        self.check(Capability::SpawnDepth(1))
+    }
+
+    /// May the holder deliver there.
+    ///
+    /// # Errors
+    /// [`Denied`]: `channels origin`, `channels webhook:films`.
+    pub fn may_deliver(&self, to: &ChannelGrant) -> Result<(), Denied> {
+        self.check(Capability::Deliver(Cow::Borrowed(to)))
+    }
+
+    /// May the holder call this tool.
+    ///
+    /// # Errors
+    /// [`Denied`]: `tools plugin.tool`.
+    pub fn may_call(&self, plugin: &str, tool: &str) -> Result<(), Denied> {
+        self.check(Capability::Call { plugin: Cow::Borrowed(plugin), tool: Some(Cow::Borrowed(tool)) })
+    }
+
+    /// May the holder use this key.
+    ///
+    /// # Errors
+    /// [`Denied`]: `kv bucket key "k" (read)`.
+    pub fn may_kv(&self, bucket: &str, key: &str, mode: KvMode) -> Result<(), Denied> {
+        self.check(Capability::Kv { bucket: Cow::Borrowed(bucket), key: Cow::Borrowed(key), mode })
+    }
+
+    /// May the holder use, or list, all keys that start with `prefix`.
+    ///
+    /// # Errors
+    /// [`Denied`]: `kv bucket prefix "a/" (read)`.
+    pub fn may_kv_prefix(&self, bucket: &str, prefix: &str, mode: KvMode) -> Result<(), Denied> {
+        self.check(Capability::KvPrefix {
+            bucket: Cow::Borrowed(bucket),
+            prefix: Cow::Borrowed(prefix),
+            mode,
+        })
+    }
+
+    /// May the holder write artifacts.
+    ///
+    /// # Errors
+    /// [`Denied`]: `artifacts`.
+    pub fn may_write_artifacts(&self) -> Result<(), Denied> {
+        self.check(Capability::Artifacts)
+    }
+
+    /// Where the holder may deliver.
+    #[must_use]
+    pub fn channels(&self) -> &[ChannelGrant] {
+        &self.channels
+    }
+
+    /// The tools that the holder may call.
+    #[must_use]
+    pub fn tools(&self) -> &[ToolGrant] {
+        &self.tools
+    }
+
+    /// The buckets that the holder may use.
+    #[must_use]
+    pub fn kv(&self) -> &[KvGrant] {
+        &self.kv
+    }
+
+    /// Whether the holder may write artifacts.
+    #[must_use]
+    pub fn artifacts(&self) -> bool {
+        self.artifacts
+    }
+}

@@ -1,0 +1,207 @@
+//! The two sides that root grants come from: what a manifest asks for and what
+//! the operator allows. Neither can widen the other.
+//!
+//! Owns the meeting of the two and the answer to *who said no*. Reads no file;
+//! where the two are written down is the host's affair.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::capability::Holding;
+use super::{AgentPattern, Capability, Caps, ChannelGrant, Grants, KvGrant, Purse, SpawnGrant, ToolGrant};
+use crate::time::Timestamp;
+
+/// One side of an agreement: what a manifest asks for, or what an operator
+/// allows. Everything absent is nothing; CPU and time-out have defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Authority {
+    /// Which agents may be spawned, how deep, how many at once.
+    pub spawn: Option<SpawnGrant>,
+    /// Where may be delivered.
+    pub channels: Vec<ChannelGrant>,
+    /// Tools that may be called.
+    pub tools: Vec<ToolGrant>,
+    /// Buckets that may be used.
+    pub kv: Vec<KvGrant>,
+    /// Whether artifacts may be written.
+    pub artifacts: bool,
+    /// What a conversation with the plugin may spend.
+    /// Defaults to [`Authority::DEFAULT_CPU`] and nothing else.
+    pub purse: Purse,
+    /// Time-out of a root run, waits included. Defaults to [`Authority::DEFAULT_TIMEOUT`].
+    pub timeout: Duration,
+}
+
+impl Default for Authority {
+    fn default() -> Self {
+        let cpu_us = u64::try_from(Self::DEFAULT_CPU.as_micros()).expect("ten seconds fit");
+        Self {
+            spawn: None,
+            channels: Vec::new(),
+            tools: Vec::new(),
+            kv: Vec::new(),
+            artifacts: false,
+            purse: Purse { cpu_us, ..Purse::default() },
+            timeout: Self::DEFAULT_TIMEOUT,
+        }
+    }
+}
+
+/// Who said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The plugin's manifest does not ask for it.
+    Manifest,
+    /// The operator's configuration does not allow it.
+    Operator,
+    /// Both would have; the parent's scope did not hand it on.
+    Parent,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Manifest => "manifest",
+            Self::Operator => "operator",
+            Self::Parent => "parent",
+        })
+    }
+}
+
+/// Who refuses `capability`, for the event that tells of a denial. When several do, the
+/// first in the order of the data: manifest, operator, parent.
+#[must_use]
+pub fn who_refuses(asks: &Authority, allows: &Authority, capability: &Capability<'_>) -> Side {
+    if !Holding::from(asks).covers(capability) {
+        Side::Manifest
+    } else if !Holding::from(allows).covers(capability) {
+        Side::Operator
+    } else {
+        Side::Parent
+    }
+}
+
+impl Authority {
+    /// Guest CPU of a side that names none.
+    pub const DEFAULT_CPU: Duration = Duration::from_secs(10);
+    /// Time-out of a side that names none: finite, so that nothing is owed for
+    /// ever, and long enough for a film.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+    /// What `self` asks for and `allows` does not allow, in words for the
+    /// operator: `spawn video/render`, `cpu 120s (allowed: 10s)`. Empty = all of it is allowed.
+    #[must_use]
+    pub fn not_allowed(&self, allows: &Self) -> Vec<String> {
+        let held = Holding::from(allows);
+        let kinds = Holding::from(self).each().filter(|wanted| !held.covers(wanted));
+        let mut lacking: Vec<String> = kinds.map(|wanted| wanted.to_string()).collect();
+        let mut amount = |what: &str, asked: u64, allowed: u64, unit: &str| {
+            if asked > allowed {
+                lacking.push(format!("{what} {asked}{unit} (allowed: {allowed}{unit})"));
+            }
+        };
+        amount("cpu", self.purse.cpu_us / 1000, allows.purse.cpu_us / 1000, " ms");
+        amount("spawn total", self.purse.spawns, allows.purse.spawns, "");
+        amount("artifacts bytes", self.purse.artifact_bytes, allows.purse.artifact_bytes, "");
+        amount("timeout", self.timeout.as_secs(), allows.timeout.as_secs(), "s");
+        lacking
+    }
+
+    /// What both sides agree on.
+    fn meet(&self, other: &Self) -> Self {
+        let artifacts = self.artifacts && other.artifacts;
+        let spawn = self.spawn.as_ref().zip(other.spawn.as_ref()).and_then(|(a, b)| meet_spawn(a, b));
+        let purse = Purse {
+            cpu_us: self.purse.cpu_us.min(other.purse.cpu_us),
+            spawns: if spawn.is_some() { self.purse.spawns.min(other.purse.spawns) } else { 0 },
+            artifact_bytes: if artifacts {
+                self.purse.artifact_bytes.min(other.purse.artifact_bytes)
+            } else {
+                0
+            },
+        };
+        Self {
+            spawn,
+            channels: meet_each(&self.channels, &other.channels, |a, b| (a == b).then(|| a.clone())),
+            tools: meet_each(&self.tools, &other.tools, meet_tools),
+            kv: meet_each(&self.kv, &other.kv, meet_kv),
+            artifacts,
+            purse,
+            timeout: self.timeout.min(other.timeout),
+        }
+    }
+}
+
+impl Grants {
+    /// The root grants of a plugin and the purse that goes with them: what its
+    /// manifest asks for *and* the operator allows, from `now` on.
+    /// `memory_bytes` is the linear memory of its instances.
+    #[must_use]
+    pub fn root(asks: &Authority, allows: &Authority, now: Timestamp, memory_bytes: u64) -> (Self, Purse) {
+        let met = asks.meet(allows);
+        let caps = Caps { deadline: now.after(met.timeout), memory_bytes };
+        let grants = Self {
+            spawn: met.spawn,
+            channels: met.channels,
+            tools: met.tools,
+            kv: met.kv,
+            artifacts: met.artifacts,
+            caps,
+        };
+        (grants, met.purse)
+    }
+}
+
+/// Every pair that has something in common, each result once.
+fn meet_each<T: PartialEq>(left: &[T], right: &[T], meet: impl Fn(&T, &T) -> Option<T>) -> Vec<T> {
+    let mut met = Vec::new();
+    for pair in left.iter().flat_map(|a| right.iter().map(move |b| (a, b))) {
+        if let Some(common) = meet(pair.0, pair.1)
+            && !met.contains(&common)
+        {
+            met.push(common);
+        }
+    }
+    met
+}
+
+fn meet_spawn(a: &SpawnGrant, b: &SpawnGrant) -> Option<SpawnGrant> {
+    let agents = meet_each(&a.agents, &b.agents, meet_agents);
+    (!agents.is_empty()).then(|| SpawnGrant {
+        agents,
+        depth: a.depth.min(b.depth),
+        active_children: a.active_children.min(b.active_children),
+    })
+}
+
+fn meet_agents(a: &AgentPattern, b: &AgentPattern) -> Option<AgentPattern> {
+    let alike = a.plugin == b.plugin && (a.agent.is_none() || b.agent.is_none() || a.agent == b.agent);
+    alike.then(|| if a.agent.is_some() { a.clone() } else { b.clone() })
+}
+
+fn meet_tools(a: &ToolGrant, b: &ToolGrant) -> Option<ToolGrant> {
+    if a.plugin != b.plugin {
+        return None;
+    }
+    let tools = match (&a.tools, &b.tools) {
+        (None, tools) | (tools, None) => tools.clone(),
+        (Some(a), Some(b)) => Some(meet_each(a, b, |a, b| (a == b).then(|| a.clone()))),
+    };
+    if tools.as_ref().is_some_and(Vec::is_empty) {
+        return None;
+    }
+    Some(ToolGrant { plugin: a.plugin.clone(), tools })
+}
+
+fn meet_kv(a: &KvGrant, b: &KvGrant) -> Option<KvGrant> {
+    let (short, long) = if a.prefix.len() <= b.prefix.len() { (a, b) } else { (b, a) };
+    (a.bucket == b.bucket && long.prefix.starts_with(&short.prefix)).then(|| KvGrant {
+        bucket: a.bucket.clone(),
+        prefix: long.prefix.clone(),
+        mode: a.mode.min(b.mode),
+    })
+}

@@ -1,0 +1,246 @@
+//! What must hold of authority whatever is asked: it only shrinks, nothing
+//! covered is denied, and nothing that is spent is ever created.
+//!
+//! The world is small, so that what is held and what is wanted meet often.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof!["a", "b"].prop_map(String::from)
+}
+
+fn a_spawn() -> impl Strategy<Value = Option<SpawnGrant>> {
+    let pattern = (name(), option::of(name())).prop_map(|(plugin, agent)| AgentPattern { plugin, agent });
+    let grant = (vec(pattern, 0..3), 0..6_u32, 0..4_u32)
+        .prop_map(|(agents, depth, active_children)| SpawnGrant { agents, depth, active_children });
+    option::weighted(0.8, grant)
+}
+
+fn a_channel() -> impl Strategy<Value = ChannelGrant> {
+    let address = (name(), name())
+        .prop_map(|(channel, address)| ChannelGrant::Address(Destination { channel, address }));
+    prop_oneof![Just(ChannelGrant::Origin), address]
+}
+
+fn a_tool() -> impl Strategy<Value = ToolGrant> {
+    (name(), option::of(vec(name(), 0..3))).prop_map(|(plugin, tools)| ToolGrant { plugin, tools })
+}
+
+fn a_mode() -> impl Strategy<Value = KvMode> {
+    prop_oneof![Just(KvMode::Read), Just(KvMode::ReadWrite)]
+}
+
+fn a_kv() -> impl Strategy<Value = KvGrant> {
+    (name(), "[ab]{0,3}", a_mode()).prop_map(|(bucket, prefix, mode)| KvGrant { bucket, prefix, mode })
+}
+
+fn a_purse() -> impl Strategy<Value = Purse> {
+    (0..100_u64, 0..20_u64, 0..100_u64).prop_map(|(cpu_us, spawns, artifact_bytes)| Purse {
+        cpu_us,
+        spawns,
+        artifact_bytes,
+    })
+}
+
+prop_compose! {
+    fn an_authority()(
+        spawn in a_spawn(),
+        channels in vec(a_channel(), 0..4),
+        tools in vec(a_tool(), 0..3),
+        kv in vec(a_kv(), 0..4),
+        artifacts: bool,
+        purse in a_purse(),
+        timeout in 0..2_000_u64,
+    ) -> Authority {
+        Authority { spawn, channels, tools, kv, artifacts, purse, timeout: Duration::from_secs(timeout) }
+    }
+}
+
+prop_compose! {
+    fn a_scope()(
+        spawn in a_spawn(),
+        channels in vec(a_channel(), 0..3),
+        tools in vec(a_tool(), 0..2),
+        kv in vec(a_kv(), 0..3),
+        artifacts: bool,
+        memory_bytes in option::of(0..100_u64),
+        timeout in option::of((0..2_000_u64).prop_map(Duration::from_secs)),
+    ) -> Scope {
+        Scope { spawn, channels, tools, kv, artifacts, purse: PurseAsk::default(), memory_bytes, timeout }
+    }
+}
+
+/// The part of `scope` that `held` can hand on: wishes that are granted, so
+/// that chains of them get long.
+fn within(held: &Grants, mut scope: Scope) -> Scope {
+    let parent = Holding::from(held).to_hand_on();
+    let fits = |part: Scope| parent.check_all(Holding::from(&part)).is_ok();
+    scope.spawn = scope.spawn.filter(|s| fits(Scope { spawn: Some(s.clone()), ..Scope::default() }));
+    scope.channels.retain(|c| fits(Scope { channels: vec![c.clone()], ..Scope::default() }));
+    scope.tools.retain(|t| fits(Scope { tools: vec![t.clone()], ..Scope::default() }));
+    scope.kv.retain(|k| fits(Scope { kv: vec![k.clone()], ..Scope::default() }));
+    scope.artifacts &= held.artifacts;
+    scope
+}
+
+fn everything() -> Authority {
+    Authority {
+        spawn: spawn(&["a/*", "b/a", "b/b"], 6, 4),
+        channels: vec![
+            ChannelGrant::Origin,
+            "a:a".parse().expect("a destination"),
+            "b:a".parse().expect("a destination"),
+        ],
+        tools: vec![tools("a", None), tools("b", Some(&["a"]))],
+        kv: vec![kv("a", "", KvMode::ReadWrite), kv("b", "a", KvMode::ReadWrite), kv("b", "", KvMode::Read)],
+        artifacts: true,
+        ..Authority::default()
+    }
+}
+
+/// Every question that the small world knows.
+fn questions() -> Vec<Capability<'static>> {
+    let names = [None, Some("a"), Some("b")];
+    let keys = ["", "a", "b", "ab", "aba", "bb"];
+    let mut all =
+        vec![Capability::Artifacts, Capability::Deliver(std::borrow::Cow::Owned(ChannelGrant::Origin))];
+    for plugin in ["a", "b"] {
+        for name in names {
+            all.push(Capability::Spawn { plugin: plugin.into(), agent: name.map(Into::into) });
+            all.push(Capability::Call { plugin: plugin.into(), tool: name.map(Into::into) });
+        }
+        for key in keys {
+            for mode in [KvMode::Read, KvMode::ReadWrite] {
+                all.push(Capability::Kv { bucket: plugin.into(), key: key.into(), mode });
+                all.push(Capability::KvPrefix { bucket: plugin.into(), prefix: key.into(), mode });
+            }
+        }
+    }
+    all
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_attenuations_widens_anything(scopes in vec((a_scope(), any::<bool>()), 5)) {
+        let root = Grants::root(&everything(), &everything(), NOW, 80).0;
+        let mut held = root.clone();
+        for (scope, cut) in scopes {
+            let scope = if cut { within(&held, scope) } else { scope };
+            let Ok(child) = held.attenuate(&scope, &terms(Ceiling::Parent)) else {
+                prop_assert!(!cut, "what is covered is not denied");
+                continue;
+            };
+            prop_assert!(held.covers(&child) && root.covers(&child));
+            for question in questions() {
+                if child.check(question.clone()).is_ok() {
+                    prop_assert!(held.check(question.clone()).is_ok(), "{question} appeared");
+                }
+            }
+            let less_deep = |child: &SpawnGrant| held.spawn().is_some_and(|held| child.depth < held.depth);
+            prop_assert!(child.spawn().is_none_or(less_deep));
+            held = child;
+        }
+    }
+
+    #[test]
+    fn a_scope_is_granted_whole_or_denied(asks in an_authority(), scope in a_scope()) {
+        let held = Grants::root(&asks, &asks, NOW, 80).0;
+        match held.attenuate(&scope, &terms(Ceiling::Parent)) {
+            Ok(child) => prop_assert!(Holding::from(&child).each().eq(Holding::from(&scope).each())),
+            Err(denied) => {
+                prop_assert!(Holding::from(&scope).each().any(|asked| asked == denied.capability));
+                prop_assert!(!Holding::from(&held).to_hand_on().covers(&denied.capability));
+            }
+        }
+    }
+
+    #[test]
+    fn ones_own_grants_may_be_handed_on_a_level_less_deep(asks in an_authority()) {
+        let held = Grants::root(&asks, &asks, NOW, 80).0;
+        let one_less = |s: &SpawnGrant| s.depth.checked_sub(1).map(|depth| SpawnGrant { depth, ..s.clone() });
+        let scope = Scope {
+            spawn: held.spawn().and_then(one_less),
+            channels: held.channels().to_vec(),
+            tools: held.tools().to_vec(),
+            kv: held.kv().to_vec(),
+            artifacts: held.artifacts(),
+            ..Scope::default()
+        };
+        let child = held.attenuate(&scope, &terms(Ceiling::Parent)).expect("one's own grants");
+        prop_assert!(held.covers(&child));
+    }
+
+    #[test]
+    fn root_grants_are_what_both_sides_hold(asks in an_authority(), allows in an_authority()) {
+        let (held, purse) = Grants::root(&asks, &allows, NOW, 80);
+        for question in questions() {
+            let both = Holding::from(&asks).covers(&question) && Holding::from(&allows).covers(&question);
+            prop_assert_eq!(held.check(question.clone()).is_ok(), both, "{}", question);
+        }
+        if let Some(spawn) = held.spawn() {
+            prop_assert!([&asks, &allows].iter().all(|side| side.spawn.as_ref().is_some_and(
+                |s| spawn.depth <= s.depth && spawn.active_children <= s.active_children
+            )));
+        }
+        for side in [&asks.purse, &allows.purse] {
+            prop_assert!(purse.cpu_us <= side.cpu_us && purse.spawns <= side.spawns);
+            prop_assert!(purse.artifact_bytes <= side.artifact_bytes);
+        }
+    }
+
+    #[test]
+    fn grants_survive_their_stored_form(asks in an_authority(), scope in a_scope()) {
+        let held = Grants::root(&asks, &asks, NOW, 80).0;
+        let text = serde_json::to_string(&held).expect("grants are plain values");
+        prop_assert_eq!(serde_json::from_str::<Grants>(&text).expect("as written"), held);
+        let text = serde_json::to_string(&scope).expect("a scope is plain values");
+        prop_assert_eq!(serde_json::from_str::<Scope>(&text).expect("as written"), scope);
+        let text = serde_json::to_string(&asks).expect("an authority is plain values");
+        prop_assert_eq!(serde_json::from_str::<Authority>(&text).expect("as written"), asks);
+    }
+
+    #[test]
+    fn a_tree_never_spends_more_than_its_root_held(
+        root in a_purse(),
+        steps in vec((any::<prop::sample::Index>(), an_ask(), any::<bool>()), 0..40),
+    ) {
+        let mut purses = vec![(root, None)];
+        let mut spawned = 0;
+        for (which, ask, end) in steps {
+            let at = which.index(purses.len());
+            let childless = purses.iter().all(|(_, parent)| *parent != Some(at));
+            if let (true, true, Some(parent)) = (end, childless, purses[at].1) {
+                let (rest, _) = std::mem::take(&mut purses[at]);
+                purses[parent].0.give_back(rest);
+            } else {
+                let before = purses[at].0;
+                match purses[at].0.split(&ask) {
+                    Ok(child) => {
+                        spawned += 1;
+                        purses.push((child, Some(at)));
+                    }
+                    Err(_) => prop_assert_eq!(purses[at].0, before, "a refusal takes nothing"),
+                }
+            }
+            let sum = |of: fn(&Purse) -> u64| purses.iter().map(|(purse, _)| of(purse)).sum::<u64>();
+            prop_assert_eq!(sum(|p| p.cpu_us), root.cpu_us);
+            prop_assert_eq!(sum(|p| p.spawns) + spawned, root.spawns);
+            prop_assert_eq!(sum(|p| p.artifact_bytes), root.artifact_bytes);
+        }
+    }
+}
+
+prop_compose! {
+    fn an_ask()(
+        cpu_us in option::of(0..60_u64),
+        spawns in 0..6_u64,
+        artifact_bytes in option::of(0..60_u64),
+        artifacts: bool,
+    ) -> PurseAsk {
+        PurseAsk { cpu_us, spawns, artifact_bytes, artifacts }
+    }
+}

@@ -1,0 +1,61 @@
+//! The contract as Rust: what the files in `wit/` say, and nothing else.
+//!
+//! Owns the generated code. Never a place to write in.
+
+#![expect(missing_docs, reason = "the WIT documents its items; modules and macros made of it carry no text")]
+#![expect(unreachable_pub, reason = "generated code does not know who uses it")]
+
+/// All imports. Those that a plugin does not call are not in its component.
+pub mod imports {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "imports",
+        additional_derives: [PartialEq, Eq],
+    });
+}
+
+/// The export of a plugin with agents.
+pub mod agent {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "agent",
+        pub_export_macro: true,
+        default_bindings_module: "sublane_sdk::__private::agent",
+        with: {
+            "sublane:plugin/types@0.1.0": crate::bindings::imports::sublane::plugin::types,
+            "sublane:plugin/subagent@0.1.0": crate::bindings::imports::sublane::plugin::subagent,
+            "sublane:plugin/tools@0.1.0": crate::bindings::imports::sublane::plugin::tools,
+            "sublane:plugin/progress@0.1.0": crate::bindings::imports::sublane::plugin::progress,
+            "sublane:plugin/delivery@0.1.0": crate::bindings::imports::sublane::plugin::delivery,
+            "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
+            "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
+            "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
+            "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
+            "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,
+            "sublane:plugin/random@0.1.0": crate::bindings::imports::sublane::plugin::random,
+        },
+    });
+}
+
+/// The export of a plugin with tools.
+pub mod toolbox {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "toolbox",
+        pub_export_macro: true,
+        default_bindings_module: "sublane_sdk::__private::toolbox",
+        with: {
+            "sublane:plugin/types@0.1.0": crate::bindings::imports::sublane::plugin::types,
+            "sublane:plugin/subagent@0.1.0": crate::bindings::imports::sublane::plugin::subagent,
+            "sublane:plugin/tools@0.1.0": crate::bindings::imports::sublane::plugin::tools,
+            "sublane:plugin/progress@0.1.0": crate::bindings::imports::sublane::plugin::progress,
+            "sublane:plugin/delivery@0.1.0": crate::bindings::imports::sublane::plugin::delivery,
+            "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
+            "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
+            "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
+            "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
+            "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,
+            "sublane:plugin/random@0.1.0": crate::bindings::imports::sublane::plugin::random,
+        },
+    });
+}

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::grants::LimitHit;
+use crate::id::RunId;
 use crate::time::Timestamp;
 
 /// Version of the encoding of arguments that [`Entry::args`] hashes.
@@ -189,6 +191,71 @@ pub struct Entry {
     pub result: Arc<str>,
     /// When it was decided; the run's clock afterwards.
     pub at: Timestamp,
+}
+
+/// Why an import was not served; the WIT's `error`, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImportError {
+    /// The caller's grants do not cover it.
+    #[error("denied: {0}")]
+    Denied(String),
+    /// A limit was met.
+    #[error("{0}")]
+    Limit(LimitHit),
+    /// The arguments are not what the call takes.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// Within the grants, but there is no such thing.
+    #[error("not found")]
+    NotFound,
+    /// Try again, after so many milliseconds.
+    #[error("unavailable")]
+    Unavailable(Option<u64>),
+    /// The run was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The host failed; the id finds the reason in its log.
+    #[error("internal error {0}")]
+    Internal(String),
+}
+
+/// The result of an import as the journal keeps it: `{"Ok":…}` or `{"Err":…}`.
+pub type Answer<T> = Result<T, ImportError>;
+
+/// The stored form of an answer.
+#[must_use]
+pub fn encode<T: Serialize>(answer: &Answer<T>) -> Arc<str> {
+    serde_json::to_string(answer).expect("answers have string keys only").into()
+}
+
+/// An answer from its stored form.
+///
+/// # Errors
+/// When the text is not an answer of this type: the journal was made by a
+/// newer version, or is damaged.
+pub fn decode<T: serde::de::DeserializeOwned>(entry: &Entry) -> Result<Answer<T>, serde_json::Error> {
+    serde_json::from_str(&entry.result)
+}
+
+/// What a `subagent.wait` came to. Outcomes are read from the runs' own rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitAnswer {
+    /// The runs that had ended, in the order in which they were named.
+    pub ended: Vec<RunId>,
+    /// Whether the time-out came first.
+    pub timed_out: bool,
+}
+
+/// What a `subagent.spawn-subagent` came to. The rest of the receipt is in the child's own row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpawnAnswer {
+    /// The child.
+    pub run: RunId,
+    /// Whether the dedupe key found it.
+    pub duplicate: bool,
+    /// Runs before it in its lane.
+    pub position: u32,
 }
 
 /// The hash of an import's arguments in encoding version [`ENCODING_VERSION`]:

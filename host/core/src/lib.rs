@@ -15,8 +15,8 @@ pub mod run;
 pub mod time;
 
 pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
-pub use grants::{Grants, LimitHit, Purse, PurseAsk, Scope};
+pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope};
 pub use id::{ConversationId, DeliveryId, RunId, Token};
-pub use journal::{Entry, Import, ImportClass, Path};
+pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
 pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Run, RunSpec, RunState};
 pub use time::Timestamp;

@@ -23,6 +23,8 @@ pub struct RunSpec {
     pub lifetime: Lifetime,
     /// The conversation it belongs to.
     pub conversation: ConversationId,
+    /// Where that conversation is: what `origin` means, for this run and its descendants.
+    pub origin: Destination,
     /// The plugin that has the agent.
     pub plugin: String,
     /// The agent's name in it.
@@ -43,6 +45,8 @@ pub struct RunSpec {
     pub artifacts: Vec<ArtifactRef>,
     /// The effective grants, frozen.
     pub grants: Grants,
+    /// What its purse held when it was accepted, frozen: bounds that a replay must see again.
+    pub purse: Purse,
     /// To whom the ending is owed.
     pub destinations: Vec<Destination>,
     /// When it was accepted.
@@ -343,8 +347,8 @@ pub struct IllegalStep {
 impl Run {
     /// A run that was just accepted.
     #[must_use]
-    pub fn queued(spec: RunSpec, purse: Purse) -> Self {
-        let since = spec.created;
+    pub fn queued(spec: RunSpec) -> Self {
+        let (since, purse) = (spec.created, spec.purse);
         Self {
             spec: Arc::new(spec),
             state: RunState::Queued,

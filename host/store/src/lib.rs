@@ -1,1 +1,144 @@
-//! See the description in Cargo.toml.
+//! The durable store: one trait of operations, each one transaction.
+//!
+//! Owns what an operation means (`ops`), the rows it is made of (`rows`), and
+//! two places to keep them: SQLite and a plain in-memory model. Never runs a
+//! guest, never sends anything, and reads no clock: time comes with the operation.
+
+mod backend;
+pub mod model;
+pub mod ops;
+pub mod rows;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use sublane_core::delivery::AttemptResult;
+use sublane_core::{
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Run, RunId, Timestamp, Token,
+};
+
+pub use backend::{Backend, Transaction};
+pub use model::Model;
+pub use ops::{
+    Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
+};
+pub use rows::{
+    Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor,
+};
+pub use sqlite::SqliteStore;
+
+/// Why an operation did not happen. Then nothing of it was written.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The attempt's claim is not the newest one on its run: whoever asked must stop.
+    #[error("the claim on run {0} is stale")]
+    Stale(RunId),
+    /// The operator's configuration leaves no room for it.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such row.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// The store holds what no operation writes.
+    #[error("the store is damaged: {0}")]
+    Corrupt(String),
+    /// The store's medium failed.
+    #[error("the store failed: {0}")]
+    Io(Arc<str>),
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// The operations. Each is one transaction: when it returns `Ok`, it is durable.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// A host takes the store over: what other processes had claimed is ready again.
+    /// Attempts that were executing are counted as crashes; a run with more than
+    /// `max_crashes` of them ends as crash-looping.
+    async fn recover(&self, max_crashes: u32, link_base: Arc<str>, now: Timestamp) -> Result<Recovered, StoreError>;
+    /// A message or a command from outside becomes a run.
+    async fn accept(&self, accept: Accept) -> Result<Accepted, StoreError>;
+    /// `subagent.spawn-subagent`: run, entry, purses and counters.
+    async fn spawn(&self, spawn: Spawn) -> Result<Spawned, StoreError>;
+    /// Adds the entries of effects.
+    async fn append(&self, by: By, entries: Vec<Entry>) -> Result<(), StoreError>;
+    /// A command's rows and its entry.
+    async fn command(&self, by: By, entry: Entry, command: Command) -> Result<(Entry, Effects), StoreError>;
+    /// Opens a wait, or decides it at once.
+    async fn park(&self, by: By, wait: Wait) -> Result<Parked, StoreError>;
+    /// The parked attempt's instance is gone. `false`: the wait was decided meanwhile, the attempt goes on.
+    async fn evict(&self, by: By) -> Result<bool, StoreError>;
+    /// Takes a queued run for an attempt. `None`: it is not queued any more.
+    async fn claim(&self, run: RunId, token: Token, now: Timestamp) -> Result<Option<Claimed>, StoreError>;
+    /// The attempt's work is decided.
+    async fn finish(&self, by: By, outcome: sublane_core::Outcome) -> Result<Effects, StoreError>;
+    /// The attempt ends without deciding anything; the run is ready again.
+    async fn interrupt(&self, by: By, crashed: bool, max_crashes: u32) -> Result<Effects, StoreError>;
+    /// Cancels a run and what is attached to it. Ended already: no effects.
+    async fn cancel(
+        &self,
+        run: RunId,
+        reason: Arc<str>,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError>;
+    /// Decides waits that are due and ends runs whose deadline has passed, at most `limit` of each.
+    async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError>;
+    /// Runs that are queued, oldest first, for the sweep that finds what no hint told of.
+    async fn queued(&self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Ready>, StoreError>;
+    /// Begins an attempt on deliveries whose time has come.
+    async fn take_deliveries(&self, limit: u32, now: Timestamp) -> Result<Vec<Delivery>, StoreError>;
+    /// Gives begun attempts back, by delivery and number: they are due again at `until`,
+    /// and nothing is counted. For what could not be tried at all, such as a channel that is not there.
+    async fn postpone(
+        &self,
+        begun: Vec<(DeliveryId, u32)>,
+        until: Timestamp,
+        note: Arc<str>,
+    ) -> Result<(), StoreError>;
+    /// What an attempt came to. `jitter` in 0..=1 spreads the next one.
+    async fn settle(
+        &self,
+        delivery: DeliveryId,
+        attempt: u32,
+        result: AttemptResult,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError>;
+    /// The newest progress of runs; those that have ended keep theirs.
+    async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError>;
+    /// The command line asks something of a running host.
+    async fn ask(&self, body: Arc<str>, now: Timestamp) -> Result<i64, StoreError>;
+    /// Intents that wait to be applied.
+    async fn intents(&self, limit: u32) -> Result<Vec<Intent>, StoreError>;
+    /// An intent was applied.
+    async fn intent_done(&self, number: i64) -> Result<(), StoreError>;
+
+    /// A run.
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
+    /// Runs by filter, newest first.
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>, StoreError>;
+    /// A run's journal.
+    async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError>;
+    /// The wait of a run.
+    async fn wait_of(&self, run: RunId) -> Result<Option<Wait>, StoreError>;
+    /// Deliveries by filter, newest first.
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
+    /// The attempts of a delivery.
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>, StoreError>;
+    /// A conversation.
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError>;
+    /// A value of the key-value store.
+    async fn kv_get(&self, bucket: Arc<str>, key: Arc<str>) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Keys of the key-value store.
+    async fn kv_keys(
+        &self,
+        bucket: Arc<str>,
+        prefix: Arc<str>,
+        after: Option<Arc<str>>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError>;
+    /// An artifact that a run may read: its own, its task's, or one that a run it spawned gave back.
+    async fn readable_artifact(&self, run: RunId, id: Arc<str>) -> Result<Result<ArtifactRef, ImportError>, StoreError>;
+}

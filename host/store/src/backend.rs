@@ -1,0 +1,160 @@
+//! A store is a backend that runs transactions on rows.
+//!
+//! Whatever implements [`Backend`] is a [`Store`]: the operations' meaning is
+//! in `ops`, so two backends cannot disagree about it. A backend whose
+//! transactions cannot be a closure on rows implements [`Store`] itself.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sublane_core::delivery::AttemptResult;
+use sublane_core::{
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Run, RunId, Timestamp, Token,
+};
+
+use crate::ops::{self, Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled};
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait};
+use crate::{Spawn, Spawned, Store, StoreError};
+
+/// What a transaction does with the rows. It checks before it writes: when it
+/// returns an error it has written nothing.
+pub trait Transaction<T>: FnOnce(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static {}
+impl<T, F: FnOnce(&mut dyn Rows) -> Result<T, StoreError> + Send + 'static> Transaction<T> for F {}
+
+/// Runs transactions, one after the other.
+pub trait Backend: Send + Sync + 'static {
+    /// Runs a writing transaction; durable when the future is ready with `Ok`.
+    fn write<T: Send + 'static>(
+        &self,
+        transaction: impl Transaction<T>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
+    /// Runs a transaction that only reads, on what was committed last.
+    fn read<T: Send + 'static>(
+        &self,
+        transaction: impl Transaction<T>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send;
+}
+
+#[async_trait]
+impl<B: Backend> Store for B {
+    async fn recover(&self, max_crashes: u32, link_base: Arc<str>, now: Timestamp) -> Result<Recovered, StoreError> {
+        self.write(move |rows| ops::recover(rows, max_crashes, &link_base, now)).await
+    }
+    async fn accept(&self, accept: Accept) -> Result<Accepted, StoreError> {
+        self.write(move |rows| ops::accept(rows, accept)).await
+    }
+    async fn spawn(&self, spawn: Spawn) -> Result<Spawned, StoreError> {
+        self.write(move |rows| ops::spawn(rows, spawn)).await
+    }
+    async fn append(&self, by: By, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.write(move |rows| ops::append(rows, &by, &entries)).await
+    }
+    async fn command(&self, by: By, entry: Entry, command: Command) -> Result<(Entry, Effects), StoreError> {
+        self.write(move |rows| ops::command(rows, &by, entry, command)).await
+    }
+    async fn park(&self, by: By, wait: Wait) -> Result<Parked, StoreError> {
+        self.write(move |rows| ops::park(rows, &by, wait)).await
+    }
+    async fn evict(&self, by: By) -> Result<bool, StoreError> {
+        self.write(move |rows| ops::evict(rows, &by)).await
+    }
+    async fn claim(&self, run: RunId, token: Token, now: Timestamp) -> Result<Option<Claimed>, StoreError> {
+        self.write(move |rows| ops::claim(rows, run, token, now)).await
+    }
+    async fn finish(&self, by: By, outcome: Outcome) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::finish(rows, &by, outcome)).await
+    }
+    async fn interrupt(&self, by: By, crashed: bool, max_crashes: u32) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::interrupt(rows, &by, crashed, max_crashes)).await
+    }
+    async fn cancel(
+        &self,
+        run: RunId,
+        reason: Arc<str>,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::cancel(rows, run, &reason, &link_base, now)).await
+    }
+    async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::fire_due(rows, limit, &link_base, now)).await
+    }
+    async fn queued(&self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Ready>, StoreError> {
+        self.read(move |rows| Ok(rows.queued_runs(after, limit)?.iter().map(Ready::of).collect())).await
+    }
+    async fn take_deliveries(&self, limit: u32, now: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+        self.write(move |rows| ops::take_deliveries(rows, limit, now)).await
+    }
+    async fn postpone(
+        &self,
+        begun: Vec<(DeliveryId, u32)>,
+        until: Timestamp,
+        note: Arc<str>,
+    ) -> Result<(), StoreError> {
+        self.write(move |rows| ops::postpone(rows, &begun, until, &note)).await
+    }
+    async fn settle(
+        &self,
+        delivery: DeliveryId,
+        attempt: u32,
+        result: AttemptResult,
+        jitter: f64,
+        now: Timestamp,
+    ) -> Result<Settled, StoreError> {
+        self.write(move |rows| ops::settle(rows, delivery, attempt, result, jitter, now)).await
+    }
+    async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError> {
+        self.write(move |rows| ops::progress(rows, reports)).await
+    }
+    async fn ask(&self, body: Arc<str>, now: Timestamp) -> Result<i64, StoreError> {
+        self.write(move |rows| rows.insert_intent(&body, now)).await
+    }
+    async fn intents(&self, limit: u32) -> Result<Vec<Intent>, StoreError> {
+        self.read(move |rows| rows.intents(limit)).await
+    }
+    async fn intent_done(&self, number: i64) -> Result<(), StoreError> {
+        self.write(move |rows| rows.delete_intent(number)).await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        self.read(move |rows| rows.run(id)).await
+    }
+    async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>, StoreError> {
+        self.read(move |rows| rows.runs(&filter)).await
+    }
+    async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |rows| rows.entries(run, generation)).await
+    }
+    async fn wait_of(&self, run: RunId) -> Result<Option<Wait>, StoreError> {
+        self.read(move |rows| rows.wait(run)).await
+    }
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |rows| rows.deliveries(&filter)).await
+    }
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>, StoreError> {
+        self.read(move |rows| rows.attempts(delivery)).await
+    }
+    async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
+        self.read(move |rows| rows.conversation(id)).await
+    }
+    async fn kv_get(&self, bucket: Arc<str>, key: Arc<str>) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(move |rows| rows.kv_get(&bucket, &key)).await
+    }
+    async fn kv_keys(
+        &self,
+        bucket: Arc<str>,
+        prefix: Arc<str>,
+        after: Option<Arc<str>>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        self.read(move |rows| rows.kv_keys(&bucket, &prefix, after.as_deref(), limit)).await
+    }
+    async fn readable_artifact(
+        &self,
+        run: RunId,
+        id: Arc<str>,
+    ) -> Result<Result<ArtifactRef, ImportError>, StoreError> {
+        self.read(move |rows| ops::readable_artifact(rows, run, &id)).await
+    }
+}

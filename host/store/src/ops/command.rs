@@ -1,0 +1,180 @@
+//! Commands: rows and entry in one commit.
+
+use std::sync::Arc;
+
+use sublane_core::delivery::DeliveryBody;
+use sublane_core::journal::encode;
+use sublane_core::{
+    Answer, ArtifactRef, Delivery, DeliveryId, DeliveryState, Destination, Entry, ImportError, LimitHit, Outcome, RunId,
+};
+
+use super::{By, Effects, Result, claimed, must_run};
+use crate::rows::Rows;
+
+/// Unread messages that a run's mailbox holds.
+pub const MAX_MAILBOX: u32 = 64;
+/// Messages that one run may send to people while it works.
+pub const MAX_SENT: u32 = 100;
+
+/// What a guest commands. Grants were checked before; limits on rows are checked here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Set a value of the key-value store.
+    KvSet {
+        /// The bucket.
+        bucket: Arc<str>,
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Vec<u8>,
+    },
+    /// Remove a value.
+    KvDelete {
+        /// The bucket.
+        bucket: Arc<str>,
+        /// The key.
+        key: Arc<str>,
+    },
+    /// Put a message into the mailbox of a child.
+    Send {
+        /// The child.
+        to: RunId,
+        /// JSON text.
+        message: Arc<str>,
+    },
+    /// Cancel a child and what is attached to it.
+    Cancel {
+        /// The child.
+        run: RunId,
+        /// For people.
+        reason: Arc<str>,
+    },
+    /// Owe a message to a destination.
+    Deliver {
+        /// Where to.
+        destination: Destination,
+        /// What people read.
+        text: Arc<str>,
+        /// Files, as links.
+        artifacts: Vec<ArtifactRef>,
+    },
+    /// Make a staged file an artifact of the run. The file is durable already.
+    Artifact(ArtifactRef),
+    /// Nothing but the answer: a refusal that was decided before the store was asked.
+    Refused(ImportError),
+}
+
+/// A command's rows and its entry. The entry's result is filled in here.
+pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command) -> Result<(Entry, Effects)> {
+    let generation = claimed(rows, by)?.generation;
+    let mut effects = Effects::default();
+    entry.result = match command {
+        Command::KvSet { bucket, key, value } => done(rows.kv_set(&bucket, &key, &value)?),
+        Command::KvDelete { bucket, key } => done(rows.kv_delete(&bucket, &key)?),
+        Command::Send { to, message } => encode(&send(rows, by, to, &message, &mut effects)?),
+        Command::Cancel { run, reason } => encode(&cancel(rows, by, run, &reason, &mut effects)?),
+        Command::Deliver { destination, text, artifacts } => {
+            encode(&deliver(rows, by, &entry, destination, &text, &artifacts, generation, &mut effects)?)
+        }
+        Command::Artifact(artifact) => encode(&add_artifact(rows, by, artifact)?),
+        Command::Refused(error) => encode::<()>(&Err(error)),
+    };
+    rows.insert_entry(by.run, generation, &entry)?;
+    Ok((entry, effects))
+}
+
+fn done((): ()) -> Arc<str> {
+    encode::<()>(&Ok(()))
+}
+
+/// Whether `run` was spawned by the caller: only then may it be spoken to.
+fn is_child(rows: &mut dyn Rows, by: &By, run: RunId) -> Result<bool> {
+    Ok(rows.run(run)?.is_some_and(|run| run.spec.parent == Some(by.run)))
+}
+
+fn send(rows: &mut dyn Rows, by: &By, to: RunId, message: &str, effects: &mut Effects) -> Result<Answer<()>> {
+    if !is_child(rows, by, to)? {
+        return Ok(Err(ImportError::Denied(format!("subagent send {to}"))));
+    }
+    if must_run(rows, to)?.is_ended() {
+        return Ok(Err(ImportError::NotFound));
+    }
+    if rows.mailbox_len(to)? >= MAX_MAILBOX {
+        return Ok(Err(ImportError::Limit(LimitHit::new("subagent.mailbox", u64::from(MAX_MAILBOX)))));
+    }
+    rows.push_message(to, message)?;
+    super::wait::decide(rows, to, by.now, effects)?;
+    Ok(Ok(()))
+}
+
+fn cancel(rows: &mut dyn Rows, by: &By, run: RunId, reason: &str, effects: &mut Effects) -> Result<Answer<()>> {
+    if !is_child(rows, by, run)? {
+        return Ok(Err(ImportError::Denied(format!("subagent cancel {run}"))));
+    }
+    super::end::end(rows, run, Outcome::Cancelled { reason: reason.into() }, &by.link_base, by.now, effects)?;
+    Ok(Ok(()))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one caller; each is a part of the row that is made here")]
+fn deliver(
+    rows: &mut dyn Rows,
+    by: &By,
+    entry: &Entry,
+    destination: Destination,
+    text: &str,
+    artifacts: &[ArtifactRef],
+    generation: u32,
+    effects: &mut Effects,
+) -> Result<Answer<DeliveryId>> {
+    if rows.sent_by_run(by.run)? >= MAX_SENT {
+        return Ok(Err(ImportError::Limit(LimitHit::new("delivery.per-run", u64::from(MAX_SENT)))));
+    }
+    let run = must_run(rows, by.run)?;
+    let delivery = Delivery {
+        id: DeliveryId::sent(by.run, generation, &entry.path),
+        run: by.run,
+        conversation: run.spec.conversation,
+        destination,
+        body: DeliveryBody::message(&run, text, artifacts, &by.link_base, by.now).to_json(),
+        state: DeliveryState::Sending,
+        attempts: 1,
+        next_at: by.now,
+        created: by.now,
+        note: String::new(),
+    };
+    rows.insert_delivery(&delivery)?;
+    let id = delivery.id;
+    effects.deliveries.push(delivery);
+    Ok(Ok(id))
+}
+
+fn add_artifact(rows: &mut dyn Rows, by: &By, artifact: ArtifactRef) -> Result<Answer<ArtifactRef>> {
+    let mut run = must_run(rows, by.run)?;
+    if artifact.size > run.purse.artifact_bytes {
+        return Ok(Err(ImportError::Limit(LimitHit::new("purse.artifact-bytes", run.purse.artifact_bytes))));
+    }
+    run.purse.artifact_bytes -= artifact.size;
+    rows.update_run(&run)?;
+    rows.link_artifact(by.run, &artifact)?;
+    Ok(Ok(artifact))
+}
+
+/// An artifact that a run may read: its own, its task's, or one that a run it spawned gave back.
+pub fn readable_artifact(rows: &mut dyn Rows, run: RunId, id: &str) -> Result<Answer<ArtifactRef>> {
+    if let Some(artifact) = rows.linked_artifact(run, id)? {
+        return Ok(Ok(artifact));
+    }
+    let own = must_run(rows, run)?;
+    if let Some(artifact) = own.spec.artifacts.iter().find(|artifact| artifact.id == id) {
+        return Ok(Ok(artifact.clone()));
+    }
+    let children = crate::rows::RunFilter { parent: Some(run), limit: 256, ..Default::default() };
+    for child in rows.runs(&children)? {
+        if let Some(Outcome::Succeeded(output)) = child.outcome()
+            && let Some(artifact) = output.artifacts.iter().find(|artifact| artifact.id == id)
+        {
+            return Ok(Ok(artifact.clone()));
+        }
+    }
+    Ok(Err(ImportError::Denied(format!("artifact {id}"))))
+}

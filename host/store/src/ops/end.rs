@@ -1,0 +1,169 @@
+//! How runs end, and what follows: purses back, deliveries owed, waiters woken.
+//!
+//! Everything that ends a run goes through [`end`]; it is called with the run
+//! not yet ended and leaves nothing half done, however deep the tree.
+
+use sublane_core::delivery::DeliveryBody;
+use sublane_core::run::{RunState, Step};
+use sublane_core::{Delivery, DeliveryId, DeliveryState, Outcome, Purse, Run, RunId, Timestamp};
+
+use super::admit::must_conversation;
+use super::wait::{decide, resolve_timeout};
+use super::{By, Effects, Result, claimed, must_run, step};
+use crate::rows::Rows;
+
+/// The attempt's work is decided.
+pub fn finish(rows: &mut dyn Rows, by: &By, outcome: Outcome) -> Result<Effects> {
+    let mut run = claimed(rows, by)?;
+    let mut effects = Effects::default();
+    run.purse.cpu_us = run.purse.cpu_us.saturating_sub(by.cpu_us);
+    if let Outcome::Succeeded(output) = &outcome {
+        for artifact in &output.artifacts {
+            rows.link_artifact(by.run, artifact)?;
+        }
+    }
+    end_run(rows, run, outcome, &by.link_base, by.now, &mut effects)?;
+    effects.killed.retain(|(run, token)| (*run, *token) != (by.run, by.token));
+    Ok(effects)
+}
+
+/// Cancels a run and what is attached to it.
+pub fn cancel(rows: &mut dyn Rows, id: RunId, reason: &str, link_base: &str, now: Timestamp) -> Result<Effects> {
+    let mut effects = Effects::default();
+    end(rows, id, Outcome::Cancelled { reason: reason.into() }, link_base, now, &mut effects)?;
+    Ok(effects)
+}
+
+/// Decides waits that are due and ends runs whose deadline has passed.
+pub fn fire_due(rows: &mut dyn Rows, limit: u32, link_base: &str, now: Timestamp) -> Result<Effects> {
+    let mut effects = Effects::default();
+    for id in rows.overdue_runs(now, limit)? {
+        end(rows, id, Outcome::TimedOut, link_base, now, &mut effects)?;
+    }
+    for id in rows.due_waits(now, limit)? {
+        resolve_timeout(rows, id, now, &mut effects)?;
+    }
+    Ok(effects)
+}
+
+/// Ends a run, unless it has ended.
+pub(super) fn end(
+    rows: &mut dyn Rows,
+    id: RunId,
+    outcome: Outcome,
+    link_base: &str,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
+    let run = must_run(rows, id)?;
+    if run.is_ended() {
+        return Ok(());
+    }
+    end_run(rows, run, outcome, link_base, now, effects)
+}
+
+fn end_run(
+    rows: &mut dyn Rows,
+    mut run: Run,
+    outcome: Outcome,
+    link_base: &str,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
+    let held = match run.state {
+        RunState::Running { token } | RunState::Waiting { token: Some(token) } => Some(token),
+        _ => None,
+    };
+    if matches!(run.state, RunState::Waiting { .. })
+        && let Some(wait) = rows.wait(run.spec.id)?
+    {
+        rows.delete_wait(&wait)?;
+    }
+    step(&mut run, Step::Finish(outcome), now)?;
+    effects.killed.extend(held.map(|token| (run.spec.id, token)));
+    if !run.is_ended() {
+        return rows.update_run(&run);
+    }
+    settle_ended(rows, run, link_base, now, effects)
+}
+
+/// What follows from an ending, in this order: children, purse, deliveries, waiters, parent.
+fn settle_ended(rows: &mut dyn Rows, run: Run, link_base: &str, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let id = run.spec.id;
+    rows.update_run(&run)?;
+    if run.attached_children > 0 {
+        let reason = format!("{} ended before it", run.spec.name);
+        for child in rows.attached_children(id)? {
+            let outcome = Outcome::Cancelled { reason: reason.as_str().into() };
+            end(rows, child, outcome, link_base, now, effects)?;
+        }
+    }
+    let mut run = must_run(rows, id)?;
+    let rest = std::mem::take(&mut run.purse);
+    if rest != Purse::default() {
+        rows.update_run(&run)?;
+    }
+    owe(rows, &run, link_base, now, effects)?;
+    effects.ended.push(id);
+    return_purse(rows, &run, rest)?;
+    for waiter in rows.waiters(id)? {
+        decide(rows, waiter, now, effects)?;
+    }
+    tell_parent(rows, &run, link_base, now, effects)
+}
+
+/// One delivery for each destination, its first attempt marked.
+fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let Some(outcome) = run.outcome().filter(|_| !run.spec.destinations.is_empty()) else { return Ok(()) };
+    let body = DeliveryBody::ending(run, outcome, link_base, now).to_json();
+    for (index, destination) in (0..).zip(&run.spec.destinations) {
+        let delivery = Delivery {
+            id: DeliveryId::ending(run.spec.id, index),
+            run: run.spec.id,
+            conversation: run.spec.conversation,
+            destination: destination.clone(),
+            body: body.clone(),
+            state: DeliveryState::Sending,
+            attempts: 1,
+            next_at: now,
+            created: now,
+            note: String::new(),
+        };
+        rows.insert_delivery(&delivery)?;
+        effects.deliveries.push(delivery);
+    }
+    Ok(())
+}
+
+/// What was not spent goes back to where it was drawn from.
+fn return_purse(rows: &mut dyn Rows, run: &Run, rest: Purse) -> Result<()> {
+    if rest == Purse::default() {
+        return Ok(());
+    }
+    if let Some(parent) = run.spec.attached_to() {
+        let mut parent = must_run(rows, parent)?;
+        // An ended parent has handed on what it had; an attached child ends before its parent settles.
+        parent.purse.give_back(rest);
+        return rows.update_run(&parent);
+    }
+    let mut conversation = must_conversation(rows, run.spec.conversation)?;
+    conversation.purse.give_back(rest);
+    conversation.purse = conversation.purse.at_most(conversation.ceiling);
+    rows.update_conversation(&conversation)
+}
+
+/// The parent has one child fewer; it may have waited for just that.
+fn tell_parent(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let Some(parent) = run.spec.parent else { return Ok(()) };
+    let mut parent = must_run(rows, parent)?;
+    parent.active_children = parent.active_children.saturating_sub(1);
+    if run.spec.attached_to().is_some() {
+        parent.attached_children = parent.attached_children.saturating_sub(1);
+    }
+    let was_closing = matches!(parent.state, RunState::Closing { .. });
+    step(&mut parent, Step::ChildEnded, now)?;
+    if was_closing && parent.is_ended() {
+        return settle_ended(rows, parent, link_base, now, effects);
+    }
+    rows.update_run(&parent)
+}

@@ -1,0 +1,109 @@
+//! Waits: opened, decided, timed out. Hot or cold, one transaction on the
+//! wait's row decides, and writes the entry that the guest will see.
+
+use sublane_core::journal::{WaitAnswer, encode};
+use sublane_core::run::Step;
+use sublane_core::{Answer, Entry, Run, RunId, RunState, Timestamp};
+
+use super::{By, Effects, Ready, Result, claimed, must_run, step};
+use crate::StoreError;
+use crate::rows::{Rows, Wait, WaitFor};
+
+/// What opening a wait came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parked {
+    /// It was decided at once; the attempt goes on.
+    Decided(Entry),
+    /// The run waits, its slot is free.
+    Waiting,
+}
+
+/// Opens a wait, or decides it at once.
+pub fn park(rows: &mut dyn Rows, by: &By, wait: Wait) -> Result<Parked> {
+    let mut run = claimed(rows, by)?;
+    if !matches!(run.state, RunState::Running { .. }) {
+        return Err(StoreError::Stale(by.run));
+    }
+    let past = wait.due.is_some_and(|due| due <= by.now);
+    if let Some(entry) = outcome(rows, &wait, past, by.now)? {
+        rows.insert_entry(by.run, run.generation, &entry)?;
+        return Ok(Parked::Decided(entry));
+    }
+    run.purse.cpu_us = run.purse.cpu_us.saturating_sub(by.cpu_us);
+    step(&mut run, Step::Park, by.now)?;
+    rows.update_run(&run)?;
+    rows.insert_wait(&wait)?;
+    Ok(Parked::Waiting)
+}
+
+/// The parked attempt's instance is gone. `false`: the wait was decided meanwhile.
+pub fn evict(rows: &mut dyn Rows, by: &By) -> Result<bool> {
+    let mut run = claimed(rows, by)?;
+    if !matches!(run.state, RunState::Waiting { .. }) {
+        return Ok(false);
+    }
+    step(&mut run, Step::Evict, by.now)?;
+    rows.update_run(&run)?;
+    Ok(true)
+}
+
+/// Decides the wait of a run if what it waits for is there.
+pub(super) fn decide(rows: &mut dyn Rows, waiter: RunId, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let Some(wait) = rows.wait(waiter)? else { return Ok(()) };
+    match outcome(rows, &wait, false, now)? {
+        Some(entry) => wake(rows, &wait, entry, now, effects),
+        None => Ok(()),
+    }
+}
+
+/// Decides the wait of a run whose time is up.
+pub(super) fn resolve_timeout(rows: &mut dyn Rows, waiter: RunId, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let Some(wait) = rows.wait(waiter)? else { return Ok(()) };
+    match outcome(rows, &wait, true, now)? {
+        Some(entry) => wake(rows, &wait, entry, now, effects),
+        None => Ok(()),
+    }
+}
+
+/// The entry that decides a wait, if anything does. What is there beats the time-out.
+fn outcome(rows: &mut dyn Rows, wait: &Wait, past: bool, now: Timestamp) -> Result<Option<Entry>> {
+    let result = match &wait.what {
+        WaitFor::Sleep => past.then(|| encode::<()>(&Ok(()))),
+        WaitFor::Message => match rows.pop_message(wait.run)? {
+            Some(message) => Some(encode(&Ok(Some(message)))),
+            None => past.then(|| encode::<Option<String>>(&Ok(None))),
+        },
+        WaitFor::Runs { runs, all } => {
+            let mut ended = Vec::new();
+            for run in runs {
+                if must_run(rows, *run)?.is_ended() {
+                    ended.push(*run);
+                }
+            }
+            let met = if *all { ended.len() == runs.len() } else { !ended.is_empty() };
+            let answer: Answer<WaitAnswer> = Ok(WaitAnswer { ended, timed_out: !met });
+            (met || past).then(|| encode(&answer))
+        }
+    };
+    Ok(result.map(|result| Entry {
+        path: wait.path.clone(),
+        import: wait.import,
+        args: wait.args,
+        result,
+        at: now,
+    }))
+}
+
+/// The wait is decided: entry in, row out, run on.
+fn wake(rows: &mut dyn Rows, wait: &Wait, entry: Entry, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let mut run: Run = must_run(rows, wait.run)?;
+    rows.insert_entry(wait.run, run.generation, &entry)?;
+    rows.delete_wait(wait)?;
+    step(&mut run, Step::Wake, now)?;
+    rows.update_run(&run)?;
+    match run.state {
+        RunState::Running { token } => effects.resumed.push((wait.run, token, entry)),
+        _ => effects.ready.push(Ready::of(&run)),
+    }
+    Ok(())
+}

@@ -1,0 +1,228 @@
+//! The rows that operations are made of.
+//!
+//! [`Rows`] is one open transaction: whoever implements it gives reads, writes
+//! and lookups of single rows, and nothing that decides. What an operation
+//! means is written once, in `ops`, over this trait. Every method that returns
+//! several rows takes a limit or is bounded by one of the run's own limits.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sublane_core::delivery::AttemptResult;
+use sublane_core::{
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Path, Purse, Run,
+    RunId, Timestamp,
+};
+
+use crate::StoreError;
+
+/// What a parked run waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum WaitFor {
+    /// Any or all of these runs to end.
+    Runs {
+        /// The runs, in the caller's order.
+        runs: Vec<RunId>,
+        /// All of them, or any.
+        all: bool,
+    },
+    /// A message in the run's mailbox.
+    Message,
+    /// Only its time-out.
+    Sleep,
+}
+
+/// A wait: at most one for each run. Whatever decides it does so in the
+/// transaction that removes this row and writes the entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The run that waits.
+    pub run: RunId,
+    /// Where its entry will stand.
+    pub path: Path,
+    /// The import that waits.
+    pub import: Import,
+    /// Hash of its arguments.
+    pub args: u128,
+    /// What for.
+    pub what: WaitFor,
+    /// When it is decided without it.
+    pub due: Option<Timestamp>,
+}
+
+/// A thread on a channel, with what is left of its budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversation {
+    /// Identity.
+    pub id: ConversationId,
+    /// Channel and address.
+    pub origin: Destination,
+    /// What its runs may still draw.
+    pub purse: Purse,
+    /// What a new message fills the purse up to.
+    pub ceiling: Purse,
+    /// When it began.
+    pub created: Timestamp,
+}
+
+/// One attempt of a delivery, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryAttempt {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Which attempt, from 1.
+    pub number: u32,
+    /// When it was settled.
+    pub at: Timestamp,
+    /// What it came to.
+    pub result: AttemptResult,
+}
+
+/// Something that the command line asks of a running host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// Order of arrival.
+    pub number: i64,
+    /// What is asked, as JSON text.
+    pub body: Arc<str>,
+    /// When.
+    pub created: Timestamp,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFilter {
+    /// Only those with this state kind (`queued`, `running`, `waiting`, `closing`, `ended`).
+    pub state: Option<String>,
+    /// Only those of this conversation.
+    pub conversation: Option<ConversationId>,
+    /// Only children of this run.
+    pub parent: Option<RunId>,
+    /// At most so many, newest first.
+    pub limit: u32,
+}
+
+/// Which deliveries to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Only those in this state.
+    pub state: Option<DeliveryState>,
+    /// Only those of this run.
+    pub run: Option<RunId>,
+    /// At most so many, newest first.
+    pub limit: u32,
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// One open transaction on the store's rows.
+pub trait Rows {
+    // --- runs
+
+    /// Adds a run.
+    fn insert_run(&mut self, run: &Run) -> Result<()>;
+    /// Writes everything but the spec of a run that is there.
+    fn update_run(&mut self, run: &Run) -> Result<()>;
+    /// A run by its id.
+    fn run(&mut self, id: RunId) -> Result<Option<Run>>;
+    /// The run that `spawner` made in this conversation under this dedupe key.
+    fn run_by_dedupe(&mut self, spawner: &str, conversation: ConversationId, key: &str) -> Result<Option<RunId>>;
+    /// Attached children of a run that have not ended.
+    fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>>;
+    /// Runs by filter, newest first.
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>>;
+    /// Runs that have not ended and whose deadline is not after `now`, oldest deadline first.
+    fn overdue_runs(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
+    /// Runs that are queued, in order of `since`, after this position.
+    fn queued_runs(&mut self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Run>>;
+    /// Runs that hold a claim: running, or waiting with an instance in memory.
+    fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>>;
+
+    // --- journal
+
+    /// Adds an entry. One at the same place is a fault of the host: [`StoreError::Corrupt`].
+    fn insert_entry(&mut self, run: RunId, generation: u32, entry: &Entry) -> Result<()>;
+    /// The whole journal of one generation, in order of the paths.
+    fn entries(&mut self, run: RunId, generation: u32) -> Result<Vec<Entry>>;
+
+    // --- waits
+
+    /// Adds a wait, with a lookup row for each run that it waits for.
+    fn insert_wait(&mut self, wait: &Wait) -> Result<()>;
+    /// The wait of a run.
+    fn wait(&mut self, run: RunId) -> Result<Option<Wait>>;
+    /// Removes the wait of a run and its lookup rows; nothing there is no error.
+    fn delete_wait(&mut self, wait: &Wait) -> Result<()>;
+    /// Runs that wait for this one.
+    fn waiters(&mut self, target: RunId) -> Result<Vec<RunId>>;
+    /// Waits whose due time is not after `now`, oldest first.
+    fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
+
+    // --- mailbox
+
+    /// Puts a message into a run's mailbox.
+    fn push_message(&mut self, run: RunId, message: &str) -> Result<()>;
+    /// Takes the oldest message.
+    fn pop_message(&mut self, run: RunId) -> Result<Option<Arc<str>>>;
+    /// Unread messages.
+    fn mailbox_len(&mut self, run: RunId) -> Result<u32>;
+
+    // --- deliveries
+
+    /// Adds a delivery.
+    fn insert_delivery(&mut self, delivery: &Delivery) -> Result<()>;
+    /// Writes state, attempts, `next_at` and note of a delivery that is there.
+    fn update_delivery(&mut self, delivery: &Delivery) -> Result<()>;
+    /// A delivery by its id.
+    fn delivery(&mut self, id: DeliveryId) -> Result<Option<Delivery>>;
+    /// Deliveries by filter, newest first.
+    fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>>;
+    /// Pending deliveries whose time has come, oldest first.
+    fn due_deliveries(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>>;
+    /// Deliveries with an attempt that is not settled.
+    fn sending_deliveries(&mut self, limit: u32) -> Result<Vec<Delivery>>;
+    /// Adds a settled attempt.
+    fn insert_attempt(&mut self, attempt: &DeliveryAttempt) -> Result<()>;
+    /// The attempts of a delivery, oldest first.
+    fn attempts(&mut self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>>;
+    /// Deliveries of a run that lives: what its ending owes comes with its ending,
+    /// so until then all of them were made by `delivery.send`.
+    fn sent_by_run(&mut self, run: RunId) -> Result<u32>;
+
+    // --- conversations and what comes in
+
+    /// A conversation by where it is.
+    fn conversation_at(&mut self, origin: &Destination) -> Result<Option<Conversation>>;
+    /// A conversation by its id.
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<Conversation>>;
+    /// Adds a conversation.
+    fn insert_conversation(&mut self, conversation: &Conversation) -> Result<()>;
+    /// Writes the purse and the ceiling of a conversation.
+    fn update_conversation(&mut self, conversation: &Conversation) -> Result<()>;
+    /// The run that an inbound event made, if it was seen before.
+    fn inbox(&mut self, source: &str, event: &str) -> Result<Option<RunId>>;
+    /// Remembers that an inbound event made this run.
+    fn insert_inbox(&mut self, source: &str, event: &str, run: RunId) -> Result<()>;
+
+    // --- key-value, artifacts, intents, meta
+
+    /// A value.
+    fn kv_get(&mut self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>>;
+    /// Sets a value.
+    fn kv_set(&mut self, bucket: &str, key: &str, value: &[u8]) -> Result<()>;
+    /// Removes a value; nothing there is no error.
+    fn kv_delete(&mut self, bucket: &str, key: &str) -> Result<()>;
+    /// Keys that start with `prefix` and come after `after`, in byte order.
+    fn kv_keys(&mut self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>>;
+    /// Notes that a run wrote this artifact, or gave it back; repeated is no error.
+    fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()>;
+    /// The artifact, if one of these is linked to this run.
+    fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>>;
+    /// Adds an intent.
+    fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64>;
+    /// Intents, oldest first.
+    fn intents(&mut self, limit: u32) -> Result<Vec<Intent>>;
+    /// Removes an intent.
+    fn delete_intent(&mut self, number: i64) -> Result<()>;
+}

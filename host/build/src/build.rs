@@ -1,4 +1,4 @@
-//! One cargo invocation for the plugins of a workspace, and their components.
+//! From the plugin crates of a workspace to their components.
 //!
 //! Owns how guests are compiled (profile and flags) and where components lie:
 //! `OUT/<package>/<package>.wasm`, with `plugin.toml` beside it.
@@ -86,7 +86,8 @@ pub struct Built {
     pub changed: bool,
 }
 
-/// Builds plugins of one workspace in one cargo invocation, in the request's order.
+/// Builds plugins of one workspace, in the request's order. Those that are
+/// plugins and nothing else are compiled in one cargo invocation.
 ///
 /// Fails before cargo starts when a package is not a plugin crate or has no
 /// `plugin.toml`. A file that would not change is not touched; one that does is
@@ -132,8 +133,11 @@ fn build(
     if std::env::var_os("RUSTFLAGS").is_some() {
         report("RUSTFLAGS is set; it is for the host, and plugins are built without it");
     }
-    let mut cargo = cargo_build(toolchain, workspace, packages, options);
-    let modules = run_cargo(cargo.current_dir(dir), packages)?;
+    let mut modules = BTreeMap::new();
+    for packages in invocations(packages) {
+        let mut cargo = cargo_build(toolchain, workspace, &packages, options);
+        modules.extend(run_cargo(cargo.current_dir(dir), &packages)?);
+    }
     packages
         .iter()
         .map(|package| {
@@ -145,6 +149,20 @@ fn build(
         .collect()
 }
 
+/// Which packages are compiled together: all, but for those that other crates
+/// can use as well. Cargo leaves those without link-time optimisation, and
+/// compiles their dependencies, the standard library among them, in another
+/// way than everybody else's, unless it is told to make the plugin alone.
+fn invocations<'a>(packages: &[&'a Package]) -> Vec<Vec<&'a Package>> {
+    let (alone, together): (Vec<&Package>, Vec<&Package>) =
+        packages.iter().partition(|package| package.is_also_a_library());
+    let mut invocations: Vec<Vec<&Package>> = alone.into_iter().map(|package| vec![package]).collect();
+    if !together.is_empty() {
+        invocations.insert(0, together);
+    }
+    invocations
+}
+
 /// The cargo invocation that compiles these packages for guests.
 fn cargo_build(
     toolchain: &Toolchain,
@@ -154,7 +172,12 @@ fn cargo_build(
 ) -> Command {
     let target = options.target.as_deref().unwrap_or(workspace.target());
     let mut cargo = toolchain.cargo();
-    cargo.arg("build").args(toolchain.build_arguments());
+    match packages {
+        // The only subcommand that takes a crate type, and it takes one package.
+        [package] if package.is_also_a_library() => cargo.args(["rustc", "--crate-type", "cdylib"]),
+        _ => cargo.arg("build"),
+    };
+    cargo.args(toolchain.build_arguments());
     cargo.args(["--lib", "--target", GUEST_TARGET, "--profile", "guest"]);
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.arg("--target-dir").arg(toolchain.target_dir(target));

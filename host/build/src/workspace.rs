@@ -12,6 +12,9 @@ use crate::PLUGIN_MANIFEST;
 use crate::error::Error;
 use crate::toolchain::Toolchain;
 
+/// The crate type of a plugin's library.
+const CDYLIB: &str = "cdylib";
+
 /// A cargo workspace, or the package that is one by itself.
 #[derive(Debug, Clone)]
 pub struct Workspace {
@@ -26,7 +29,8 @@ pub struct Package {
     pub(crate) id: String,
     name: String,
     manifest: PathBuf,
-    cdylib: bool,
+    /// What its library is compiled to; nothing where it has none.
+    crate_types: Vec<String>,
 }
 
 impl Workspace {
@@ -85,7 +89,7 @@ impl Workspace {
             plugins: self
                 .packages
                 .iter()
-                .filter(|package| package.cdylib)
+                .filter(|package| package.is_cdylib())
                 .map(|package| package.dir().display().to_string())
                 .collect(),
         })
@@ -105,7 +109,13 @@ impl Package {
 
     /// Whether its library is a `cdylib`, as a plugin's is.
     pub fn is_cdylib(&self) -> bool {
-        self.cdylib
+        self.crate_types.iter().any(|name| name == CDYLIB)
+    }
+
+    /// Whether its library is a `cdylib` and something else besides, such as
+    /// the `rlib` that tests and examples use.
+    pub(crate) fn is_also_a_library(&self) -> bool {
+        self.is_cdylib() && self.crate_types.iter().any(|name| name != CDYLIB)
     }
 
     /// Its `plugin.toml`, which need not exist.
@@ -115,7 +125,7 @@ impl Package {
 
     /// That this is a crate of which a plugin can be built.
     pub(crate) fn check_is_plugin(&self) -> Result<(), Error> {
-        if !self.cdylib {
+        if !self.is_cdylib() {
             return Err(Error::NotCdylib { package: self.name.clone(), manifest: self.manifest.clone() });
         }
         let path = self.plugin_manifest();
@@ -142,6 +152,8 @@ struct MetadataPackage {
     targets: Vec<MetadataTarget>,
 }
 
+/// A library's kinds are its crate types; no other target's kind is one, though
+/// an example, too, can be compiled to a `cdylib`.
 #[derive(Deserialize)]
 struct MetadataTarget {
     kind: Vec<String>,
@@ -150,13 +162,13 @@ struct MetadataTarget {
 
 impl From<Metadata> for Workspace {
     fn from(metadata: Metadata) -> Self {
-        // An example can be a cdylib, too; a plugin is the library.
-        let is_plugin_library = |target: &MetadataTarget| {
-            let is = |types: &[String]| types.iter().any(|name| name == "cdylib");
-            is(&target.kind) && is(&target.crate_types)
-        };
         let packages = metadata.packages.into_iter().map(|package| Package {
-            cdylib: package.targets.iter().any(is_plugin_library),
+            crate_types: package
+                .targets
+                .into_iter()
+                .find(|target| target.kind == target.crate_types && target.kind != ["bin"])
+                .map(|library| library.crate_types)
+                .unwrap_or_default(),
             id: package.id,
             name: package.name,
             manifest: package.manifest_path,

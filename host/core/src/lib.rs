@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod grants;
 pub mod id;
 pub mod journal;
+pub mod lane;
 pub mod run;
 pub mod time;
 

@@ -5,6 +5,7 @@
 //! guest, never sends anything, and reads no clock: time comes with the operation.
 
 mod backend;
+mod lock;
 pub mod model;
 pub mod ops;
 pub mod rows;
@@ -18,6 +19,7 @@ use sublane_core::{
 };
 
 pub use backend::{Backend, Transaction};
+pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
     Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
@@ -45,6 +47,14 @@ pub enum StoreError {
     /// The store's medium failed.
     #[error("the store failed: {0}")]
     Io(Arc<str>),
+    /// The file cannot be used as a store.
+    #[error("the store {} cannot be used: {why}", path.display())]
+    Unusable {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

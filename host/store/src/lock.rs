@@ -1,0 +1,91 @@
+//! One host for one state directory.
+//!
+//! The lock is the operating system's, on an open file: it goes with its
+//! process, however that ends. The file itself stays and says who held it last.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The lock's file in the state directory.
+const FILE_NAME: &str = "host.lock";
+
+/// Held by the host that owns a state directory, until it is dropped.
+#[derive(Debug)]
+pub struct HostLock {
+    _file: File,
+}
+
+/// The state directory cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another host has it.
+    #[error("{} is in use by {holder}: stop that host, or choose another state directory", directory.display())]
+    Held {
+        /// The state directory.
+        directory: PathBuf,
+        /// `process 123`, or `another process` when that cannot be read.
+        holder: String,
+    },
+    /// The lock's file cannot be opened or written.
+    #[error("cannot lock {}", path.display())]
+    Io {
+        /// The lock's file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl HostLock {
+    /// Takes the lock of a state directory, or says at once who has it.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn acquire(directory: &Path) -> Result<Self, LockError> {
+        let path = directory.join(FILE_NAME);
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held { directory: directory.to_owned(), holder: holder(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        sign(&mut file).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Writes this process's number into the file.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// Who wrote its number into the file.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.read_to_string(&mut text).ok();
+    let process = read.and_then(|_| text.trim().parse::<u32>().ok());
+    process.map_or_else(|| "another process".to_owned(), |process| format!("process {process}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_host_is_told_who_has_the_directory() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let held = HostLock::acquire(directory.path()).expect("nobody has it");
+        let error = HostLock::acquire(directory.path()).expect_err("it is held").to_string();
+        assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
+        drop(held);
+        HostLock::acquire(directory.path()).expect("it was let go");
+    }
+}

@@ -1,0 +1,367 @@
+//! [`Rows`] over the maps.
+//!
+//! Listings for people walk the whole map: they are off the way of a spawn, and
+//! an index that only they need would be paid for by every run.
+
+use std::sync::Arc;
+
+use sublane_core::{
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
+    RunState, Timestamp,
+};
+
+use super::tables::{Numbered, Tables, newest};
+use crate::StoreError;
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+fn twice(what: &str, id: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what} {id} is there already"))
+}
+
+fn absent(what: &str, id: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what} {id} is not there to be written"))
+}
+
+impl Rows for Tables {
+    // --- runs
+
+    fn insert_run(&mut self, run: &Run) -> Result<()> {
+        let id = run.spec.id;
+        if self.runs.contains_key(&id) {
+            return Err(twice("run", id));
+        }
+        if let Some(key) = &run.spec.dedupe_key {
+            let key = (run.spec.conversation, run.spec.spawner.clone(), key.clone());
+            if self.dedupe.contains_key(&key) {
+                return Err(twice("dedupe key", key.2));
+            }
+            self.dedupe.insert(key, id);
+        }
+        self.index_run(None, run);
+        let number = self.number();
+        self.runs.insert(id, Numbered { number, row: run.clone() });
+        Ok(())
+    }
+
+    fn update_run(&mut self, run: &Run) -> Result<()> {
+        let id = run.spec.id;
+        let Some(kept) = self.runs.get_mut(&id) else { return Err(absent("run", id)) };
+        if kept.row.is_ended() && !run.is_ended() {
+            return Err(StoreError::Corrupt(format!("run {id} has ended and cannot live again")));
+        }
+        let mut new = run.clone();
+        new.spec = kept.row.spec.clone();
+        let old = std::mem::replace(&mut kept.row, new);
+        self.index_run(Some(&old), run);
+        Ok(())
+    }
+
+    fn run(&mut self, id: RunId) -> Result<Option<Run>> {
+        Ok(self.runs.get(&id).map(|kept| kept.row.clone()))
+    }
+
+    fn run_by_dedupe(
+        &mut self,
+        spawner: &str,
+        conversation: ConversationId,
+        key: &str,
+    ) -> Result<Option<RunId>> {
+        Ok(self.dedupe.get(&(conversation, spawner.to_owned(), key.to_owned())).copied())
+    }
+
+    fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>> {
+        Ok(self.attached.get(&parent).cloned().unwrap_or_default())
+    }
+
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>> {
+        let matches = |run: &Run| {
+            filter.state.as_ref().is_none_or(|state| run.state.kind() == state)
+                && filter.conversation.is_none_or(|id| run.spec.conversation == id)
+                && filter.parent.is_none_or(|id| run.spec.parent == Some(id))
+        };
+        Ok(newest(self.runs.values(), filter.limit, matches).cloned().collect())
+    }
+
+    fn overdue_runs(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        Ok(self.deadlines.until(now, limit).collect())
+    }
+
+    fn queued_runs(&mut self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Run>> {
+        Ok(self.queued.after(after, limit).map(|id| self.runs[&id].row.clone()).collect())
+    }
+
+    fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>> {
+        let claimed = |run: &Run| match run.state {
+            RunState::Running { .. } => Some(0),
+            RunState::Waiting { token: Some(_) } => Some(1),
+            _ => None,
+        };
+        let runs = self.runs.values();
+        let mut found: Vec<_> =
+            runs.filter_map(|kept| Some((claimed(&kept.row)?, kept.number, kept.row.spec.id))).collect();
+        found.sort_unstable();
+        Ok(found.into_iter().take(limit as usize).map(|(_, _, id)| id).collect())
+    }
+
+    // --- journal
+
+    fn insert_entry(&mut self, run: RunId, generation: u32, entry: &Entry) -> Result<()> {
+        if !self.runs.contains_key(&run) {
+            return Err(absent("journal of run", run));
+        }
+        let journal = self.journals.entry((run, generation)).or_default();
+        if journal.last().is_none_or(|last| last.path < entry.path) {
+            journal.push(entry.clone());
+            return Ok(());
+        }
+        match journal.binary_search_by(|held| held.path.cmp(&entry.path)) {
+            Ok(_) => Err(twice(&format!("journal entry {} of run", entry.path), run)),
+            Err(place) => {
+                journal.insert(place, entry.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn entries(&mut self, run: RunId, generation: u32) -> Result<Vec<Entry>> {
+        Ok(self.journals.get(&(run, generation)).cloned().unwrap_or_default())
+    }
+
+    // --- waits
+
+    fn insert_wait(&mut self, wait: &Wait) -> Result<()> {
+        if self.waits.contains_key(&wait.run) {
+            return Err(twice("wait of run", wait.run));
+        }
+        if let Some(due) = wait.due {
+            self.waits_due.insert(due, wait.run);
+        }
+        if let WaitFor::Runs { runs, .. } = &wait.what {
+            for target in runs {
+                self.add_waiter(*target, wait.run);
+            }
+        }
+        self.waits.insert(wait.run, wait.clone());
+        Ok(())
+    }
+
+    fn wait(&mut self, run: RunId) -> Result<Option<Wait>> {
+        Ok(self.waits.get(&run).cloned())
+    }
+
+    fn delete_wait(&mut self, wait: &Wait) -> Result<()> {
+        let Some(wait) = self.waits.remove(&wait.run) else { return Ok(()) };
+        if let Some(due) = wait.due {
+            self.waits_due.remove(due, wait.run);
+        }
+        if let WaitFor::Runs { runs, .. } = &wait.what {
+            for target in runs {
+                self.remove_waiter(*target, wait.run);
+            }
+        }
+        Ok(())
+    }
+
+    fn waiters(&mut self, target: RunId) -> Result<Vec<RunId>> {
+        Ok(self.waiters.get(&target).cloned().unwrap_or_default())
+    }
+
+    fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        Ok(self.waits_due.until(now, limit).collect())
+    }
+
+    // --- mailbox
+
+    fn push_message(&mut self, run: RunId, message: &str) -> Result<()> {
+        self.mailboxes.entry(run).or_default().push_back(message.into());
+        Ok(())
+    }
+
+    fn pop_message(&mut self, run: RunId) -> Result<Option<Arc<str>>> {
+        Ok(self.mailboxes.get_mut(&run).and_then(std::collections::VecDeque::pop_front))
+    }
+
+    fn mailbox_len(&mut self, run: RunId) -> Result<u32> {
+        let length = self.mailboxes.get(&run).map_or(0, std::collections::VecDeque::len);
+        Ok(u32::try_from(length).unwrap_or(u32::MAX))
+    }
+
+    // --- deliveries
+
+    fn insert_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        if self.deliveries.contains_key(&delivery.id) {
+            return Err(twice("delivery", delivery.id));
+        }
+        self.index_delivery(None, delivery);
+        self.deliveries_of.entry(delivery.run).or_default().push(delivery.id);
+        let number = self.number();
+        self.deliveries.insert(delivery.id, Numbered { number, row: delivery.clone() });
+        Ok(())
+    }
+
+    fn update_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        let Some(kept) = self.deliveries.get_mut(&delivery.id) else {
+            return Err(absent("delivery", delivery.id));
+        };
+        let old = kept.row.clone();
+        kept.row.state = delivery.state;
+        kept.row.attempts = delivery.attempts;
+        kept.row.next_at = delivery.next_at;
+        kept.row.note.clone_from(&delivery.note);
+        self.index_delivery(Some(&old), delivery);
+        Ok(())
+    }
+
+    fn delivery(&mut self, id: DeliveryId) -> Result<Option<Delivery>> {
+        Ok(self.deliveries.get(&id).map(|kept| kept.row.clone()))
+    }
+
+    fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+        let matches = |delivery: &Delivery| {
+            filter.state.is_none_or(|state| delivery.state == state)
+                && filter.run.is_none_or(|run| delivery.run == run)
+        };
+        Ok(newest(self.deliveries.values(), filter.limit, matches).cloned().collect())
+    }
+
+    fn due_deliveries(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+        Ok(self.deliveries_due.until(now, limit).map(|id| self.deliveries[&id].row.clone()).collect())
+    }
+
+    fn sending_deliveries(&mut self, limit: u32) -> Result<Vec<Delivery>> {
+        let sending = |delivery: &Delivery| delivery.state == DeliveryState::Sending;
+        let mut found: Vec<_> = newest(self.deliveries.values(), u32::MAX, sending).cloned().collect();
+        found.reverse();
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    fn insert_attempt(&mut self, attempt: &DeliveryAttempt) -> Result<()> {
+        let attempts = self.attempts.entry(attempt.delivery).or_default();
+        match attempts.binary_search_by_key(&attempt.number, |held| held.number) {
+            Ok(_) => Err(twice(&format!("attempt {} of delivery", attempt.number), attempt.delivery)),
+            Err(place) => {
+                attempts.insert(place, attempt.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn attempts(&mut self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>> {
+        Ok(self.attempts.get(&delivery).cloned().unwrap_or_default())
+    }
+
+    fn sent_by_run(&mut self, run: RunId) -> Result<u32> {
+        let count = self.deliveries_of.get(&run).map_or(0, Vec::len);
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    // --- conversations and what comes in
+
+    fn conversation_at(&mut self, origin: &Destination) -> Result<Option<Conversation>> {
+        let found = self.conversations_at.get(origin).and_then(|id| self.conversations.get(id));
+        Ok(found.cloned())
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<Conversation>> {
+        Ok(self.conversations.get(&id).cloned())
+    }
+
+    fn insert_conversation(&mut self, conversation: &Conversation) -> Result<()> {
+        if self.conversations.contains_key(&conversation.id)
+            || self.conversations_at.contains_key(&conversation.origin)
+        {
+            return Err(twice("conversation", conversation.id));
+        }
+        self.conversations_at.insert(conversation.origin.clone(), conversation.id);
+        self.conversations.insert(conversation.id, conversation.clone());
+        Ok(())
+    }
+
+    fn update_conversation(&mut self, conversation: &Conversation) -> Result<()> {
+        let Some(kept) = self.conversations.get_mut(&conversation.id) else {
+            return Err(absent("conversation", conversation.id));
+        };
+        kept.purse = conversation.purse;
+        kept.ceiling = conversation.ceiling;
+        Ok(())
+    }
+
+    fn inbox(&mut self, source: &str, event: &str) -> Result<Option<RunId>> {
+        Ok(self.inbox.get(&(source.to_owned(), event.to_owned())).copied())
+    }
+
+    fn insert_inbox(&mut self, source: &str, event: &str, run: RunId) -> Result<()> {
+        let key = (source.to_owned(), event.to_owned());
+        if self.inbox.contains_key(&key) {
+            return Err(twice(&format!("event of {source}"), event));
+        }
+        self.inbox.insert(key, run);
+        Ok(())
+    }
+
+    // --- key-value, artifacts, intents
+
+    fn kv_get(&mut self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.kv.get(bucket).and_then(|bucket| bucket.get(key)).cloned())
+    }
+
+    fn kv_set(&mut self, bucket: &str, key: &str, value: &[u8]) -> Result<()> {
+        self.kv.entry(bucket.to_owned()).or_default().insert(key.to_owned(), value.to_vec());
+        Ok(())
+    }
+
+    fn kv_delete(&mut self, bucket: &str, key: &str) -> Result<()> {
+        if let Some(bucket) = self.kv.get_mut(bucket) {
+            bucket.remove(key);
+        }
+        Ok(())
+    }
+
+    fn kv_keys(
+        &mut self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let from = match after {
+            Some(after) if after >= prefix => Excluded(after),
+            _ => Included(prefix),
+        };
+        let Some(bucket) = self.kv.get(bucket) else { return Ok(Vec::new()) };
+        let keys = bucket.range::<str, _>((from, Unbounded)).map(|(key, _)| key);
+        Ok(keys.take_while(|key| key.starts_with(prefix)).take(limit as usize).cloned().collect())
+    }
+
+    fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()> {
+        let linked = self.artifacts.entry(run).or_default();
+        if linked.iter().all(|held| held.id != artifact.id) {
+            linked.push(artifact.clone());
+        }
+        Ok(())
+    }
+
+    fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>> {
+        Ok(self.artifacts.get(&run).and_then(|linked| linked.iter().find(|held| held.id == id)).cloned())
+    }
+
+    fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64> {
+        self.intents_made += 1;
+        let number = self.intents_made;
+        self.intents.insert(number, Intent { number, body: body.into(), created: now });
+        Ok(number)
+    }
+
+    fn intents(&mut self, limit: u32) -> Result<Vec<Intent>> {
+        Ok(self.intents.values().take(limit as usize).cloned().collect())
+    }
+
+    fn delete_intent(&mut self, number: i64) -> Result<()> {
+        self.intents.remove(&number);
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! The maps themselves, and the indexes that follow a change of a run or a delivery.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use sublane_core::{
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
+    RunState,
+};
+
+use super::index::{Due, IdMap};
+use crate::rows::{Conversation, DeliveryAttempt, Intent, Wait};
+
+/// A row with the number of its insertion: "newest first" means by this.
+pub(super) struct Numbered<T> {
+    pub(super) number: u64,
+    pub(super) row: T,
+}
+
+#[derive(Default)]
+pub(super) struct Tables {
+    /// The number of the next run or delivery.
+    next: u64,
+
+    pub(super) runs: IdMap<RunId, Numbered<Run>>,
+    pub(super) queued: Due<RunId>,
+    pub(super) deadlines: Due<RunId>,
+    /// Attached children that have not ended, in the order of their insertion.
+    pub(super) attached: IdMap<RunId, Vec<RunId>>,
+    pub(super) dedupe: HashMap<(ConversationId, String, String), RunId>,
+
+    /// Each journal in the order of its paths.
+    pub(super) journals: IdMap<(RunId, u32), Vec<Entry>>,
+
+    pub(super) waits: IdMap<RunId, Wait>,
+    pub(super) waits_due: Due<RunId>,
+    /// Who waits for a run, in the order of their ids.
+    pub(super) waiters: IdMap<RunId, Vec<RunId>>,
+    pub(super) mailboxes: IdMap<RunId, VecDeque<Arc<str>>>,
+
+    pub(super) deliveries: IdMap<DeliveryId, Numbered<Delivery>>,
+    pub(super) deliveries_due: Due<DeliveryId>,
+    pub(super) deliveries_of: IdMap<RunId, Vec<DeliveryId>>,
+    pub(super) attempts: IdMap<DeliveryId, Vec<DeliveryAttempt>>,
+
+    pub(super) conversations: IdMap<ConversationId, Conversation>,
+    pub(super) conversations_at: HashMap<Destination, ConversationId>,
+    pub(super) inbox: HashMap<(String, String), RunId>,
+
+    pub(super) kv: HashMap<String, BTreeMap<String, Vec<u8>>>,
+    pub(super) artifacts: IdMap<RunId, Vec<ArtifactRef>>,
+    pub(super) intents: BTreeMap<i64, Intent>,
+    pub(super) intents_made: i64,
+}
+
+impl Tables {
+    pub(super) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// Lets the indexes follow a run from `old` to `new`; `None` is not there.
+    pub(super) fn index_run(&mut self, old: Option<&Run>, new: &Run) {
+        let id = new.spec.id;
+        let queued = |run: &Run| (run.state == RunState::Queued).then_some(run.since);
+        let (was, is) = (old.and_then(queued), queued(new));
+        if was != is {
+            if let Some(since) = was {
+                self.queued.remove(since, id);
+            }
+            if let Some(since) = is {
+                self.queued.insert(since, id);
+            }
+        }
+        let (lived, lives) = (old.is_some_and(|run| !run.is_ended()), !new.is_ended());
+        if lives && !lived {
+            self.deadlines.insert(new.spec.deadline(), id);
+            if let Some(parent) = new.spec.attached_to() {
+                self.attached.entry(parent).or_default().push(id);
+            }
+        }
+        if lived && !lives {
+            self.deadlines.remove(new.spec.deadline(), id);
+            if let Some(parent) = new.spec.attached_to() {
+                remove_from(&mut self.attached, parent, id);
+            }
+        }
+    }
+
+    /// Lets the index follow a delivery from `old` to `new`; `None` is not there.
+    pub(super) fn index_delivery(&mut self, old: Option<&Delivery>, new: &Delivery) {
+        let due =
+            |delivery: &Delivery| (delivery.state == DeliveryState::Pending).then_some(delivery.next_at);
+        let (was, is) = (old.and_then(due), due(new));
+        if was != is {
+            if let Some(at) = was {
+                self.deliveries_due.remove(at, new.id);
+            }
+            if let Some(at) = is {
+                self.deliveries_due.insert(at, new.id);
+            }
+        }
+    }
+
+    pub(super) fn add_waiter(&mut self, target: RunId, waiter: RunId) {
+        let waiters = self.waiters.entry(target).or_default();
+        if let Err(place) = waiters.binary_search(&waiter) {
+            waiters.insert(place, waiter);
+        }
+    }
+
+    pub(super) fn remove_waiter(&mut self, target: RunId, waiter: RunId) {
+        remove_from(&mut self.waiters, target, waiter);
+    }
+}
+
+/// Takes `id` out of the list of `key`, and the list out of the map with its last one.
+fn remove_from(lists: &mut IdMap<RunId, Vec<RunId>>, key: RunId, id: RunId) {
+    if let Some(list) = lists.get_mut(&key) {
+        list.retain(|other| *other != id);
+        if list.is_empty() {
+            lists.remove(&key);
+        }
+    }
+}
+
+/// The newest `limit` of the rows that match.
+pub(super) fn newest<'t, T: 't>(
+    rows: impl Iterator<Item = &'t Numbered<T>>,
+    limit: u32,
+    matches: impl Fn(&T) -> bool,
+) -> impl Iterator<Item = &'t T> {
+    let mut found: Vec<_> = rows.filter(|numbered| matches(&numbered.row)).collect();
+    found.sort_unstable_by_key(|numbered| std::cmp::Reverse(numbered.number));
+    found.into_iter().take(limit as usize).map(|numbered| &numbered.row)
+}

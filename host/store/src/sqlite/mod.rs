@@ -1,0 +1,100 @@
+//! The durable store in one SQLite file.
+//!
+//! Owns the file, one thread that writes it and a few that read it. A commit is
+//! on the disk when its caller is answered (`synchronous=FULL`). An error of
+//! [`StoreError::Io`] from a write says that nothing can be seen of it; where
+//! the medium itself failed during the commit, only the next start can tell.
+//!
+//! The write lock of SQLite keeps other processes' intents and this one's
+//! commits apart; that there is one host only is [`crate::HostLock`]'s matter.
+
+mod bare;
+mod codec;
+mod connection;
+mod job;
+mod readers;
+mod rows;
+mod runs;
+mod session;
+mod statements;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use sublane_core::Timestamp;
+
+use crate::StoreError;
+use crate::backend::{Backend, Transaction};
+
+pub use bare::{Bare, BareSession};
+use readers::{READERS, Readers};
+use session::Session;
+use statements::Sql;
+use writer::Writer;
+
+/// The durable store in one SQLite file.
+///
+/// Dropping it does what is queued, checkpoints and closes; that may take as
+/// long as the last commit.
+pub struct SqliteStore {
+    // Readers go first: the last connection to close leaves no log behind.
+    readers: Readers,
+    writer: Option<Writer>,
+}
+
+impl SqliteStore {
+    /// Opens the store, making it if there is none. Its directory must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] says what is wrong with the file and what to do.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let writer = connection::open_writing(path)?;
+        let readers = (0..READERS).map(|_| connection::open_reading(path)).collect::<Result<Vec<_>, _>>()?;
+        Self::start(path, Some(writer), readers)
+    }
+
+    /// Opens the store for reading, also while a host writes it. Writing operations are refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] when there is none, or it is of another version.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        Self::start(path, None, vec![connection::open_reading(path)?])
+    }
+
+    fn start(path: &Path, writer: Option<Connection>, readers: Vec<Connection>) -> Result<Self, StoreError> {
+        let refused = |error: std::io::Error| StoreError::Unusable {
+            path: path.to_owned(),
+            why: format!("a thread cannot be started: {error}"),
+        };
+        let writer = writer.map(Writer::start).transpose().map_err(refused)?;
+        let readers = Readers::start(readers).map_err(refused)?;
+        Ok(Self { readers, writer })
+    }
+}
+
+impl Backend for SqliteStore {
+    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        match &self.writer {
+            Some(writer) => writer.run(transaction).await,
+            None => Err(StoreError::Io("it was opened for reading only".into())),
+        }
+    }
+
+    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        self.readers.run(transaction).await
+    }
+}
+
+/// Asks something of the host that has the store open, from another process:
+/// one intent, durable on return. Returns its number.
+///
+/// # Errors
+/// [`StoreError::Unusable`] when there is no store, or it is of another
+/// version; [`StoreError::Io`] when the host holds the write lock for too long.
+pub fn ask(path: &Path, body: &str, now: Timestamp) -> Result<i64, StoreError> {
+    let connection = connection::open_beside(path)?;
+    Session::reading(&connection).transaction(Sql::Begin, |rows| rows.insert_intent(body, now))
+}

@@ -1,0 +1,352 @@
+//! [`Rows`] over one connection: each method is one statement of the list, or few.
+
+use std::sync::Arc;
+
+use rusqlite::params;
+use sublane_core::{
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
+    Timestamp,
+};
+
+use super::codec::{self, Columns, bits, delivery_code, instant, json};
+use super::session::Session;
+use super::statements::Sql;
+use crate::StoreError;
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+fn run_id(columns: &mut Columns<'_>) -> Result<RunId> {
+    columns.bytes().map(RunId)
+}
+
+fn count(columns: &mut Columns<'_>) -> Result<u32> {
+    columns.number()
+}
+
+/// An update must have met the row that it was for.
+fn met(changed: usize, what: &str, id: impl std::fmt::Display) -> Result<()> {
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("{what} {id} is not there to be written")))
+}
+
+impl Rows for Session<'_> {
+    // --- runs
+
+    fn insert_run(&mut self, run: &Run) -> Result<()> {
+        self.write_new_run(run)
+    }
+
+    fn update_run(&mut self, run: &Run) -> Result<()> {
+        self.write_run(run)
+    }
+
+    fn run(&mut self, id: RunId) -> Result<Option<Run>> {
+        if let Some(run) = self.known_run(id) {
+            return Ok(Some(run.clone()));
+        }
+        let found = self.one("run", Sql::Run, params![id.0], codec::run)?;
+        if let Some(run) = &found {
+            self.know_run(run);
+        }
+        Ok(found)
+    }
+
+    fn run_by_dedupe(
+        &mut self,
+        spawner: &str,
+        conversation: ConversationId,
+        key: &str,
+    ) -> Result<Option<RunId>> {
+        self.one("run_spec", Sql::RunByDedupe, params![conversation.0, spawner, key], run_id)
+    }
+
+    fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>> {
+        self.all("run", Sql::RunAttached, params![parent.0], run_id)
+    }
+
+    fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>> {
+        self.list_runs(filter)
+    }
+
+    fn overdue_runs(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        self.all("run", Sql::RunsOverdue, params![instant(now), limit], run_id)
+    }
+
+    fn queued_runs(&mut self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Run>> {
+        let (since, id) = after.map_or((-1, RunId([0; 16])), |(since, id)| (instant(since), id));
+        self.all("run", Sql::RunsReady, params![since, id.0, limit], codec::run)
+    }
+
+    fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>> {
+        let mut claimed = self.all("run", Sql::RunsClaimed, params![1, limit], run_id)?;
+        let rest = limit - u32::try_from(claimed.len()).unwrap_or(limit).min(limit);
+        claimed.extend(self.all("run", Sql::RunsClaimed, params![2, rest], run_id)?);
+        Ok(claimed)
+    }
+
+    // --- journal
+
+    fn insert_entry(&mut self, run: RunId, generation: u32, entry: &Entry) -> Result<()> {
+        let (path, import, args) = (entry.path.as_bytes(), entry.import.name(), entry.args.to_be_bytes());
+        let values = params![run.0, generation, path, import, args, entry.result, instant(entry.at)];
+        let written = self.execute(Sql::EntryInsert, values);
+        written.map(drop).map_err(|error| match error {
+            StoreError::Corrupt(why) => StoreError::Corrupt(format!(
+                "journal of run {run}, generation {generation}, entry {}: {why}",
+                entry.path
+            )),
+            other => other,
+        })
+    }
+
+    fn entries(&mut self, run: RunId, generation: u32) -> Result<Vec<Entry>> {
+        self.all("journal", Sql::Entries, params![run.0, generation], codec::entry)
+    }
+
+    // --- waits
+
+    fn insert_wait(&mut self, wait: &Wait) -> Result<()> {
+        let (path, import, args) = (wait.path.as_bytes(), wait.import.name(), wait.args.to_be_bytes());
+        let values = params![wait.run.0, path, import, args, json(&wait.what), wait.due.map(instant)];
+        self.execute(Sql::WaitInsert, values)?;
+        if let WaitFor::Runs { runs, .. } = &wait.what {
+            for target in runs {
+                self.execute(Sql::WaitTargetInsert, params![target.0, wait.run.0])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, run: RunId) -> Result<Option<Wait>> {
+        self.one("wait", Sql::Wait, params![run.0], codec::wait)
+    }
+
+    fn delete_wait(&mut self, wait: &Wait) -> Result<()> {
+        self.execute(Sql::WaitDelete, params![wait.run.0])?;
+        if let WaitFor::Runs { runs, .. } = &wait.what {
+            for target in runs {
+                self.execute(Sql::WaitTargetDelete, params![target.0, wait.run.0])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn waiters(&mut self, target: RunId) -> Result<Vec<RunId>> {
+        self.all("wait_target", Sql::Waiters, params![target.0], run_id)
+    }
+
+    fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        self.all("wait", Sql::WaitsDue, params![instant(now), limit], run_id)
+    }
+
+    // --- mailbox
+
+    fn push_message(&mut self, run: RunId, message: &str) -> Result<()> {
+        self.execute(Sql::MessagePush, params![run.0, message]).map(drop)
+    }
+
+    fn pop_message(&mut self, run: RunId) -> Result<Option<Arc<str>>> {
+        let first = self.one("message", Sql::MessageFirst, params![run.0], |columns| {
+            Ok((columns.integer()?, Arc::from(columns.text()?)))
+        })?;
+        let Some((number, message)) = first else { return Ok(None) };
+        self.execute(Sql::MessageDelete, params![number])?;
+        Ok(Some(message))
+    }
+
+    fn mailbox_len(&mut self, run: RunId) -> Result<u32> {
+        self.must_one("message", Sql::MessageCount, params![run.0], count)
+    }
+
+    // --- deliveries
+
+    fn insert_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        let Delivery { id, run, conversation, destination, body, state, attempts, next_at, created, note } =
+            delivery;
+        let (channel, address, state) = (&destination.channel, &destination.address, delivery_code(*state));
+        let (next_at, created) = (instant(*next_at), instant(*created));
+        let values = params![
+            id.0,
+            run.0,
+            conversation.0,
+            channel,
+            address,
+            body,
+            state,
+            attempts,
+            next_at,
+            created,
+            note
+        ];
+        self.execute(Sql::DeliveryInsert, values).map(drop)
+    }
+
+    fn update_delivery(&mut self, delivery: &Delivery) -> Result<()> {
+        let Delivery { id, state, attempts, next_at, note, .. } = delivery;
+        let values = params![id.0, delivery_code(*state), attempts, instant(*next_at), note];
+        met(self.execute(Sql::DeliveryUpdate, values)?, "delivery", id)
+    }
+
+    fn delivery(&mut self, id: DeliveryId) -> Result<Option<Delivery>> {
+        self.one("delivery", Sql::Delivery, params![id.0], codec::delivery)
+    }
+
+    fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
+        let (state, limit) = (filter.state.map(delivery_code), filter.limit);
+        match (filter.run, filter.state) {
+            (Some(run), _) => {
+                self.all("delivery", Sql::DeliveriesOfRun, params![run.0, state, limit], codec::delivery)
+            }
+            // Most are delivered: the newest of them are soon found without an index.
+            (None, None | Some(DeliveryState::Delivered)) => {
+                self.all("delivery", Sql::DeliveriesAll, params![i64::MAX, state, limit], codec::delivery)
+            }
+            (None, Some(_)) => {
+                self.all("delivery", Sql::DeliveriesOpen, params![state, limit], codec::delivery)
+            }
+        }
+    }
+
+    fn due_deliveries(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
+        self.all("delivery", Sql::DeliveriesDue, params![instant(now), limit], codec::delivery)
+    }
+
+    fn sending_deliveries(&mut self, limit: u32) -> Result<Vec<Delivery>> {
+        self.all("delivery", Sql::DeliveriesSending, params![limit], codec::delivery)
+    }
+
+    fn insert_attempt(&mut self, attempt: &DeliveryAttempt) -> Result<()> {
+        let (kind, note, wish, ambiguous) = codec::attempt_columns(&attempt.result);
+        let (delivery, number, at) = (attempt.delivery.0, attempt.number, instant(attempt.at));
+        self.execute(Sql::AttemptInsert, params![delivery, number, at, kind, note, wish, ambiguous]).map(drop)
+    }
+
+    fn attempts(&mut self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>> {
+        self.all("delivery_attempt", Sql::Attempts, params![delivery.0], codec::attempt)
+    }
+
+    fn sent_by_run(&mut self, run: RunId) -> Result<u32> {
+        self.must_one("delivery", Sql::DeliveriesCount, params![run.0], count)
+    }
+
+    // --- conversations and what comes in
+
+    fn conversation_at(&mut self, origin: &Destination) -> Result<Option<Conversation>> {
+        let place = params![origin.channel, origin.address];
+        self.one("conversation", Sql::ConversationAt, place, codec::conversation)
+    }
+
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<Conversation>> {
+        self.one("conversation", Sql::Conversation, params![id.0], codec::conversation)
+    }
+
+    fn insert_conversation(&mut self, conversation: &Conversation) -> Result<()> {
+        let Conversation { id, origin, purse: p, ceiling: c, created } = conversation;
+        let values = params![
+            id.0,
+            origin.channel,
+            origin.address,
+            bits(p.cpu_us),
+            bits(p.spawns),
+            bits(p.artifact_bytes),
+            bits(c.cpu_us),
+            bits(c.spawns),
+            bits(c.artifact_bytes),
+            instant(*created)
+        ];
+        self.execute(Sql::ConversationInsert, values).map(drop)
+    }
+
+    fn update_conversation(&mut self, conversation: &Conversation) -> Result<()> {
+        let Conversation { id, purse: p, ceiling: c, .. } = conversation;
+        let values = params![
+            id.0,
+            bits(p.cpu_us),
+            bits(p.spawns),
+            bits(p.artifact_bytes),
+            bits(c.cpu_us),
+            bits(c.spawns),
+            bits(c.artifact_bytes)
+        ];
+        met(self.execute(Sql::ConversationUpdate, values)?, "conversation", id)
+    }
+
+    fn inbox(&mut self, source: &str, event: &str) -> Result<Option<RunId>> {
+        self.one("inbox", Sql::Inbox, params![source, event], run_id)
+    }
+
+    fn insert_inbox(&mut self, source: &str, event: &str, run: RunId) -> Result<()> {
+        self.execute(Sql::InboxInsert, params![source, event, run.0]).map(drop)
+    }
+
+    // --- key-value, artifacts, intents
+
+    fn kv_get(&mut self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
+        self.one("kv", Sql::KvGet, params![bucket, key], |columns| columns.blob().map(<[u8]>::to_vec))
+    }
+
+    fn kv_set(&mut self, bucket: &str, key: &str, value: &[u8]) -> Result<()> {
+        self.execute(Sql::KvSet, params![bucket, key, value]).map(drop)
+    }
+
+    fn kv_delete(&mut self, bucket: &str, key: &str) -> Result<()> {
+        self.execute(Sql::KvDelete, params![bucket, key]).map(drop)
+    }
+
+    fn kv_keys(
+        &mut self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        let (sql, from) = match after {
+            Some(after) if after >= prefix => (Sql::KvKeysAfter, after),
+            _ => (Sql::KvKeysFrom, prefix),
+        };
+        let mut keys =
+            self.all("kv", sql, params![bucket, from, limit], |columns| columns.text().map(str::to_owned))?;
+        // Keys that share a prefix lie side by side, the first of them first.
+        let matching = keys.iter().take_while(|key| key.starts_with(prefix)).count();
+        keys.truncate(matching);
+        Ok(keys)
+    }
+
+    fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()> {
+        let ArtifactRef { id, name, media_type, size } = artifact;
+        self.execute(Sql::ArtifactLink, params![run.0, id, name, media_type, bits(*size)]).map(drop)
+    }
+
+    fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>> {
+        self.one("artifact", Sql::Artifact, params![run.0, id], |columns| {
+            Ok(ArtifactRef {
+                id: columns.text()?.to_owned(),
+                name: columns.text()?.to_owned(),
+                media_type: columns.text()?.to_owned(),
+                size: columns.bits()?,
+            })
+        })
+    }
+
+    fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64> {
+        self.execute(Sql::IntentInsert, params![body, instant(now)])?;
+        Ok(self.last_insert_rowid())
+    }
+
+    fn intents(&mut self, limit: u32) -> Result<Vec<Intent>> {
+        self.all("intent", Sql::Intents, params![limit], |columns| {
+            Ok(Intent {
+                number: columns.integer()?,
+                body: columns.text()?.into(),
+                created: columns.instant()?,
+            })
+        })
+    }
+
+    fn delete_intent(&mut self, number: i64) -> Result<()> {
+        self.execute(Sql::IntentDelete, params![number]).map(drop)
+    }
+}

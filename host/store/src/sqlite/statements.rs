@@ -1,0 +1,151 @@
+//! Every statement that the store runs, in one list.
+//!
+//! Each is prepared once for each connection. A test reads the query plan of
+//! all of them: none walks a table, none sorts, but for the exceptions that
+//! are named there.
+
+macro_rules! statements {
+    ($($name:ident: $text:expr;)*) => {
+        /// A statement.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Sql { $($name),* }
+
+        impl Sql {
+            /// All of them.
+            pub(super) const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The statement's text.
+            pub(super) const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+        }
+    };
+}
+
+/// Columns in the order in which `codec::run` reads them.
+macro_rules! run_columns {
+    () => {
+        "SELECT r.id, r.state, r.token, r.outcome, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
+         r.spawns, r.artifact_bytes, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
+         s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.component, \
+         s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
+         s.given_artifact_bytes, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, r.n "
+    };
+}
+
+/// Columns in the order in which `codec::delivery` reads them.
+macro_rules! delivery_columns {
+    () => {
+        "SELECT id, run, conversation, channel, address, body, state, attempts, next_at, created, note FROM delivery "
+    };
+}
+
+/// Columns in the order in which `codec::conversation` reads them.
+macro_rules! conversation_columns {
+    () => {
+        "SELECT id, channel, address, cpu_us, spawns, artifact_bytes, ceiling_cpu_us, ceiling_spawns, \
+         ceiling_artifact_bytes, created FROM conversation "
+    };
+}
+
+statements! {
+    Begin: "BEGIN IMMEDIATE";
+    BeginRead: "BEGIN DEFERRED";
+    Commit: "COMMIT";
+    Rollback: "ROLLBACK";
+    DataVersion: "PRAGMA data_version";
+    WalPages: "PRAGMA wal_checkpoint(NOOP)";
+    Checkpoint: "PRAGMA wal_checkpoint(PASSIVE)";
+
+    RunInsert: "INSERT INTO run (id, state, token, outcome, ended_at, generation, attempt, crashes, cpu_us, spawns, \
+        artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    SpecInsert: "INSERT INTO run_spec (n, parent, lifetime, conversation, origin_channel, origin_address, plugin, \
+        agent, component, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
+        given_artifact_bytes, destinations, created, dedupe_key, spawner, seed) VALUES (last_insert_rowid(), ?1, ?2, \
+        ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+    // Three updates, so that each writes only the index entries that it may change.
+    RunCounters: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
+        artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11 \
+        WHERE id = ?1";
+    RunStep: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
+        artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
+        state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16 WHERE id = ?1";
+    RunEnd: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
+        artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
+        state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16, deadline = NULL, attached_to = NULL \
+        WHERE id = ?1";
+    Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
+    RunByDedupe: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
+        WHERE s.conversation = ?1 AND s.spawner = ?2 AND s.dedupe_key = ?3";
+    RunAttached: "SELECT id FROM run WHERE attached_to = ?1 ORDER BY n";
+    RunsAll: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.n <= ?1 AND +r.state BETWEEN ?2 AND ?3 ORDER BY r.n DESC LIMIT ?4");
+    RunsQueued: concat!(run_columns!(), "FROM run r INDEXED BY run_queued CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.state = 0 AND r.since >= 0 ORDER BY r.n DESC LIMIT ?1");
+    RunsActive: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.state BETWEEN 1 AND 4 AND r.state = ?1 ORDER BY r.n DESC LIMIT ?2");
+    RunsOfParent: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
+        WHERE s.parent = ?1 AND (?2 IS NULL OR s.conversation = ?2) AND +r.state BETWEEN ?3 AND ?4 \
+        ORDER BY s.n DESC LIMIT ?5");
+    RunsOfConversation: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
+        WHERE s.conversation = ?1 AND +r.state BETWEEN ?2 AND ?3 ORDER BY s.n DESC LIMIT ?4");
+    RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, id LIMIT ?2";
+    RunsReady: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.state = 0 AND (r.since, r.id) > (?1, ?2) ORDER BY r.since, r.id LIMIT ?3");
+    RunsClaimed: "SELECT id FROM run WHERE state BETWEEN 1 AND 4 AND state = ?1 ORDER BY n LIMIT ?2";
+
+    EntryInsert: "INSERT INTO journal (run, generation, path, import, args, result, at) \
+        VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+    Entries: "SELECT path, import, args, result, at FROM journal \
+        WHERE run = (SELECT n FROM run WHERE id = ?1) AND generation = ?2 ORDER BY path";
+
+    WaitInsert: "INSERT INTO wait (run, path, import, args, what, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    WaitTargetInsert: "INSERT OR IGNORE INTO wait_target (target, run) VALUES (?1, ?2)";
+    Wait: "SELECT run, path, import, args, what, due FROM wait WHERE run = ?1";
+    WaitDelete: "DELETE FROM wait WHERE run = ?1";
+    WaitTargetDelete: "DELETE FROM wait_target WHERE target = ?1 AND run = ?2";
+    Waiters: "SELECT run FROM wait_target WHERE target = ?1 ORDER BY run";
+    WaitsDue: "SELECT run FROM wait WHERE due <= ?1 ORDER BY due, run LIMIT ?2";
+
+    MessagePush: "INSERT INTO message (run, body) VALUES (?1, ?2)";
+    MessageFirst: "SELECT n, body FROM message WHERE run = ?1 ORDER BY n LIMIT 1";
+    MessageDelete: "DELETE FROM message WHERE n = ?1";
+    MessageCount: "SELECT count(*) FROM message WHERE run = ?1";
+
+    DeliveryInsert: "INSERT INTO delivery (id, run, conversation, channel, address, body, state, attempts, next_at, \
+        created, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    DeliveryUpdate: "UPDATE delivery SET state = ?2, attempts = ?3, next_at = ?4, note = ?5 WHERE id = ?1";
+    Delivery: concat!(delivery_columns!(), "WHERE id = ?1");
+    DeliveriesAll: concat!(delivery_columns!(), "WHERE n <= ?1 AND (?2 IS NULL OR +state = ?2) ORDER BY n DESC LIMIT ?3");
+    DeliveriesOpen: concat!(delivery_columns!(), "WHERE state <> 2 AND state = ?1 ORDER BY n DESC LIMIT ?2");
+    DeliveriesOfRun: concat!(delivery_columns!(), "WHERE run = ?1 AND (?2 IS NULL OR +state = ?2) ORDER BY n DESC LIMIT ?3");
+    DeliveriesDue: concat!(delivery_columns!(), "WHERE state = 0 AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2");
+    DeliveriesSending: concat!(delivery_columns!(), "WHERE state <> 2 AND state = 1 ORDER BY n LIMIT ?1");
+    DeliveriesCount: "SELECT count(*) FROM delivery WHERE run = ?1";
+    AttemptInsert: "INSERT INTO delivery_attempt (delivery, number, at, kind, note, retry_after_ms, ambiguous) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    Attempts: "SELECT delivery, number, at, kind, note, retry_after_ms, ambiguous FROM delivery_attempt \
+        WHERE delivery = ?1 ORDER BY number";
+
+    ConversationAt: concat!(conversation_columns!(), "WHERE channel = ?1 AND address = ?2");
+    Conversation: concat!(conversation_columns!(), "WHERE id = ?1");
+    ConversationInsert: "INSERT INTO conversation (id, channel, address, cpu_us, spawns, artifact_bytes, \
+        ceiling_cpu_us, ceiling_spawns, ceiling_artifact_bytes, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    ConversationUpdate: "UPDATE conversation SET cpu_us = ?2, spawns = ?3, artifact_bytes = ?4, ceiling_cpu_us = ?5, \
+        ceiling_spawns = ?6, ceiling_artifact_bytes = ?7 WHERE id = ?1";
+    Inbox: "SELECT run FROM inbox WHERE source = ?1 AND event = ?2";
+    InboxInsert: "INSERT INTO inbox (source, event, run) VALUES (?1, ?2, ?3)";
+
+    KvGet: "SELECT value FROM kv WHERE bucket = ?1 AND key = ?2";
+    KvSet: "INSERT INTO kv (bucket, key, value) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value";
+    KvDelete: "DELETE FROM kv WHERE bucket = ?1 AND key = ?2";
+    KvKeysFrom: "SELECT key FROM kv WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
+    KvKeysAfter: "SELECT key FROM kv WHERE bucket = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
+    ArtifactLink: "INSERT OR IGNORE INTO artifact (run, id, name, media_type, size) VALUES (?1, ?2, ?3, ?4, ?5)";
+    Artifact: "SELECT id, name, media_type, size FROM artifact WHERE run = ?1 AND id = ?2";
+    IntentInsert: "INSERT INTO intent (body, created) VALUES (?1, ?2)";
+    Intents: "SELECT number, body, created FROM intent WHERE number > 0 ORDER BY number LIMIT ?1";
+    IntentDelete: "DELETE FROM intent WHERE number = ?1";
+}

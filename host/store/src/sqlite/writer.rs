@@ -1,0 +1,173 @@
+//! The one thread that writes: what is queued becomes one commit.
+//!
+//! It never waits for more to come: a single caller pays one commit, and many
+//! callers share one. Nobody is answered before the commit is durable.
+//!
+//! An operation that fails has written nothing by contract, so the others of
+//! its group go on. The thread does not rely on it: an operation that wrote and
+//! then failed, or panicked, takes its whole group back, and each of the group
+//! is told so. Savepoints around each would confine that, but they copy every
+//! page that is touched and cost half of the rate. Instead, the operations
+//! after such a fault get a commit of their own each: whatever fails again
+//! harms nobody else.
+
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::job::{Job, job};
+use super::session::Session;
+use super::statements::Sql;
+use crate::StoreError;
+use crate::backend::Transaction;
+
+/// Operations that wait for the thread; a caller beyond it waits for its turn to queue.
+const MAX_QUEUED: usize = 1_024;
+/// Operations in one commit. Bounds what a fault takes back, and the time to the first answer.
+const MAX_GROUP: usize = 512;
+/// Operations that get a commit of their own after a group was taken back.
+const CAREFUL_OPERATIONS: u32 = 256;
+
+/// Pages in the write-ahead log from which an idle thread checkpoints: 8 MiB.
+const IDLE_CHECKPOINT_PAGES: i64 = 1_000;
+/// Pages in the write-ahead log from which a busy thread checkpoints: 64 MiB.
+const BUSY_CHECKPOINT_PAGES: i64 = 8_000;
+/// Operations between two looks at the length of the write-ahead log.
+const OPERATIONS_PER_LOOK: usize = 128;
+
+/// The thread and its queue. Dropped, it does what is queued and ends.
+pub(super) struct Writer {
+    queue: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::channel(MAX_QUEUED);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || work(&connection, receiver))?;
+        Ok(Self { queue: Some(sender), thread: Some(thread) })
+    }
+
+    /// Queues a transaction and waits until it is durable. Once queued it happens,
+    /// whether or not anybody still waits.
+    pub(super) async fn run<T: Send + 'static>(&self, work: impl Transaction<T>) -> Result<T, StoreError> {
+        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
+        let (job, answer) = job(work);
+        queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer thread panicked");
+        }
+    }
+}
+
+fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>) {
+    let mut session = Session::writing(connection);
+    let mut group = Vec::with_capacity(MAX_GROUP);
+    let mut careful = 0_u32;
+    let mut unseen = 0;
+    while let Some(first) = queue.blocking_recv() {
+        let limit = if careful > 0 { 1 } else { MAX_GROUP };
+        unseen += 1;
+        match run_group(&mut session, first, &mut queue, limit, &mut group) {
+            Ok(()) => {
+                careful = careful.saturating_sub(1);
+                unseen += group.len();
+                group.drain(..).for_each(Job::answer);
+            }
+            Err(fault) => {
+                careful = CAREFUL_OPERATIONS;
+                tell(fault, &mut group);
+            }
+        }
+        if unseen >= OPERATIONS_PER_LOOK {
+            unseen = 0;
+            checkpoint(&mut session, queue.is_empty());
+        }
+    }
+}
+
+/// Why nothing of a group was committed.
+enum Fault {
+    /// The last operation of the group wrote and then failed.
+    Operation(StoreError),
+    /// The transaction could not begin or not commit.
+    Transaction(StoreError),
+}
+
+/// Tells a group that nothing of it was committed.
+fn tell(fault: Fault, group: &mut Vec<Box<dyn Job>>) {
+    let error = match fault {
+        Fault::Operation(error) => {
+            let others = format!("it was taken back together with another operation that failed: {error}");
+            if let Some(culprit) = group.pop() {
+                culprit.fail(error);
+            }
+            StoreError::Io(others.into())
+        }
+        Fault::Transaction(error) => error,
+    };
+    tracing::error!(%error, others = group.len(), "a commit of the store was taken back");
+    for job in group.drain(..) {
+        job.fail(error.clone());
+    }
+}
+
+/// Runs `first` and what is queued behind it, and commits.
+fn run_group(
+    session: &mut Session<'_>,
+    first: Box<dyn Job>,
+    queue: &mut Receiver<Box<dyn Job>>,
+    limit: usize,
+    group: &mut Vec<Box<dyn Job>>,
+) -> Result<(), Fault> {
+    group.push(first);
+    session.begin(Sql::Begin).map_err(Fault::Transaction)?;
+    let mut next = 0;
+    while let Some(job) = group.get_mut(next) {
+        let done = job.run(session);
+        let wrote = session.take_wrote();
+        // Some errors make SQLite end the transaction by itself.
+        if let Err(error) = done
+            && (wrote || !session.in_transaction())
+        {
+            session.rollback();
+            return Err(Fault::Operation(error));
+        }
+        next += 1;
+        if next < limit
+            && let Ok(job) = queue.try_recv()
+        {
+            group.push(job);
+        }
+    }
+    session.commit().map_err(Fault::Transaction)
+}
+
+/// Moves pages from the log into the file, when there is time or there must be.
+fn checkpoint(session: &mut Session<'_>, idle: bool) {
+    let pages = session.one("log", Sql::WalPages, (), |columns| {
+        let _busy = columns.integer()?;
+        columns.integer()
+    });
+    let limit = if idle { IDLE_CHECKPOINT_PAGES } else { BUSY_CHECKPOINT_PAGES };
+    let done = match pages {
+        Ok(Some(pages)) if pages >= limit => session.one("log", Sql::Checkpoint, (), |_| Ok(())).map(drop),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = done {
+        tracing::warn!(%error, "the write-ahead log could not be checkpointed; it grows until it can");
+    }
+}

@@ -1,0 +1,126 @@
+//! Channels: how one attempt of a delivery is made.
+//!
+//! Owns the way from a stored body to a person or a receiver, and what an
+//! attempt came to. Never retries, never chooses another destination, never
+//! writes a row: that is the outbox's.
+
+pub mod console;
+pub mod sign;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod webhook;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sublane_core::delivery::AttemptResult;
+use sublane_core::{Delivery, RunId};
+
+pub use console::{Colour, Console, ConsoleStyle};
+pub use sign::SecretRef;
+pub use webhook::{Endpoint, PlainHttp, Webhook};
+
+/// What a repeated attempt means on a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// A: the receiver drops a repetition by the delivery's id.
+    Idempotent,
+    /// B: one can look whether it arrived, then repeat.
+    Reconcilable,
+    /// C: after an ambiguous attempt nobody knows; a repetition may be a duplicate.
+    Blind,
+}
+
+/// A run as people call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLabel {
+    /// The run.
+    pub run: RunId,
+    /// Its handle for people.
+    pub name: Arc<str>,
+}
+
+/// One way to reach people or receivers.
+#[async_trait]
+pub trait Channel: Send + Sync + 'static {
+    /// What a repeated attempt means here.
+    fn class(&self) -> Class;
+
+    /// Whether the channel can try this address at all. What it does not serve waits,
+    /// uncounted, until the configuration does. Default: every address.
+    fn serves(&self, address: &str) -> bool {
+        let _ = address;
+        true
+    }
+
+    /// Makes one attempt, with a time limit of its own. The body is sent as it is stored.
+    async fn deliver(&self, delivery: &Delivery) -> AttemptResult;
+
+    /// Shows how far a run is. A hint: must not block, may be dropped. Default: nothing.
+    fn progress(&self, address: &str, run: &RunLabel, percent: u8, note: &str) {
+        let _ = (address, run, percent, note);
+    }
+
+    /// The last call, after the last attempt. Default: nothing.
+    async fn close(&self) {}
+}
+
+/// The configured channels, by name.
+#[derive(Clone, Default)]
+pub struct Channels(Arc<BTreeMap<String, Arc<dyn Channel>>>);
+
+impl Channels {
+    /// The channel of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Channel>> {
+        self.0.get(name)
+    }
+
+    /// All of them, in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<dyn Channel>)> {
+        self.0.iter().map(|(name, channel)| (name.as_str(), channel))
+    }
+}
+
+impl FromIterator<(String, Arc<dyn Channel>)> for Channels {
+    fn from_iter<I: IntoIterator<Item = (String, Arc<dyn Channel>)>>(channels: I) -> Self {
+        Self(Arc::new(channels.into_iter().collect()))
+    }
+}
+
+/// Takes everything and shows nothing: for benchmarks and for results that nobody reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Null;
+
+#[async_trait]
+impl Channel for Null {
+    fn class(&self) -> Class {
+        Class::Idempotent
+    }
+
+    async fn deliver(&self, _: &Delivery) -> AttemptResult {
+        AttemptResult::Delivered { note: String::new() }
+    }
+}
+
+/// Makes text of strangers safe for one line of a terminal or a log: control
+/// characters and those that turn the direction of writing become `\u{FFFD}`.
+#[must_use]
+pub fn scrub_line(text: &str) -> String {
+    text.chars().map(|c| if is_treacherous(c) { '\u{FFFD}' } else { c }).collect()
+}
+
+/// As [`scrub_line`], but keeps line ends and tabs; `\r\n` is one line end.
+#[must_use]
+pub fn scrub_text(text: &str) -> String {
+    let keep = |c| matches!(c, '\n' | '\t') || !is_treacherous(c);
+    text.replace("\r\n", "\n").chars().map(|c| if keep(c) { c } else { '\u{FFFD}' }).collect()
+}
+
+/// Control characters (C0, DEL, C1), separators of lines, and overrides of direction.
+fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}

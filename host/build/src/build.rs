@@ -133,9 +133,16 @@ fn build(
     if std::env::var_os("RUSTFLAGS").is_some() {
         report("RUSTFLAGS is set; it is for the host, and plugins are built without it");
     }
+    // Cargo is started in `dir`, so what is relative to us must not be to it.
+    let target = options.target.as_deref().unwrap_or(workspace.target());
+    let target = std::path::absolute(target).map_err(|source| Error::Io {
+        action: "find",
+        path: target.to_owned(),
+        source,
+    })?;
     let mut modules = BTreeMap::new();
     for packages in invocations(packages) {
-        let mut cargo = cargo_build(toolchain, workspace, &packages, options);
+        let mut cargo = cargo_build(toolchain, workspace, &packages, &target, options);
         modules.extend(run_cargo(cargo.current_dir(dir), &packages)?);
     }
     packages
@@ -168,9 +175,9 @@ fn cargo_build(
     toolchain: &Toolchain,
     workspace: &Workspace,
     packages: &[&Package],
+    target: &Path,
     options: &BuildOptions,
 ) -> Command {
-    let target = options.target.as_deref().unwrap_or(workspace.target());
     let mut cargo = toolchain.cargo();
     match packages {
         // The only subcommand that takes a crate type, and it takes one package.

@@ -139,7 +139,7 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// `read`, `write` or `create`.
+        /// What was tried, such as `read` or `write`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,

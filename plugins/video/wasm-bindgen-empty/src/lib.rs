@@ -1,7 +1,12 @@
-//! An empty crate in the place of wasm-bindgen.
+//! Stands in for wasm-bindgen, with an attribute that does nothing.
 //!
-//! Owns nothing: it only satisfies the dependency that `v_frame` declares for
-//! wasm32-unknown-unknown and never uses. A crate that really calls
-//! wasm-bindgen fails to compile against this one, which is the point: its
-//! imports could not be satisfied inside a component.
+//! Owns only the name: `v_frame` marks one enumeration with the attribute on
+//! wasm32-unknown-unknown. The real attribute would export and import what a
+//! browser page provides and no component can have. A crate that calls anything
+//! else of wasm-bindgen fails to compile against this one, which is the point.
 #![no_std]
+
+/// What crates import from wasm-bindgen.
+pub mod prelude {
+    pub use noop_proc_macro::wasm_bindgen;
+}

@@ -1,0 +1,127 @@
+//! The host's configuration: the sum of what its parts can be told.
+//!
+//! Each section is read by a file of its own here and handed to the part that
+//! it is for. Paths are relative to the configuration file. Everything has a
+//! default, so that an empty file is a host that works. Looks no secret up.
+
+mod channels;
+mod gateway;
+mod limits;
+mod logs;
+mod plugins;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sublane_core::lane::LaneLimits;
+
+use crate::strict::{self, Item, Problems, StrictError, Table};
+
+pub use channels::{ChannelConfig, ChannelKind};
+pub use gateway::{Auth, GatewayConfig, Token};
+pub use limits::Limits;
+pub use logs::{LogFormat, LogsConfig};
+pub use plugins::{Allow, PluginConfig};
+
+/// The name of the file when none is given.
+pub const FILE_NAME: &str = "sublane.toml";
+
+/// What a host is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Directory of the store, the artifacts and the compile cache. Default `state`.
+    pub state: PathBuf,
+    /// The door for those outside.
+    pub gateway: GatewayConfig,
+    /// Lanes by name. `main` and `subagent` are always there.
+    pub lanes: BTreeMap<String, LaneLimits>,
+    /// What bounds everybody.
+    pub limits: Limits,
+    /// Plugins by id.
+    pub plugins: BTreeMap<String, PluginConfig>,
+    /// Channels by name.
+    pub channels: BTreeMap<String, ChannelConfig>,
+    /// What is written for operators.
+    pub logs: LogsConfig,
+}
+
+impl Config {
+    /// Reads a configuration. `file` is what people see in errors, and its
+    /// directory is what paths are relative to.
+    ///
+    /// # Errors
+    /// [`Problems`]: everything that is wrong with it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
+        let base = file.parent().unwrap_or(Path::new(""));
+        let known = &["state", "gateway", "lanes", "limits", "plugins", "channels", "logs"];
+        strict::read(&file.display().to_string(), text, known, |table| read(table, base))
+    }
+
+    /// Reads the configuration at `path`.
+    ///
+    /// # Errors
+    /// [`StrictError`]: it cannot be read, or it is wrong.
+    pub fn load(path: &Path) -> Result<Self, StrictError> {
+        Ok(Self::parse(path, &strict::load(path)?)?)
+    }
+}
+
+fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
+    let names = Names { plugins: section(table, "plugins"), channels: section(table, "channels") };
+    // Every part is read before one of them can end it, so that all errors are told.
+    let state = table.get("state").map_or_else(|| Some(base.join("state")), |item| path(&item, base));
+    let gateway = read_or_default(table.get("gateway"), |item| gateway::read(item, base));
+    let lanes = limits::read_lanes(table.get("lanes"));
+    let limits = read_or_default(table.get("limits"), limits::read);
+    let plugins = plugins::read(&names, base);
+    let channels = channels::read(&names, base);
+    let logs = read_or_default(table.get("logs"), logs::read);
+    Some(Config {
+        state: state?,
+        gateway: gateway?,
+        lanes: lanes?,
+        limits: limits?,
+        plugins: plugins?,
+        channels: channels?,
+        logs: logs?,
+    })
+}
+
+fn read_or_default<T: Default>(item: Option<Item<'_>>, read: impl Fn(&Item<'_>) -> Option<T>) -> Option<T> {
+    item.map_or_else(|| Some(T::default()), |item| read(&item))
+}
+
+/// The entries of a section whose keys are names.
+fn section<'a>(table: &Table<'a>, key: &'static str) -> Vec<(&'a str, Item<'a>)> {
+    table.get(key).and_then(|item| item.named()).unwrap_or_default()
+}
+
+/// What sections call each other by.
+struct Names<'a> {
+    plugins: Vec<(&'a str, Item<'a>)>,
+    channels: Vec<(&'a str, Item<'a>)>,
+}
+
+impl Names<'_> {
+    /// Reports at `item` when no plugin has this id.
+    fn check_plugin(&self, item: &Item<'_>, id: &str) {
+        let known = self.plugins.iter().map(|(known, _)| *known);
+        if !known.clone().any(|known| known == id) {
+            item.unknown("plugin", id, known);
+        }
+    }
+}
+
+/// A path, relative to the configuration file.
+fn path(item: &Item<'_>, base: &Path) -> Option<PathBuf> {
+    let text = item.text()?;
+    if text.is_empty() {
+        item.must_be("a path");
+        return None;
+    }
+    Some(base.join(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! Which channels there are: how results reach people, and who answers what comes in.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use hyper::Uri;
+use sublane_core::grants::AgentPattern;
+
+use super::{Names, path, secret};
+use crate::channel::webhook::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
+use crate::channel::{Endpoint, PlainHttp};
+use crate::strict::{Item, Table};
+
+/// A channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelConfig {
+    /// Who answers the messages that come in. Default nobody. Without an agent's name it
+    /// is the plugin's only one.
+    pub agent: Option<AgentPattern>,
+    /// What it is.
+    pub kind: ChannelKind,
+}
+
+/// The kinds of channels that are built in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    /// The terminal. Every address is a conversation there.
+    Console,
+    /// Signed POST requests.
+    Webhook {
+        /// The receivers by the name that a grant gives them: `webhook:films`.
+        addresses: BTreeMap<String, Endpoint>,
+    },
+}
+
+/// Time-outs of an attempt that can be configured.
+const TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
+
+pub(super) fn read(names: &Names<'_>, base: &Path) -> Option<BTreeMap<String, ChannelConfig>> {
+    let channels =
+        names.channels.iter().map(|(name, item)| Some(((*name).to_owned(), channel(item, names, base)?)));
+    channels.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn channel(item: &Item<'_>, names: &Names<'_>, base: &Path) -> Option<ChannelConfig> {
+    match item.peek("kind") {
+        Some("console") => {
+            let table = item.table(&["kind", "agent"])?;
+            let agent = table.get("agent").map_or(Some(None), |item| agent(&item, names).map(Some));
+            Some(ChannelConfig { agent: agent?, kind: ChannelKind::Console })
+        }
+        Some("webhook") => {
+            let table = item.table(&["kind", "addresses"])?;
+            let addresses = endpoints(&table, base)?;
+            Some(ChannelConfig { agent: None, kind: ChannelKind::Webhook { addresses } })
+        }
+        _ => {
+            let table = item.table(&["kind", "agent", "addresses"])?;
+            table.require("kind")?.one_of(&[("console", ()), ("webhook", ())])?;
+            None
+        }
+    }
+}
+
+/// The addresses of a channel, when only those that are configured exist.
+pub(super) fn addresses<'a>(channel: &Item<'a>) -> Option<Vec<&'a str>> {
+    (channel.peek("kind") == Some("webhook")).then(|| channel.keys("addresses"))
+}
+
+fn agent(item: &Item<'_>, names: &Names<'_>) -> Option<AgentPattern> {
+    let agent: AgentPattern = item.parse()?;
+    names.check_plugin(item, &agent.plugin);
+    Some(agent)
+}
+
+fn endpoints(table: &Table<'_>, base: &Path) -> Option<BTreeMap<String, Endpoint>> {
+    let named = table.get("addresses").map_or_else(|| Some(Vec::new()), |item| item.named())?;
+    let read = |(name, item): (&str, Item<'_>)| Some((name.to_owned(), endpoint(&item, base)?));
+    named.into_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn endpoint(item: &Item<'_>, base: &Path) -> Option<Endpoint> {
+    let table = item.table(&["url", "secret", "timeout", "connect-timeout", "plain-http", "ca-file"])?;
+    let address = table.require("url").and_then(|item| url(&item));
+    let secret = table.require("secret").and_then(|item| secret::read(&item, base));
+    let duration =
+        |key, default| table.get(key).map_or(Some(default), |item| item.duration(TIMEOUT.0..=TIMEOUT.1));
+    let attempt_timeout = duration("timeout", ATTEMPT_TIMEOUT);
+    let connect_timeout = duration("connect-timeout", CONNECT_TIMEOUT);
+    let plain = [("loopback", PlainHttp::Loopback), ("anywhere", PlainHttp::Anywhere)];
+    let plain_http = table.get("plain-http").map_or(Some(PlainHttp::default()), |item| item.one_of(&plain));
+    let ca_file = table.get("ca-file").map_or(Some(None), |item| path(&item, base).map(Some));
+    Some(Endpoint {
+        url: address?,
+        secret: secret?,
+        plain_http: plain_http?,
+        ca_file: ca_file?,
+        connect_timeout: connect_timeout?,
+        attempt_timeout: attempt_timeout?,
+    })
+}
+
+fn url(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let fits = text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    if !fits {
+        item.must_be("a URL such as \"https://example.org/hook\"");
+    }
+    fits.then(|| text.to_owned())
+}

@@ -1,0 +1,90 @@
+//! Which plugins there are, and what the operator allows each.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sublane_core::grants::{Authority, ChannelGrant};
+
+use super::{Names, path};
+use crate::plugin::manifest::{Manifest, Reference, read_authority};
+use crate::strict::{Item, nearest};
+
+/// A plugin that is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginConfig {
+    /// The component. Its `plugin.toml` lies beside it.
+    pub component: PathBuf,
+    /// What it may do, of what it asks for. Default nothing.
+    pub allow: Allow,
+}
+
+/// What an operator allows a plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allow {
+    /// Everything that its manifest asks for, today and after each update.
+    Asked,
+    /// This, as far as it is asked for.
+    These(Authority),
+}
+
+impl Default for Allow {
+    fn default() -> Self {
+        Self::These(Authority::default())
+    }
+}
+
+impl Allow {
+    /// The operator's side for a plugin with this manifest.
+    #[must_use]
+    pub fn for_manifest(&self, manifest: &Manifest) -> Authority {
+        match self {
+            Self::Asked => manifest.asks.clone(),
+            Self::These(authority) => authority.clone(),
+        }
+    }
+}
+
+pub(super) fn read(names: &Names<'_>, base: &Path) -> Option<BTreeMap<String, PluginConfig>> {
+    let plugins = names.plugins.iter().map(|(id, item)| Some(((*id).to_owned(), plugin(item, names, base)?)));
+    plugins.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn plugin(item: &Item<'_>, names: &Names<'_>, base: &Path) -> Option<PluginConfig> {
+    let table = item.table(&["component", "allow"])?;
+    let component = table.require("component").and_then(|item| path(&item, base));
+    let allow = table.get("allow").map_or_else(|| Some(Allow::default()), |item| allow(&item, names));
+    Some(PluginConfig { component: component?, allow: allow? })
+}
+
+fn allow(item: &Item<'_>, names: &Names<'_>) -> Option<Allow> {
+    match item.is_text() {
+        true if item.text() == Some("asked") => Some(Allow::Asked),
+        true => {
+            item.must_be("\"asked\", or a table in the form of [asks] in plugin.toml");
+            None
+        }
+        false => read_authority(item, |entry, reference| vet(entry, reference, names)).map(Allow::These),
+    }
+}
+
+/// What an operator allows has to be there: a slip would otherwise be a denial much later.
+fn vet(item: &Item<'_>, reference: Reference<'_>, names: &Names<'_>) {
+    match reference {
+        Reference::Plugin(id) => names.check_plugin(item, id),
+        Reference::Channel(ChannelGrant::Origin) => {}
+        Reference::Channel(ChannelGrant::Address(to)) => {
+            let known = names.channels.iter().map(|(name, _)| *name);
+            let Some((_, channel)) = names.channels.iter().find(|(name, _)| *name == to.channel) else {
+                item.unknown("channel", &to.channel, known);
+                return;
+            };
+            if let Some(addresses) = super::channels::addresses(channel)
+                && !addresses.contains(&to.address.as_str())
+            {
+                let hint = nearest(&to.address, addresses.iter().copied());
+                let (path, channel, address) = (item.path(), &to.channel, &to.address);
+                item.fail(&format!("`{path}`: channel `{channel}` has no address `{address}`; {hint}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Configurations that are right, and what people read of those that are not.
+
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../sublane.example.toml");
+
+fn parse(text: &str) -> Result<Config, Problems> {
+    Config::parse(Path::new("etc/sublane.toml"), text)
+}
+
+fn check(text: &str, expected: &Expect) {
+    let answer = match parse(text) {
+        Ok(_) => "accepted".to_owned(),
+        Err(problems) => problems.to_string().replace("etc/sublane.toml:", ""),
+    };
+    expected.assert_eq(&answer);
+}
+
+#[test]
+fn the_example_is_read() {
+    let config = parse(EXAMPLE).expect("the example is right");
+    let Allow::These(video) = &config.plugins["video"].allow else { panic!("it lists what it allows") };
+    assert_eq!(video.purse.cpu_us, 120_000_000);
+    assert_eq!(config.plugins["video"].component, Path::new("etc/plugins/video/video.wasm"));
+    let ChannelKind::Webhook { addresses } = &config.channels["webhook"].kind else { panic!("a webhook") };
+    assert_eq!(addresses["films"].attempt_timeout, Duration::from_secs(15));
+    let agent = config.channels["console"].agent.as_ref().expect("somebody answers");
+    assert_eq!((agent.plugin.as_str(), agent.agent.as_deref()), ("concierge", None));
+}
+
+/// What the example shows as a default is one: without its plugins and
+/// channels it says what an empty file says.
+#[test]
+fn the_example_shows_the_defaults() {
+    let mut example = parse(EXAMPLE).expect("the example is right");
+    example.plugins.clear();
+    example.channels.clear();
+    let empty = parse("").expect("an empty file is enough");
+    assert_eq!(format!("{example:#?}"), format!("{empty:#?}"));
+}
+
+/// Every line of the example that is commented out is right as well.
+#[test]
+fn what_the_example_leaves_out_can_be_put_in() {
+    let on: Vec<&str> = EXAMPLE.lines().map(uncomment).collect();
+    assert!(on.iter().zip(EXAMPLE.lines()).filter(|(on, line)| *on != line).count() >= 3);
+    let text = on.join("\n").replace("token = \"\"", "token = \"secret\"");
+    let config = parse(&text).expect("the example is right with everything in it");
+    assert!(config.gateway.listen.is_some());
+}
+
+/// A line without the `# ` before its key; prose stays as it is.
+fn uncomment(line: &str) -> &str {
+    let key = |rest: &&str| rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    line.strip_prefix("# ").filter(key).unwrap_or(line)
+}
+
+#[test]
+fn slips_are_told_with_line_key_and_what_was_meant() {
+    check(
+        "stat = 'x'\n[gatway]\nauth = 'none'\n[lanes.subagent]\nslot = 3\n[limits]\ndepth = 9\nhotwindow = '1s'",
+        &expect![[r#"
+            1: unknown key `stat`; did you mean `state`?
+            2: unknown key `gatway`; did you mean `gateway`?
+            5: unknown key `slot` in [lanes.subagent]; did you mean `slots`?
+            7: `limits.depth` must be a whole number from 1 to 5, not 9
+            8: unknown key `hotwindow` in [limits]; did you mean `hot-window`?"#]],
+    );
+    check(
+        "state = ''\n[lanes.Fast]\nslots = 0\n[logs]\nformat = 'xml'",
+        &expect![[r#"
+        1: `state` must be a path, not ""
+        2: `lanes`: `Fast` must be a name of 1 to 64 letters a-z, digits and `-` that begins with a letter
+        5: `logs.format` must be "human" or "json", not "xml""#]],
+    );
+    check(
+        "[limits]\ninstances-small = 4\ncrashes = 0\n[lanes.main]\ntimeout = '40d'",
+        &expect![[r#"
+        2: `limits.instances-small` must be a whole number from 5 to 10000, not 4
+        3: `limits.crashes` must be a whole number from 1 to 100, not 0
+        5: `lanes.main.timeout` must be from 1s to 30d, not "40d""#]],
+    );
+    check(
+        "lanes = 5\nplugins = []\n[channels]\nconsole = 'console'",
+        &expect![[r#"
+        1: `lanes` must be a table, not 5
+        2: `plugins` must be a table, not a list
+        4: `channels.console` must be a table, not "console""#]],
+    );
+}
+
+#[test]
+fn a_plugin_that_is_wrong_is_told_where() {
+    check(
+        "[plugins.video]\ncomponnet = 'x'\nallow = 'all'\n[plugins.Notes]\ncomponent = 'y'",
+        &expect![[r#"
+            1: missing key `component` in [plugins.video]
+            2: unknown key `componnet` in [plugins.video]; did you mean `component`?
+            3: `plugins.video.allow` must be "asked", or a table in the form of [asks] in plugin.toml, not "all"
+            4: `plugins`: `Notes` must be a name of 1 to 64 letters a-z, digits and `-` that begins with a letter"#]],
+    );
+    check(
+        "[plugins.video]\ncomponent = 'x'\n[plugins.video.allow]\nchanels = []\nspawn = { agents = ['video/*'], total = 0 }",
+        &expect![[r#"
+            4: unknown key `chanels` in [plugins.video.allow]; did you mean `channels`?
+            5: `plugins.video.allow.spawn.total` must be a whole number from 1 to 1000000, not 0"#]],
+    );
+}
+
+#[test]
+fn what_is_allowed_has_to_be_there() {
+    check(
+        r#"
+[plugins.video]
+component = "x"
+[plugins.video.allow]
+spawn = { agents = ["vidoe/render"] }
+tools = [{ plugin = "other" }]
+channels = ["origin", "console:anybody", "webhok:films", "webhook:film"]
+[channels.console]
+kind = "console"
+agent = "concierge/concierge"
+[channels.webhook]
+kind = "webhook"
+addresses.films = { url = "https://example.org/", secret = { env = "S" } }
+"#,
+        &expect![[r#"
+            5: `plugins.video.allow.spawn.agents`: there is no plugin `vidoe`; did you mean `video`?
+            6: `plugins.video.allow.tools.plugin`: there is no plugin `other`; there is only `video`
+            7: `plugins.video.allow.channels`: there is no channel `webhok`; did you mean `webhook`?
+            7: `plugins.video.allow.channels`: channel `webhook` has no address `film`; did you mean `films`?
+            10: `channels.console.agent`: there is no plugin `concierge`; there is only `video`"#]],
+    );
+}
+
+#[test]
+fn a_channel_that_is_wrong_is_told_where() {
+    check(
+        "[channels.a]\nkind = 'slack'\n[channels.b]\nagent = 'x'\n[channels.c]\nkind = 'console'\naddresses = {}\n[channels.d]\nkind = 'webhook'\nagent = 'x'",
+        &expect![[r#"
+            2: `channels.a.kind` must be "console" or "webhook", not "slack"
+            3: missing key `kind` in [channels.b]
+            7: unknown key `addresses` in [channels.c]; there is `kind` and `agent`
+            10: unknown key `agent` in [channels.d]; there is `kind` and `addresses`"#]],
+    );
+    check(
+        r#"
+[channels.hook]
+kind = "webhook"
+[channels.hook.addresses.films]
+url = "example.org/hook"
+secret = "whsec_c2VjcmV0"
+timeout = "1h"
+[channels.hook.addresses.other]
+url = "ftp://example.org"
+secret = { env = "A", file = "b" }
+[channels.hook.addresses.third]
+secret = { env = "A=B" }
+plain-http = true
+"#,
+        &expect![[r#"
+            5: `channels.hook.addresses.films.url` must be a URL such as "https://example.org/hook", not "example.org/hook"
+            6: `channels.hook.addresses.films.secret` must not stand in this file; say where it is: { env = "NAME" } or { file = "path" }
+            7: `channels.hook.addresses.films.timeout` must be from 100ms to 5m, not "1h"
+            9: `channels.hook.addresses.other.url` must be a URL such as "https://example.org/hook", not "ftp://example.org"
+            10: `channels.hook.addresses.other.secret` must be one of { env = "NAME" } or { file = "path" }
+            11: missing key `url` in [channels.hook.addresses.third]
+            12: `channels.hook.addresses.third.secret.env` must be the name of an environment variable
+            13: `channels.hook.addresses.third.plain-http` must be "loopback" or "anywhere", not true"#]],
+    );
+}
+
+#[test]
+fn the_gateway_neither_shuts_everybody_out_nor_lets_everybody_in() {
+    check("[gateway]\nauth = 'token'\ntoken = ''", &expect!["accepted"]);
+    check("[gateway]\nauth = 'none'\ntoken = ''", &expect!["accepted"]);
+    check(
+        "[gateway]\nauth = 'none'\ntoken = 'x'",
+        &expect![[r#"3: `gateway.token` is not asked for with `auth = "none"`; remove one of the two"#]],
+    );
+    check(
+        "[gateway]\nauth = 'password'\ntoken = { var = 'x' }\nlisten = 'localhost'",
+        &expect![[r#"
+        2: `gateway.auth` must be "token" or "none", not "password"
+        3: unknown key `var` in [gateway.token]; there is `env` and `file`
+        3: `gateway.token` must be one of { env = "NAME" } or { file = "path" }
+        4: `gateway.listen` must be an address and a port such as "127.0.0.1:7070", not "localhost""#]],
+    );
+    check(
+        "[gateway]\ntoken = 1234",
+        &expect![[
+            r#"2: `gateway.token` must be a text in quotes, or { env = "NAME" } or { file = "path" }"#
+        ]],
+    );
+    check(
+        "[gateway]\nlisten = '127.0.0.1:7070'",
+        &expect!["2: `gateway.listen` needs a `token` that is not empty, or nobody could come in"],
+    );
+    check(
+        "[gateway]\nauth = 'none'\nlisten = '0.0.0.0:7070'",
+        &expect![[
+            r#"3: `gateway.listen` with `auth = "none"` must be a loopback address such as "127.0.0.1:7070", not "0.0.0.0:7070""#
+        ]],
+    );
+    check("[gateway]\nauth = 'none'\nlisten = '[::1]:7070'", &expect!["accepted"]);
+    check("[gateway]\ntoken = { file = 'token' }\nlisten = '0.0.0.0:7070'", &expect!["accepted"]);
+}
+
+#[test]
+fn a_token_is_not_shown() {
+    let config = parse("[gateway]\ntoken = 'very secret'").expect("a literal token is allowed");
+    assert!(!format!("{config:?}").contains("very secret"));
+}

@@ -1,1 +1,27 @@
-//! See the description in Cargo.toml.
+//! The Sublane host: runs untrusted WebAssembly plugins that hand long work to sub-agents.
+//!
+//! Modules stand in the order of the data: a plugin is loaded, work comes in,
+//! a run gets a slot, an attempt executes it against its journal, and what it
+//! owes goes out. `host` wires them; ARCHITECTURE.md is the map.
+
+pub mod artifacts;
+pub mod attempt;
+pub mod bindings;
+pub mod channel;
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod host;
+pub mod imports;
+pub mod intake;
+pub mod intents;
+pub mod journal;
+pub mod lanes;
+pub mod outbox;
+pub mod open;
+pub mod plugin;
+pub mod progress;
+pub mod runner;
+pub mod strict;
+
+pub use host::{Host, Parts, Settings};

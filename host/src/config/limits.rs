@@ -18,8 +18,7 @@ pub struct Limits {
     /// Attempts of a run that may end with their process; one more and the run fails as
     /// `crash-looping`. 1 to 100, default 3.
     pub crashes: u32,
-    /// How long a waiting run's instance stays in memory. 0 s to 10 min, default 1 s: starting
-    /// again costs microseconds, so this only has to outlast what is about to end.
+    /// How long a waiting run's instance stays in memory. 0 s to 10 min, default 10 s.
     pub hot_window: Duration,
     /// Instances at once on each engine. 5 to 10,000, default 1,000 small and 16 large.
     pub instances: PoolSizes,
@@ -32,7 +31,7 @@ impl Default for Limits {
         Self {
             depth: MAX_DEPTH,
             crashes: 3,
-            hot_window: Duration::from_secs(1),
+            hot_window: Duration::from_secs(10),
             instances: PoolSizes::default(),
             journal_entries: journal::MAX_ENTRIES,
         }

@@ -12,9 +12,9 @@ use super::{By, Effects, Result, claimed, must_run};
 use crate::rows::Rows;
 
 /// Unread messages that a run's mailbox holds.
-pub const MAX_MAILBOX: u32 = 64;
+const MAX_MAILBOX: u32 = 64;
 /// Messages that one run may send to people while it works.
-pub const MAX_SENT: u32 = 100;
+const MAX_SENT: u32 = 100;
 
 /// What a guest commands. Grants were checked before; limits on rows are checked here.
 #[derive(Clone, Debug, PartialEq)]

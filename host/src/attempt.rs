@@ -1,0 +1,187 @@
+//! One attempt: a claim on a run, its journal, and what ends it.
+//!
+//! Shared by all instances that execute in the attempt. Owns the parking of a
+//! run whose instance stays in memory: the wait's row is the truth, the parked
+//! instance is a cache of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use sublane_core::{Entry, RunSpec, Timestamp, Token};
+use sublane_store::By;
+use tokio::sync::{Notify, oneshot};
+
+use crate::engine::Class;
+use crate::engine::guest::{Meter, Stop};
+use crate::host::Inner;
+use crate::journal::{Journal, JournalError};
+
+/// Why an attempt's guest was left without an outcome of its own.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Exit {
+    /// The instance was dropped while its run waits.
+    #[error("the instance was dropped while its run waits")]
+    Evicted,
+    /// The claim is not the newest on its run.
+    #[error("the attempt's claim is stale")]
+    Stale,
+    /// Somebody stopped it.
+    #[error("the attempt was stopped: {0:?}")]
+    Stopped(Stop),
+    /// The journal does not answer.
+    #[error(transparent)]
+    Journal(JournalError),
+    /// The host failed.
+    #[error("the host failed: {0}")]
+    Fault(String),
+}
+
+/// One execution of a run on this host, from claim to ending, wait or crash.
+pub struct Attempt {
+    /// The host.
+    pub host: Arc<Inner>,
+    /// The run.
+    pub spec: Arc<RunSpec>,
+    /// Its generation.
+    pub generation: u32,
+    /// The claim.
+    pub token: Token,
+    /// The engine that its agent's instance is on.
+    pub class: Class,
+    /// What it has done so far.
+    pub journal: Journal,
+    /// Guest CPU, and the word to stop.
+    pub meter: Arc<Meter>,
+    resume: Mutex<Option<oneshot::Sender<Entry>>>,
+    evict: Notify,
+    parked_since: AtomicU64,
+    gone: Mutex<Vec<oneshot::Sender<()>>>,
+    last_error: Mutex<String>,
+}
+
+impl Attempt {
+    /// A claimed run that is about to execute.
+    #[must_use]
+    pub fn new(
+        host: Arc<Inner>,
+        run: &sublane_core::Run,
+        token: Token,
+        class: Class,
+        journal: Journal,
+        meter: Arc<Meter>,
+    ) -> Arc<Self> {
+        meter.set_free(journal.is_replaying());
+        Arc::new(Self {
+            host,
+            spec: run.spec.clone(),
+            generation: run.generation,
+            token,
+            class,
+            journal,
+            meter,
+            resume: Mutex::new(None),
+            evict: Notify::new(),
+            parked_since: AtomicU64::new(0),
+            gone: Mutex::new(Vec::new()),
+            last_error: Mutex::new(String::new()),
+        })
+    }
+
+    /// Who writes, now. With `charge` the guest CPU since the last such call goes with it.
+    #[must_use]
+    pub fn by(&self, charge: bool) -> By {
+        By {
+            run: self.spec.id,
+            token: self.token,
+            cpu_us: if charge { self.meter.take_used_us() } else { 0 },
+            link_base: self.host.link_base.clone(),
+            now: self.journal.next_at(self.host.clock.now()),
+        }
+    }
+
+    /// An entry was answered from the journal: at its end the purse is charged again.
+    pub fn replayed(&self) {
+        if !self.journal.is_replaying() {
+            self.meter.set_free(false);
+        }
+    }
+
+    /// Gets ready to be resumed, before the wait is opened.
+    pub fn arm(&self) -> oneshot::Receiver<Entry> {
+        let (resume, resumed) = oneshot::channel();
+        *self.resume.lock() = Some(resume);
+        resumed
+    }
+
+    /// The wait was decided and the run has a slot again.
+    pub fn resume(&self, entry: Entry) {
+        if let Some(resume) = self.resume.lock().take() {
+            // An attempt that was stopped meanwhile listens no more.
+            let _ = resume.send(entry);
+        }
+    }
+
+    /// Asks a parked attempt to drop its instance.
+    pub fn evict(&self) {
+        self.evict.notify_one();
+    }
+
+    /// Since when it is parked.
+    #[must_use]
+    pub fn parked_since(&self) -> Timestamp {
+        Timestamp(self.parked_since.load(Ordering::Relaxed))
+    }
+
+    /// Ready when the attempt's instances are gone.
+    pub fn on_gone(&self) -> oneshot::Receiver<()> {
+        let (gone, wait) = oneshot::channel();
+        self.gone.lock().push(gone);
+        wait
+    }
+
+    /// Remembers what the guest last logged as an error: a panic says there where it was.
+    pub fn last_error(&self, message: &str) {
+        message.clone_into(&mut self.last_error.lock());
+    }
+
+    /// What the guest last logged as an error; empty if nothing.
+    #[must_use]
+    pub fn take_last_error(&self) -> String {
+        std::mem::take(&mut self.last_error.lock())
+    }
+
+    /// The attempt's instances are gone.
+    pub fn is_gone(&self) {
+        self.gone.lock().clear();
+    }
+}
+
+/// Sits parked, without a slot, until the wait is decided, the instance is
+/// wanted back, or the attempt is stopped.
+pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry>) -> Result<Entry, Exit> {
+    attempt.parked_since.store(attempt.host.clock.now().0, Ordering::Relaxed);
+    attempt.host.lanes.park(attempt);
+    let mut evict = std::pin::pin!(attempt.evict.notified());
+    loop {
+        let decided = std::future::poll_fn(|cx| {
+            use std::future::Future as _;
+            use std::task::Poll;
+            if let Poll::Ready(entry) = std::pin::Pin::new(&mut resumed).poll(cx) {
+                return Poll::Ready(Some(entry));
+            }
+            evict.as_mut().poll(cx).map(|()| None)
+        });
+        match attempt.meter.or_stop(std::pin::pin!(decided)).await.map_err(Exit::Stopped)? {
+            Some(Ok(entry)) => return Ok(entry),
+            Some(Err(_)) => return Err(Exit::Stale),
+            None => {
+                evict.set(attempt.evict.notified());
+                if attempt.host.store.evict(attempt.by(false)).await.map_err(Exit::store)? {
+                    attempt.host.lanes.unpark(attempt.spec.id);
+                    return Err(Exit::Evicted);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The ABI, as Wasmtime's macro reads it from `wit/`.
+//!
+//! WIT types stop at the edge: `imports` translates them to the core's types
+//! and back, and nothing else in the host names them.
+#![expect(missing_docs, reason = "generated; the WIT is the documentation")]
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    world: "imports",
+    imports: {
+        "sublane:plugin/log": trappable,
+        "sublane:plugin/clock": trappable,
+        "sublane:plugin/random": trappable,
+        "sublane:plugin/progress": trappable,
+        "sublane:plugin/artifact.[method]reader.size": trappable,
+        default: async | trappable,
+    },
+    with: {
+        "sublane:plugin/artifact.writer": crate::imports::artifact::Writer,
+        "sublane:plugin/artifact.reader": crate::imports::artifact::Reader,
+    },
+    require_store_data_send: true,
+});
+
+/// What a plugin with agents exports.
+pub mod agent {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "agent",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "sublane:plugin/types": crate::bindings::sublane::plugin::types,
+            "sublane:plugin/subagent": crate::bindings::sublane::plugin::subagent,
+            "sublane:plugin/tools": crate::bindings::sublane::plugin::tools,
+            "sublane:plugin/progress": crate::bindings::sublane::plugin::progress,
+            "sublane:plugin/delivery": crate::bindings::sublane::plugin::delivery,
+            "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
+            "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
+            "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
+            "sublane:plugin/log": crate::bindings::sublane::plugin::log,
+            "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,
+            "sublane:plugin/random": crate::bindings::sublane::plugin::random,
+        },
+        require_store_data_send: true,
+    });
+}
+
+/// What a plugin with tools exports.
+pub mod toolbox {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "toolbox",
+        imports: { default: async | trappable },
+        exports: { default: async },
+        with: {
+            "sublane:plugin/types": crate::bindings::sublane::plugin::types,
+            "sublane:plugin/subagent": crate::bindings::sublane::plugin::subagent,
+            "sublane:plugin/tools": crate::bindings::sublane::plugin::tools,
+            "sublane:plugin/progress": crate::bindings::sublane::plugin::progress,
+            "sublane:plugin/delivery": crate::bindings::sublane::plugin::delivery,
+            "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
+            "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
+            "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
+            "sublane:plugin/log": crate::bindings::sublane::plugin::log,
+            "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,
+            "sublane:plugin/random": crate::bindings::sublane::plugin::random,
+        },
+        require_store_data_send: true,
+    });
+}

@@ -1,0 +1,131 @@
+//! The compile cache: machine code of components, made once.
+//!
+//! Owns a directory that only this host writes (mode 0700, owner checked).
+//! A file is written whole or not at all, named by the component's hash and
+//! the engine's compatibility hash, and begins with a digest of its own that is
+//! verified before Wasmtime maps it. Here is the one `unsafe` of the host:
+//! mapping a file as machine code trusts that we wrote it, and these are the
+//! checks behind that trust.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Why a component could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The directory is not ours alone.
+    #[error("the compile cache {path} is not safe to use: {why}; remove it, or name another state directory")]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file could not be read or written.
+    #[error("the compile cache {path} cannot be used: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Wasmtime refuses the component.
+    #[error("the component cannot be compiled: {0:#}")]
+    Compile(wasmtime::Error),
+}
+
+/// A directory of compiled components.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    directory: PathBuf,
+}
+
+impl Cache {
+    /// Opens the directory, or makes it.
+    ///
+    /// # Errors
+    /// [`CacheError::Unsafe`] when others could have written it.
+    pub fn open(directory: &Path) -> Result<Self, CacheError> {
+        let io = |source| CacheError::Io { path: directory.to_owned(), source };
+        if !directory.exists() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(io)?;
+        }
+        let meta = std::fs::symlink_metadata(directory).map_err(io)?;
+        let refuse = |why: String| Err(CacheError::Unsafe { path: directory.to_owned(), why });
+        if !meta.is_dir() {
+            return refuse("it is not a directory".to_owned());
+        }
+        let me = rustix::process::geteuid().as_raw();
+        if meta.uid() != me {
+            return refuse(format!("it belongs to user {} and this is user {me}", meta.uid()));
+        }
+        if meta.permissions().mode() & 0o077 != 0 {
+            return refuse(format!("its mode is {:o} and must be 700", meta.permissions().mode() & 0o777));
+        }
+        Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// The component of these bytes, from the cache or compiled now.
+    ///
+    /// # Errors
+    /// [`CacheError::Compile`] says why Wasmtime refuses it. A cache file that
+    /// is damaged is no error: it is made again.
+    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, CacheError> {
+        let path = self.path(engine, wasm);
+        if let Some(component) = load(engine, &path) {
+            return Ok(component);
+        }
+        let code = engine.precompile_component(wasm).map_err(CacheError::Compile)?;
+        write_whole(&path, &code).map_err(|source| CacheError::Io { path: path.clone(), source })?;
+        load(engine, &path).ok_or_else(|| CacheError::Io {
+            path,
+            source: std::io::Error::other("what was just written does not load"),
+        })
+    }
+
+    fn path(&self, engine: &Engine, wasm: &[u8]) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let name = format!("{}-{:016x}", blake3::hash(wasm).to_hex(), hasher.finish());
+        self.directory.join(name)
+    }
+}
+
+/// The compiled component at `path`, if it is there and whole.
+fn load(engine: &Engine, path: &Path) -> Option<Component> {
+    let code_path = path.with_extension("cwasm");
+    let mut digest = [0; 32];
+    std::fs::File::open(path.with_extension("b3")).ok()?.read_exact(&mut digest).ok()?;
+    let file = std::fs::File::open(&code_path).ok()?;
+    let mut hasher = blake3::Hasher::new();
+    std::io::copy(&mut std::io::BufReader::with_capacity(1 << 16, file), &mut hasher).ok()?;
+    if hasher.finalize() != blake3::Hash::from_bytes(digest) {
+        return None;
+    }
+    #[expect(unsafe_code, reason = "the one place that maps machine code from a file, see the safety comment")]
+    // SAFETY: the file is in a directory of mode 0700 that belongs to this user,
+    // was written by this host from Wasmtime's own compiler, and its digest was
+    // just compared with the one written beside it. Wasmtime itself checks that
+    // version and configuration agree.
+    let component = unsafe { Component::deserialize_file(engine, &code_path) };
+    component.inspect_err(|error| tracing::debug!(%error, "a compiled component is out of date")).ok()
+}
+
+/// Writes code and digest so that each is there whole or not at all, the digest last.
+fn write_whole(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    let digest = blake3::hash(code);
+    for (extension, bytes) in [("cwasm", code), ("b3", digest.as_bytes().as_slice())] {
+        let staging = path.with_extension(format!("{extension}.{}", std::process::id()));
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staging)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&staging, path.with_extension(extension))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! One attempt's guest code, as a future that can be stopped and is timed.
+//!
+//! [`Meter`] is what the epoch callback, the imports and whoever kills the
+//! attempt share. [`Metered`] charges each poll of guest code to it, and
+//! [`Meter::or_stop`] ends a wait as soon as somebody has stopped the attempt.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::task::AtomicWaker;
+
+use super::ticker::Ticker;
+
+/// Why an attempt was stopped from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Stop {
+    /// Its claim is gone: the run was ended by somebody else.
+    Killed = 1,
+    /// Its purse has no guest CPU left.
+    OutOfCpu = 2,
+    /// The host is stopping: the run goes on with the next one.
+    Shutdown = 3,
+}
+
+/// Counts an attempt's guest CPU and carries the word to stop.
+#[derive(Debug)]
+pub struct Meter {
+    stop: AtomicU8,
+    waker: AtomicWaker,
+    used_us: AtomicU64,
+    reported_us: AtomicU64,
+    limit_us: u64,
+    /// Microseconds since `origin` at which the current poll began; 0 = not being polled.
+    entered_us: AtomicU64,
+    slow: Arc<AtomicBool>,
+    free: AtomicBool,
+    origin: Instant,
+}
+
+impl Meter {
+    /// A meter for an attempt that may use so much guest CPU. `slow` is set when
+    /// it has used up its first tick, and its future should move to the slow threads.
+    #[must_use]
+    pub fn new(limit_us: u64, slow: Arc<AtomicBool>) -> Arc<Self> {
+        Arc::new(Self {
+            stop: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+            used_us: AtomicU64::new(0),
+            reported_us: AtomicU64::new(0),
+            limit_us,
+            entered_us: AtomicU64::new(0),
+            slow,
+            free: AtomicBool::new(false),
+            origin: now(),
+        })
+    }
+
+    /// Stops the attempt; the first word stands.
+    pub fn stop(&self, why: Stop) {
+        let _ = self.stop.compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst);
+        self.waker.wake();
+    }
+
+    /// Why it was stopped, if it was.
+    #[must_use]
+    pub fn stopped(&self) -> Option<Stop> {
+        match self.stop.load(Ordering::Acquire) {
+            1 => Some(Stop::Killed),
+            2 => Some(Stop::OutOfCpu),
+            3 => Some(Stop::Shutdown),
+            _ => None,
+        }
+    }
+
+    /// While a journal is replayed nothing is charged to the purse.
+    pub fn set_free(&self, free: bool) {
+        self.settle();
+        self.free.store(free, Ordering::Relaxed);
+    }
+
+    /// The epoch's tick: whether the guest must stop. From the second tick on it is slow.
+    pub fn tick(&self) -> Option<Stop> {
+        self.settle();
+        self.slow.store(true, Ordering::Relaxed);
+        if self.used_us.load(Ordering::Relaxed) >= self.limit_us {
+            self.stop(Stop::OutOfCpu);
+        }
+        self.stopped()
+    }
+
+    /// Guest CPU in microseconds since the last call, for the next write to charge.
+    pub fn take_used_us(&self) -> u64 {
+        self.settle();
+        let used = self.used_us.load(Ordering::Relaxed);
+        used - self.reported_us.swap(used, Ordering::Relaxed).min(used)
+    }
+
+    /// Guest CPU of the attempt so far.
+    #[must_use]
+    pub fn used(&self) -> Duration {
+        Duration::from_micros(self.used_us.load(Ordering::Relaxed))
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Charges what the current poll has used until now.
+    fn settle(&self) {
+        let entered = self.entered_us.load(Ordering::Relaxed);
+        if entered != 0 {
+            let now = self.elapsed_us();
+            self.entered_us.store(now, Ordering::Relaxed);
+            if !self.free.load(Ordering::Relaxed) {
+                self.used_us.fetch_add(now.saturating_sub(entered), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn enter(&self) {
+        self.entered_us.store(self.elapsed_us(), Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        self.settle();
+        self.entered_us.store(0, Ordering::Relaxed);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures guest CPU; no decision that a replay repeats depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A future that executes guest code: each poll is charged to the meter and
+/// keeps the epochs ticking.
+pub struct Metered<'m, F> {
+    work: Pin<&'m mut F>,
+    meter: &'m Meter,
+    ticker: &'m Ticker,
+}
+
+impl<'m, F: Future> Metered<'m, F> {
+    /// Charges the polls of `work` to `meter`.
+    pub fn new(work: Pin<&'m mut F>, meter: &'m Meter, ticker: &'m Ticker) -> Self {
+        Self { work, meter, ticker }
+    }
+}
+
+impl<F: Future> Future for Metered<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _executing = self.ticker.enter();
+        self.meter.enter();
+        let polled = self.work.as_mut().poll(cx);
+        self.meter.leave();
+        polled
+    }
+}
+
+/// Waits for `future`, unless the attempt is stopped first.
+pub struct Stoppable<'m, F> {
+    future: F,
+    meter: &'m Meter,
+}
+
+impl Meter {
+    /// Waits for `future`, unless the attempt is stopped first.
+    pub fn or_stop<F: Future + Unpin>(&self, future: F) -> Stoppable<'_, F> {
+        Stoppable { future, meter: self }
+    }
+}
+
+impl<F: Future + Unpin> Future for Stoppable<'_, F> {
+    type Output = Result<F::Output, Stop>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.meter.waker.register(cx.waker());
+        if let Some(stop) = self.meter.stopped() {
+            return Poll::Ready(Err(stop));
+        }
+        Pin::new(&mut self.future).poll(cx).map(Ok)
+    }
+}

@@ -1,0 +1,431 @@
+//! The host: all parts, wired; what runs in the background; start and stop.
+//!
+//! [`Host`] is what the command line and the tests hold; [`Inner`] is what the
+//! parts share. Background loops take no input: they read what is due and do
+//! it, woken by a hint and on a timer, so that start-up after a crash is no
+//! special case.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use sublane_core::journal::MAX_ENTRIES;
+use sublane_core::lane::LaneLimits;
+use sublane_core::{Purse, RunId, Timestamp, Token};
+use sublane_store::{Effects, Store};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::artifacts::ArtifactDir;
+use crate::attempt::Attempt;
+use crate::channel::Channels;
+use crate::clock::Clock;
+use crate::engine::guest::Stop;
+use crate::engine::threads::GuestThreads;
+use crate::engine::{Engines, PoolSizes};
+use crate::lanes::Lanes;
+use crate::outbox::Outbox;
+use crate::plugin::{Plugin, Plugins};
+use crate::progress::Progress;
+
+/// How the host behaves; the configuration's numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Deepest run: a root is 0. Default 5.
+    pub max_depth: u32,
+    /// Attempts of a run that may end with their host before it fails as crash-looping. Default 3.
+    pub max_crashes: u32,
+    /// How long a parked attempt keeps its instance. Default 1 s.
+    pub hot_window: Duration,
+    /// Entries that the journal of one run may have. Default [`MAX_ENTRIES`].
+    pub journal_entries: u32,
+    /// How often the sweeps look by themselves. Default 1 s.
+    pub sweep: Duration,
+    /// How long a stop waits for attempts and deliveries under way. Default 5 s.
+    pub grace: Duration,
+    /// What each message from outside fills its conversation's purse up to.
+    /// Default an hour of guest CPU, 10,000 spawns, 64 GiB of artifacts.
+    pub purse: Purse,
+    /// Instances of each engine.
+    pub pools: PoolSizes,
+    /// Guest threads of each set. Default one for each core.
+    pub guest_threads: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_depth: sublane_core::lane::MAX_DEPTH,
+            max_crashes: 3,
+            hot_window: Duration::from_secs(1),
+            journal_entries: MAX_ENTRIES,
+            sweep: Duration::from_secs(1),
+            grace: Duration::from_secs(5),
+            purse: Purse { cpu_us: 3_600_000_000, spawns: 10_000, artifact_bytes: 64 << 30 },
+            pools: PoolSizes::default(),
+            guest_threads: crate::engine::threads::default_threads(),
+        }
+    }
+}
+
+/// What a host is made of.
+pub struct Parts {
+    /// Where everything durable is.
+    pub store: Arc<dyn Store>,
+    /// The engines, made before so that plugins could be loaded on them.
+    pub engines: Engines,
+    /// The plugins.
+    pub plugins: Plugins,
+    /// The channels.
+    pub channels: Channels,
+    /// Lanes beside the defaults, or instead of them.
+    pub lanes: Vec<(String, LaneLimits)>,
+    /// The directory of artifacts.
+    pub artifacts: PathBuf,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Numbers.
+    pub settings: Settings,
+    /// Who answers messages: channel → `plugin/agent`.
+    pub answers: HashMap<String, String>,
+}
+
+/// Why a host does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] sublane_store::StoreError),
+    /// The artifact directory cannot be used.
+    #[error("the artifact directory {path} cannot be used: {why}")]
+    Artifacts {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The machine refused something.
+    #[error("the guest threads could not be started: {0}")]
+    Threads(std::io::Error),
+}
+
+/// What the parts share.
+pub struct Inner {
+    /// Where everything durable is.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The engines.
+    pub engines: Engines,
+    /// The threads that guests run on.
+    pub threads: GuestThreads,
+    /// The lanes.
+    pub lanes: Lanes,
+    /// Attempts of this host.
+    pub attempts: Mutex<HashMap<RunId, Arc<Attempt>>>,
+    /// Artifact files.
+    pub artifacts: ArtifactDir,
+    /// Goes before an artifact's path to make a link.
+    pub link_base: Arc<str>,
+    /// What is owed.
+    pub outbox: Outbox,
+    /// What runs report.
+    pub progress: Progress,
+    /// Numbers.
+    pub settings: Settings,
+    /// Who answers messages: channel → `plugin/agent`.
+    pub answers: HashMap<String, String>,
+    plugins: RwLock<Arc<Plugins>>,
+    token_base: u128,
+    token_count: AtomicU64,
+    next_due: AtomicU64,
+    due: Notify,
+    changed: watch::Sender<u64>,
+    stopping: AtomicBool,
+}
+
+impl Inner {
+    /// The plugins as they are now.
+    #[must_use]
+    pub fn plugins(&self) -> Arc<Plugins> {
+        self.plugins.read().clone()
+    }
+
+    /// A claim that nobody else makes: 64 random bits of this process, and a count.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        Token(self.token_base | u128::from(self.token_count.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Something will be due then: the sweep should not sleep longer.
+    pub fn note_due(&self, at: Option<Timestamp>) {
+        let Some(at) = at else { return };
+        if at.0 < self.next_due.fetch_min(at.0, Ordering::Relaxed) {
+            self.due.notify_one();
+        }
+    }
+
+    /// Does what follows from an operation. All of it is a hint: the sweeps find the same.
+    pub fn dispatch(self: &Arc<Self>, effects: Effects) {
+        for (run, token) in &effects.killed {
+            self.stop_attempt(*run, *token, Stop::Killed);
+        }
+        for run in &effects.ended {
+            self.progress.ended(*run);
+        }
+        if !effects.deliveries.is_empty() {
+            self.outbox.send_now(effects.deliveries);
+        }
+        for (run, token, entry) in effects.resumed {
+            let attempt = self.attempts.lock().get(&run).filter(|attempt| attempt.token == token).cloned();
+            if let Some(attempt) = attempt {
+                self.lanes.resume(self, attempt, entry);
+            }
+        }
+        for ready in effects.ready {
+            self.lanes.offer(self, ready);
+        }
+        if !effects.ended.is_empty() {
+            self.changed.send_modify(|count| *count += 1);
+        }
+    }
+
+    fn stop_attempt(&self, run: RunId, token: Token, why: Stop) {
+        let attempt = self.attempts.lock().get(&run).filter(|attempt| attempt.token == token).cloned();
+        if let Some(attempt) = attempt {
+            attempt.meter.stop(why);
+        }
+    }
+
+    /// Cancels a run and what is attached to it; returns when their instances are gone.
+    ///
+    /// # Errors
+    /// Those of the store. A run that has ended is no error.
+    pub async fn cancel(self: &Arc<Self>, run: RunId, reason: &str) -> Result<u32, sublane_store::StoreError> {
+        let now = self.clock.now();
+        let effects = self.store.cancel(run, reason.into(), self.link_base.clone(), now).await?;
+        let count = u32::try_from(effects.ended.len()).unwrap_or(u32::MAX);
+        let gone: Vec<_> = {
+            let attempts = self.attempts.lock();
+            let killed = effects.killed.iter().filter_map(|(run, _)| attempts.get(run));
+            killed.map(|attempt| attempt.on_gone()).collect()
+        };
+        self.dispatch(effects);
+        for gone in gone {
+            // The sender is dropped, not used: an error is what is waited for.
+            let _ = gone.await;
+        }
+        Ok(count)
+    }
+
+    /// Decides what is due. Gives whether there may be more.
+    async fn fire_due(self: &Arc<Self>) -> Result<bool, sublane_store::StoreError> {
+        const LIMIT: u32 = 256;
+        let effects = self.store.fire_due(LIMIT, self.link_base.clone(), self.clock.now()).await?;
+        let many = effects.ended.len() + effects.resumed.len() + effects.ready.len() >= LIMIT as usize;
+        self.dispatch(effects);
+        Ok(many)
+    }
+
+    /// Offers what is queued and nobody told of.
+    async fn find_queued(self: &Arc<Self>) -> Result<(), sublane_store::StoreError> {
+        const PAGE: u32 = 500;
+        let mut after = None;
+        loop {
+            let page = self.store.queued(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some((last.since, last.run));
+            let is_last = page.len() < PAGE as usize;
+            for ready in page {
+                if !self.attempts.lock().contains_key(&ready.run) {
+                    self.lanes.offer(self, ready);
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Changes whenever a run has ended or a delivery was settled.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+}
+
+/// A running host. Dropping it without [`Host::stop`] is a crash: the next one recovers.
+pub struct Host {
+    /// What the parts share.
+    pub inner: Arc<Inner>,
+    loops: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Host {
+    /// Takes the store over and starts the background loops on `io`.
+    ///
+    /// # Errors
+    /// [`StartError`] says which part does not start.
+    pub async fn start(parts: Parts, io: &Handle) -> Result<Self, StartError> {
+        let settings = parts.settings;
+        let artifacts_error = |path: &Path, why: String| StartError::Artifacts { path: path.to_owned(), why };
+        let artifacts = ArtifactDir::open(&parts.artifacts, io.clone())
+            .map_err(|error| artifacts_error(&parts.artifacts, error.to_string()))?;
+        artifacts.clear_staging().map_err(|error| artifacts_error(&parts.artifacts, error.to_string()))?;
+        let link_base: Arc<str> = artifacts.link_base().into();
+        let now = parts.clock.now();
+        let recovered = parts.store.recover(settings.max_crashes, link_base.clone(), now).await?;
+        if recovered.crashed + recovered.evicted + recovered.unsettled > 0 {
+            tracing::info!(
+                interrupted = recovered.crashed,
+                parked = recovered.evicted,
+                unsettled = recovered.unsettled,
+                "took over what an earlier host left"
+            );
+        }
+        let cores = u32::try_from(crate::engine::threads::default_threads()).unwrap_or(1);
+        let mut lanes: HashMap<String, LaneLimits> = HashMap::from([
+            ("main".to_owned(), LaneLimits::main(cores)),
+            ("subagent".to_owned(), LaneLimits::default()),
+        ]);
+        lanes.extend(parts.lanes);
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
+        let changed = watch::channel(0).0;
+        let on_settled = changed.clone();
+        let outbox = Outbox::new(
+            parts.store.clone(),
+            parts.channels.clone(),
+            parts.clock.clone(),
+            io.clone(),
+            move || on_settled.send_modify(|count| *count += 1),
+        );
+        let inner = Arc::new(Inner {
+            store: parts.store,
+            clock: parts.clock,
+            engines: parts.engines,
+            threads: GuestThreads::start(settings.guest_threads).map_err(StartError::Threads)?,
+            lanes: Lanes::new(lanes),
+            attempts: Mutex::new(HashMap::new()),
+            artifacts,
+            link_base,
+            outbox,
+            progress: Progress::new(parts.channels),
+            settings,
+            answers: parts.answers,
+            plugins: RwLock::new(Arc::new(parts.plugins)),
+            token_base: u128::from(u64::from_le_bytes(random)) << 64,
+            token_count: AtomicU64::new(0),
+            next_due: AtomicU64::new(u64::MAX),
+            due: Notify::new(),
+            changed,
+            stopping: AtomicBool::new(false),
+        });
+        inner.dispatch(recovered.effects);
+        let (stop, stopped) = watch::channel(false);
+        let mut loops = JoinSet::new();
+        loops.spawn_on(sweep_due(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweep_queued(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(tell_progress(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
+        Ok(Self { inner, loops, stop })
+    }
+
+    /// Stops: attempts go back to their lanes, deliveries under way are settled. Loses nothing.
+    pub async fn stop(mut self) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        let _ = self.stop.send(true);
+        while self.loops.join_next().await.is_some() {}
+        let attempts: Vec<_> = self.inner.attempts.lock().values().cloned().collect();
+        let gone: Vec<_> = attempts.iter().map(|attempt| attempt.on_gone()).collect();
+        attempts.iter().for_each(|attempt| attempt.meter.stop(Stop::Shutdown));
+        let all_gone = async {
+            for gone in gone {
+                let _ = gone.await;
+            }
+        };
+        if tokio::time::timeout(self.inner.settings.grace, all_gone).await.is_err() {
+            tracing::warn!("some attempts did not end in time; the next host recovers them");
+        }
+        self.inner.outbox.stop().await;
+    }
+
+    /// Replaces a plugin, or adds one. Runs in flight keep their instance.
+    pub fn install(&self, plugin: Plugin) {
+        let mut plugins = self.inner.plugins.write();
+        let mut next = Plugins::clone(&plugins);
+        next.insert(plugin);
+        *plugins = Arc::new(next);
+    }
+}
+
+/// Waits for a hint, a time or the stop; false when it is the stop.
+async fn woken(hint: &Notify, clock: &dyn Clock, at: Timestamp, stopped: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        () = hint.notified() => true,
+        () = clock.sleep_until(at) => true,
+        _ = stopped.wait_for(|stopped| *stopped) => false,
+    }
+}
+
+/// Decides waits and deadlines that are due. Woken by whoever opens one; also every sweep.
+async fn sweep_due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let latest = host.clock.now().after(host.settings.sweep);
+        let at = latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
+        if !woken(&host.due, &*host.clock, at, &mut stopped).await {
+            return;
+        }
+        if host.clock.now() < Timestamp(host.next_due.load(Ordering::Relaxed)).min(latest) {
+            continue;
+        }
+        host.next_due.store(u64::MAX, Ordering::Relaxed);
+        loop {
+            match host.fire_due().await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, "what is due could not be decided; the next sweep tries again");
+                    break;
+                }
+            }
+        }
+        host.lanes.cool_down(host.settings.hot_window, host.clock.now());
+    }
+}
+
+/// Finds runs that are queued and in no lane. Every sweep, and once at the start.
+async fn sweep_queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    let never = Notify::new();
+    loop {
+        if let Err(error) = host.find_queued().await {
+            tracing::error!(%error, "queued runs could not be read; the next sweep tries again");
+        }
+        let at = host.clock.now().after(host.settings.sweep);
+        if !woken(&never, &*host.clock, at, &mut stopped).await {
+            return;
+        }
+    }
+}
+
+/// Tells people and the store what runs report. Woken by a report.
+async fn tell_progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let later = host.clock.now().after(Duration::from_secs(3_600));
+        let at = host.progress.next().unwrap_or(later);
+        if !woken(&host.progress.wake, &*host.clock, at, &mut stopped).await {
+            return;
+        }
+        let reports = host.progress.flush(host.clock.now());
+        if !reports.is_empty()
+            && let Err(error) = host.store.progress(reports).await
+        {
+            tracing::warn!(%error, "progress could not be stored");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `delivery` and `timer`: something for people on the way, and sleep.
+
+use sublane_core::grants::ChannelGrant;
+use sublane_core::{DeliveryId, Import, ImportError, LimitHit};
+use sublane_store::{Command, WaitFor};
+
+use super::translate::{answer, artifacts_from_guest};
+use super::{Ctx, Exit, Live};
+use crate::bindings::sublane::plugin::{delivery, timer, types};
+use crate::journal::args;
+
+/// Bytes of a message to people.
+const MAX_TEXT_BYTES: usize = 16 << 10;
+
+type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
+
+impl delivery::Host for Ctx {
+    async fn send(&mut self, destination: String, message: delivery::Message) -> Reply<String> {
+        let import = Import::Deliver;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let files = artifacts_from_guest(message.artifacts);
+        let listed = serde_json::to_string(&files).map_err(|error| Exit::Fault(error.to_string()))?;
+        let args = args(import, &[destination.as_bytes(), message.text.as_bytes(), listed.as_bytes()]);
+        let done = live.command::<DeliveryId>(import, args, async |live| {
+            let to: ChannelGrant = match destination.parse() {
+                Ok(to) => to,
+                Err(error) => return Ok(Err(ImportError::Invalid(format!("{error}")))),
+            };
+            if let Err(denied) = live.grants.may_deliver(&to) {
+                return Ok(Err(live.denied(denied)));
+            }
+            if message.text.is_empty() || message.text.len() > MAX_TEXT_BYTES {
+                return Ok(Err(ImportError::Invalid(format!("the text has 1 to {MAX_TEXT_BYTES} bytes"))));
+            }
+            let artifacts = match live.readable(files).await? {
+                Ok(artifacts) => artifacts,
+                Err(error) => return Ok(Err(error)),
+            };
+            let destination = match to {
+                ChannelGrant::Origin => live.attempt.spec.origin.clone(),
+                ChannelGrant::Address(destination) => destination,
+            };
+            Ok(Ok(Command::Deliver { destination, text: message.text.into(), artifacts }))
+        });
+        answer(done.await.map(|sent| sent.map(|id| id.to_string())))
+    }
+}
+
+impl Live {
+    /// Artifacts that the guest names, as the store knows them, if the run may read all of them.
+    pub(super) async fn readable(
+        &self,
+        named: Vec<sublane_core::ArtifactRef>,
+    ) -> wasmtime::Result<Result<Vec<sublane_core::ArtifactRef>, ImportError>> {
+        let mut artifacts = Vec::with_capacity(named.len());
+        for file in named {
+            let host = &self.attempt.host;
+            let known = host.store.readable_artifact(self.attempt.spec.id, file.id.as_str().into());
+            match known.await.map_err(Exit::store)? {
+                Ok(known) => artifacts.push(sublane_core::ArtifactRef { name: file.name, ..known }),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(artifacts))
+    }
+}
+
+impl timer::Host for Ctx {
+    async fn sleep(&mut self, duration_ms: u64) -> Reply<()> {
+        let import = Import::Sleep;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let args = args(import, &[&duration_ms.to_le_bytes()]);
+        let done = live.wait(import, args, WaitFor::Sleep, Some(duration_ms), |live, now| {
+            if live.is_tool {
+                return Err(ImportError::Invalid("a tool call is short: it cannot sleep".to_owned()));
+            }
+            let deadline = live.attempt.spec.deadline();
+            if now.0.saturating_add(duration_ms) > deadline.0 {
+                return Err(ImportError::Limit(LimitHit::new("cap.deadline", deadline.0)));
+            }
+            Ok(())
+        });
+        answer(done.await)
+    }
+}

@@ -1,0 +1,107 @@
+//! `kv`: small durable values.
+
+use sublane_core::grants::KvMode;
+use sublane_core::{Import, ImportError};
+use sublane_store::Command;
+
+use super::translate::answer;
+use super::{Ctx, Exit};
+use crate::bindings::sublane::plugin::{kv, types};
+use crate::journal::args;
+
+/// Bytes of a key.
+const MAX_KEY_BYTES: usize = 256;
+/// Bytes of a value.
+const MAX_VALUE_BYTES: usize = 64 << 10;
+/// Keys in one list.
+const MAX_KEYS: u32 = 1_000;
+
+type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
+
+fn check_key(key: &str) -> Result<(), ImportError> {
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        return Err(ImportError::Invalid(format!("a key has 1 to {MAX_KEY_BYTES} bytes, this one {}", key.len())));
+    }
+    Ok(())
+}
+
+impl kv::Host for Ctx {
+    async fn get(&mut self, bucket: String, key: String) -> Reply<Option<Vec<u8>>> {
+        let import = Import::KvGet;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let args = args(import, &[bucket.as_bytes(), key.as_bytes()]);
+        let done = live.effect(import, args, async |live| {
+            if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::Read) {
+                return Ok(Err(live.denied(denied)));
+            }
+            if let Err(error) = check_key(&key) {
+                return Ok(Err(error));
+            }
+            let store = &live.attempt.host.store;
+            Ok(Ok(store.kv_get(bucket.as_str().into(), key.as_str().into()).await.map_err(Exit::store)?))
+        });
+        answer(done.await)
+    }
+
+    async fn set(&mut self, bucket: String, key: String, value: Vec<u8>) -> Reply<()> {
+        let import = Import::KvSet;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let args = args(import, &[bucket.as_bytes(), key.as_bytes(), &value]);
+        let done = live.command(import, args, async |live| {
+            if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
+                return Ok(Err(live.denied(denied)));
+            }
+            if let Err(error) = check_key(&key) {
+                return Ok(Err(error));
+            }
+            if value.len() > MAX_VALUE_BYTES {
+                let limit = sublane_core::LimitHit::new("kv.value-bytes", MAX_VALUE_BYTES as u64);
+                return Ok(Err(ImportError::Limit(limit)));
+            }
+            Ok(Ok(Command::KvSet { bucket: bucket.into(), key: key.into(), value }))
+        });
+        answer(done.await)
+    }
+
+    async fn delete(&mut self, bucket: String, key: String) -> Reply<()> {
+        let import = Import::KvDelete;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let args = args(import, &[bucket.as_bytes(), key.as_bytes()]);
+        let done = live.command(import, args, async |live| {
+            if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
+                return Ok(Err(live.denied(denied)));
+            }
+            Ok(check_key(&key).map(|()| Command::KvDelete { bucket: bucket.into(), key: key.into() }))
+        });
+        answer(done.await)
+    }
+
+    async fn list_keys(&mut self, bucket: String, prefix: String, after: Option<String>) -> Reply<Vec<String>> {
+        let import = Import::KvListKeys;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let after_bytes = after.as_ref().map_or(&b""[..], |after| after.as_bytes());
+        let args = args(import, &[bucket.as_bytes(), prefix.as_bytes(), after_bytes]);
+        let done = live.effect(import, args, async |live| {
+            if let Err(denied) = live.grants.may_kv_prefix(&bucket, &prefix, KvMode::Read) {
+                return Ok(Err(live.denied(denied)));
+            }
+            let store = &live.attempt.host.store;
+            let after = after.map(Into::into);
+            let keys = store.kv_keys(bucket.into(), prefix.into(), after, MAX_KEYS).await;
+            Ok(Ok(keys.map_err(Exit::store)?))
+        });
+        answer(done.await)
+    }
+}

@@ -1,0 +1,104 @@
+//! Local imports: log, clock, random, progress. No entry of their own; the
+//! same answer on replay by construction, and nothing repeated to people.
+
+use crate::bindings::sublane::plugin::{clock, log, progress, random, types};
+
+use super::{Ctx, Instance};
+
+/// Bytes of one log line; the rest is cut.
+const MAX_LINE_BYTES: usize = 8 << 10;
+/// Bytes of a progress note; the rest is cut.
+const MAX_NOTE_BYTES: usize = 256;
+/// Random bytes in one call; more is cut to that.
+const MAX_RANDOM_BYTES: u32 = 64 << 10;
+
+impl types::Host for Ctx {}
+
+impl log::Host for Ctx {
+    fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let Instance::Live(live) = &mut self.instance else { return Ok(()) };
+        if live.attempt.journal.is_replaying() {
+            return Ok(());
+        }
+        let (run, plugin) = (live.attempt.spec.id, live.plugin.manifest.id.as_str());
+        let message = printable(cut(&message, MAX_LINE_BYTES));
+        match level {
+            log::Level::Trace => tracing::trace!(target: "sublane::guest", %run, plugin, "{message}"),
+            log::Level::Debug => tracing::debug!(target: "sublane::guest", %run, plugin, "{message}"),
+            log::Level::Info => tracing::info!(target: "sublane::guest", %run, plugin, "{message}"),
+            log::Level::Warn => tracing::warn!(target: "sublane::guest", %run, plugin, "{message}"),
+            log::Level::Error => {
+                tracing::error!(target: "sublane::guest", %run, plugin, "{message}");
+                live.attempt.last_error(&message);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl clock::Host for Ctx {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(match &self.instance {
+            Instance::Live(live) => live.attempt.journal.now().0,
+            Instance::Unprivileged => 0,
+        })
+    }
+
+    fn deadline(&mut self) -> wasmtime::Result<u64> {
+        Ok(match &self.instance {
+            Instance::Live(live) => live.attempt.spec.deadline().0,
+            Instance::Unprivileged => 0,
+        })
+    }
+}
+
+impl random::Host for Ctx {
+    fn bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
+        let mut bytes = vec![0; length.min(MAX_RANDOM_BYTES) as usize];
+        if let Instance::Live(live) = &mut self.instance {
+            live.frame.random(&mut bytes);
+        }
+        Ok(bytes)
+    }
+}
+
+impl progress::Host for Ctx {
+    fn report(&mut self, percent: u8, note: String) -> wasmtime::Result<()> {
+        let Instance::Live(live) = &mut self.instance else { return Ok(()) };
+        if !live.attempt.journal.is_replaying() {
+            let note = printable(cut(&note, MAX_NOTE_BYTES));
+            live.attempt.host.progress.report(&live.attempt.spec, percent.min(100), &note);
+        }
+        Ok(())
+    }
+}
+
+/// The longest beginning of `text` that has at most `bytes` bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    match text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= bytes).last() {
+        Some(end) => &text[..end],
+        None => "",
+    }
+}
+
+/// Control characters, which could steer a terminal, become spaces.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_between_characters() {
+        assert_eq!(cut("häuser", 2), "h");
+        assert_eq!(cut("häuser", 3), "hä");
+        assert_eq!(cut("", 3), "");
+    }
+
+    #[test]
+    fn nothing_steers_a_terminal() {
+        assert_eq!(printable("a\x1b[2Jb"), "a [2Jb");
+    }
+}

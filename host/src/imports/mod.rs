@@ -1,0 +1,236 @@
+//! The host functions: what a guest may call, one file for each interface.
+//!
+//! Owns the translation between the WIT's types and the core's, and the one
+//! path that every call takes: answered from the journal, or checked against
+//! the grants, done, and written. The class of an import (the core's table)
+//! decides which helper here it uses.
+
+pub mod artifact;
+mod delivery;
+mod kv;
+mod local;
+mod subagent;
+mod tools;
+mod translate;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sublane_core::grants::{Capability, Denied, Side, who_refuses};
+use sublane_core::journal::encode;
+use sublane_core::{Answer, Entry, Grants, Import, ImportError, Path, Timestamp};
+use sublane_store::{Command, Parked, StoreError, Wait, WaitFor};
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+
+use crate::attempt::{Attempt, Exit};
+use crate::engine::limiter::Limiter;
+use crate::journal::Frame;
+use crate::plugin::Plugin;
+
+pub use translate::{output_from_guest, task_to_guest};
+
+/// Bytes that one host call may copy out of a guest: a piece of an artifact, and room for the rest.
+pub const HOSTCALL_BYTES: usize = 2 << 20;
+/// Bytes that a JSON value may have.
+pub const MAX_JSON_BYTES: usize = 256 << 10;
+
+/// What a `wasmtime::Store` holds: one instance, with everything it may use.
+pub struct Ctx {
+    /// Its limits; no store is made without them.
+    pub limiter: Limiter,
+    /// Its open artifacts.
+    pub table: ResourceTable,
+    /// Who it is.
+    pub instance: Instance,
+}
+
+/// Who an instance is.
+pub enum Instance {
+    /// Asked for its exports when its plugin is loaded; everything is denied.
+    Unprivileged,
+    /// Executes in an attempt.
+    Live(Box<Live>),
+}
+
+/// An instance that executes in an attempt: the agent's own, or a tool call's.
+pub struct Live {
+    /// The attempt, shared by all instances in it.
+    pub attempt: Arc<Attempt>,
+    /// Where this instance is in the journal.
+    pub frame: Frame,
+    /// Its plugin.
+    pub plugin: Arc<Plugin>,
+    /// Its authority.
+    pub grants: Arc<Grants>,
+    /// Whether it is a tool call.
+    pub is_tool: bool,
+}
+
+/// Adds everything that the host serves.
+pub fn link(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
+    crate::bindings::Imports::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
+}
+
+/// An answer on its way to the guest.
+type Answered<T> = wasmtime::Result<Answer<T>>;
+
+impl Ctx {
+    /// The live instance, or the denial that one without any grants gets.
+    fn live(&mut self, import: Import) -> Result<&mut Live, ImportError> {
+        match &mut self.instance {
+            Instance::Live(live) => Ok(live),
+            Instance::Unprivileged => Err(ImportError::Denied(import.name().to_owned())),
+        }
+    }
+}
+
+impl Live {
+    /// The place of this import, and its answer if the journal holds one.
+    fn replayed<T: DeserializeOwned>(
+        &mut self,
+        import: Import,
+        args: u128,
+    ) -> wasmtime::Result<(Path, Option<Answer<T>>)> {
+        let path = self.frame.next();
+        let held = self.attempt.journal.answer(&path, import, args).map_err(Exit::Journal)?;
+        if held.is_some() {
+            self.attempt.replayed();
+        } else if let Some(stop) = self.attempt.meter.stopped() {
+            return Err(Exit::Stopped(stop).into());
+        }
+        Ok((path, held))
+    }
+
+    /// An effect: done, then its answer made durable.
+    async fn effect<T: Serialize + DeserializeOwned>(
+        &mut self,
+        import: Import,
+        args: u128,
+        work: impl AsyncFnOnce(&mut Self) -> wasmtime::Result<Answer<T>>,
+    ) -> Answered<T> {
+        let (path, held) = self.replayed(import, args)?;
+        if let Some(answer) = held {
+            return Ok(answer);
+        }
+        let answer = work(self).await?;
+        self.append(path, import, args, &answer).await?;
+        Ok(answer)
+    }
+
+    /// Writes the entry of an effect.
+    async fn append<T: Serialize>(
+        &mut self,
+        path: Path,
+        import: Import,
+        args: u128,
+        answer: &Answer<T>,
+    ) -> wasmtime::Result<()> {
+        let attempt = &self.attempt;
+        let by = attempt.by(false);
+        let at = by.now;
+        let entry = Entry { path, import, args, result: encode(answer), at };
+        attempt.host.store.append(by, vec![entry]).await.map_err(Exit::store)?;
+        attempt.journal.written(at);
+        Ok(())
+    }
+
+    /// A command: its rows and its entry in one commit.
+    async fn command<T: DeserializeOwned>(
+        &mut self,
+        import: Import,
+        args: u128,
+        check: impl AsyncFnOnce(&mut Self) -> wasmtime::Result<Result<Command, ImportError>>,
+    ) -> Answered<T> {
+        let (path, held) = self.replayed(import, args)?;
+        if let Some(answer) = held {
+            return Ok(answer);
+        }
+        let command = check(self).await?.unwrap_or_else(Command::Refused);
+        let attempt = self.attempt.clone();
+        let by = attempt.by(false);
+        let at = by.now;
+        let entry = Entry { path, import, args, result: "".into(), at };
+        let (entry, effects) = attempt.host.store.command(by, entry, command).await.map_err(Exit::store)?;
+        attempt.journal.written(at);
+        attempt.host.dispatch(effects);
+        Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
+    }
+
+    /// A wait: decided at once, or parked until one transaction decides it.
+    async fn wait<T: DeserializeOwned>(
+        &mut self,
+        import: Import,
+        args: u128,
+        what: WaitFor,
+        timeout_ms: Option<u64>,
+        check: impl FnOnce(&Self, Timestamp) -> Result<(), ImportError>,
+    ) -> Answered<T>
+    where
+        T: Serialize,
+    {
+        let (path, held) = self.replayed(import, args)?;
+        if let Some(answer) = held {
+            return Ok(answer);
+        }
+        let attempt = self.attempt.clone();
+        let by = attempt.by(true);
+        if let Err(error) = check(self, by.now) {
+            let refused = Err(error);
+            self.append(path, import, args, &refused).await?;
+            return Ok(refused);
+        }
+        let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
+        let wait = Wait { run: by.run, path, import, args, what, due };
+        let resumed = attempt.arm();
+        let entry = match attempt.host.store.park(by, wait).await.map_err(Exit::store)? {
+            Parked::Decided(entry) => entry,
+            Parked::Waiting => {
+                attempt.host.note_due(due);
+                crate::attempt::parked(&attempt, resumed).await?
+            }
+        };
+        attempt.journal.written(entry.at);
+        Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
+    }
+
+    /// Says who asked for what and which side refused, and gives the guest its answer.
+    fn denied(&self, denied: Denied) -> ImportError {
+        let capability = denied.capability;
+        let side = self.refusing_side(&capability);
+        tracing::warn!(
+            target: "sublane::denied",
+            run = %self.attempt.spec.id,
+            plugin = %self.plugin.manifest.id,
+            capability = %capability,
+            refused_by = %side,
+            "denied"
+        );
+        ImportError::Denied(capability.to_string())
+    }
+
+    fn refusing_side(&self, capability: &Capability<'_>) -> Side {
+        who_refuses(&self.plugin.manifest.asks, &self.plugin.allows, capability)
+    }
+}
+
+impl Exit {
+    /// What a store's refusal means for the attempt.
+    pub(crate) fn store(error: StoreError) -> Self {
+        match error {
+            StoreError::Stale(_) => Self::Stale,
+            other => Self::Fault(other.to_string()),
+        }
+    }
+}
+
+/// Checks a JSON text that a guest passes on.
+fn check_json(what: &str, text: &str) -> Result<(), ImportError> {
+    if text.len() > MAX_JSON_BYTES {
+        let size = text.len();
+        return Err(ImportError::Invalid(format!("{what} has {size} bytes; at most {MAX_JSON_BYTES} may be passed")));
+    }
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| ImportError::Invalid(format!("{what} is not JSON: {error}")))
+}

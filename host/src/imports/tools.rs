@@ -1,0 +1,172 @@
+//! `tools`: calling another plugin's tool, in the caller's slot.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sublane_core::{Import, ImportError, LimitHit, Path};
+use wasmtime::component::ResourceTable;
+
+use super::translate::answer;
+use super::{Ctx, Exit, Instance, Live, MAX_JSON_BYTES, check_json};
+use crate::bindings::sublane::plugin::{tools, types};
+use crate::engine::limiter::Limiter;
+use crate::engine::pool::MAX_CALL_DEPTH;
+use crate::journal::{Frame, args};
+use crate::plugin::Plugin;
+use crate::runner;
+
+type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
+
+/// What a tool call came to, as the journal keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Called {
+    /// Its result as JSON text.
+    Result(String),
+    /// The tool said that it failed.
+    Failed(String),
+    /// Its instance did not come to an end of its own.
+    Crashed(String),
+}
+
+/// A tool as the journal keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Listed {
+    plugin: String,
+    name: String,
+    description: String,
+    input_schema: String,
+}
+
+impl tools::Host for Ctx {
+    async fn list_tools(&mut self) -> Reply<Vec<tools::Tool>> {
+        let import = Import::ListTools;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let listed = live.effect(import, args(import, &[]), async |live| {
+            let mut listed = Vec::new();
+            for plugin in live.attempt.host.plugins().iter() {
+                let id = &plugin.manifest.id;
+                for tool in plugin.tools.iter().filter(|tool| live.grants.may_call(id, &tool.name).is_ok()) {
+                    listed.push(Listed {
+                        plugin: id.clone(),
+                        name: tool.name.clone(),
+                        description: tool.description.clone(),
+                        input_schema: tool.input_schema.to_string(),
+                    });
+                }
+            }
+            Ok(Ok(listed))
+        });
+        let to_guest = |tool: Listed| tools::Tool {
+            plugin: tool.plugin,
+            name: tool.name,
+            description: tool.description,
+            input_schema: tool.input_schema,
+        };
+        answer(listed.await.map(|listed| listed.map(|tools| tools.into_iter().map(to_guest).collect())))
+    }
+
+    async fn call_tool(
+        &mut self,
+        plugin: String,
+        tool: String,
+        arguments: String,
+    ) -> wasmtime::Result<Result<String, tools::CallError>> {
+        let import = Import::CallTool;
+        let live = match self.live(import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(tools::CallError::Host(error.into()))),
+        };
+        let args = args(import, &[plugin.as_bytes(), tool.as_bytes(), arguments.as_bytes()]);
+        let (path, held) = live.replayed(import, args)?;
+        let called = match held {
+            Some(called) => called,
+            None => {
+                let called = live.call(&path, &plugin, &tool, arguments).await?;
+                live.append(path, import, args, &called).await?;
+                called
+            }
+        };
+        Ok(match called {
+            Ok(Called::Result(json)) => Ok(json),
+            Ok(Called::Failed(message)) => Err(tools::CallError::Tool(message)),
+            Ok(Called::Crashed(why)) => Err(tools::CallError::Crashed(why)),
+            Err(error) => Err(tools::CallError::Host(error.into())),
+        })
+    }
+}
+
+impl Live {
+    /// Calls the tool in a fresh instance whose journal lies below `path`.
+    async fn call(
+        &mut self,
+        path: &Path,
+        plugin: &str,
+        tool: &str,
+        arguments: String,
+    ) -> wasmtime::Result<Result<Called, ImportError>> {
+        if let Err(denied) = self.grants.may_call(plugin, tool) {
+            return Ok(Err(self.denied(denied)));
+        }
+        if self.frame.level() >= MAX_CALL_DEPTH {
+            return Ok(Err(ImportError::Limit(LimitHit::new("tools.call-depth", u64::from(MAX_CALL_DEPTH)))));
+        }
+        if let Err(error) = check_json("the tool's arguments", &arguments) {
+            return Ok(Err(error));
+        }
+        let callee = self.attempt.host.plugins().get(plugin).cloned();
+        let Some(callee) = callee.filter(|callee| callee.tools.iter().any(|known| known.name == tool)) else {
+            return Ok(Err(ImportError::NotFound));
+        };
+        match self.execute(path, &callee, tool, arguments).await {
+            Ok(Ok(json)) if json.len() > MAX_JSON_BYTES => {
+                Ok(Ok(Called::Crashed(format!("its result has more than {MAX_JSON_BYTES} bytes"))))
+            }
+            Ok(Ok(json)) => Ok(Ok(match check_json("the tool's result", &json) {
+                Ok(()) => Called::Result(json),
+                Err(error) => Called::Crashed(error.to_string()),
+            })),
+            Ok(Err(message)) => Ok(Ok(Called::Failed(message))),
+            // What ends the attempt ends the caller with it.
+            Err(error) if error.is::<Exit>() => Err(error),
+            Err(error) => match runner::failure(&self.attempt, &error) {
+                Some((reason, why)) => Ok(Ok(Called::Crashed(format!("{}: {why}", reason.sentence())))),
+                None => Err(Exit::Fault(format!("{error:#}")).into()),
+            },
+        }
+    }
+
+    async fn execute(
+        &mut self,
+        path: &Path,
+        callee: &Arc<Plugin>,
+        tool: &str,
+        arguments: String,
+    ) -> wasmtime::Result<Result<String, String>> {
+        let host = &self.attempt.host;
+        let level = self.frame.level() + 1;
+        let pre = callee.toolbox_pre.as_ref().ok_or_else(|| Exit::Fault("a tool without a toolbox".to_owned()))?;
+        let class = host.engines.of(callee.class);
+        let admitted = std::pin::pin!(class.pool.admit(level, || host.lanes.make_room(callee.class)));
+        let _place = self.attempt.meter.or_stop(admitted).await.map_err(Exit::Stopped)?;
+        let frame = Frame::new(path.clone(), self.attempt.spec.seed);
+        let (grants, _) = callee.root(self.attempt.journal.now());
+        let live = Live {
+            attempt: self.attempt.clone(),
+            frame,
+            plugin: callee.clone(),
+            grants: Arc::new(grants),
+            is_tool: true,
+        };
+        let mut store = runner::store(&class.engine, Ctx {
+            limiter: Limiter::new(callee.manifest.memory_bytes),
+            table: ResourceTable::new(),
+            instance: Instance::Live(Box::new(live)),
+        });
+        let toolbox = pre.instantiate_async(&mut store).await?;
+        toolbox.sublane_plugin_tools_entry().call_call_tool(&mut store, tool, &arguments).await
+    }
+}

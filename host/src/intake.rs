@@ -1,0 +1,154 @@
+//! How work comes in from outside: a message on a channel, or an agent and a task.
+//!
+//! Owns the making of root runs. Asks nobody who is calling: a message belongs
+//! to the conversation that its channel and address name, and the run gets the
+//! root grants of its plugin.
+
+use std::sync::Arc;
+
+use sublane_core::{
+    ConversationId, Destination, Grants, Lifetime, Priority, Purse, PurseAsk, RunId, RunSpec,
+};
+use sublane_store::{Accept, Accepted, StoreError};
+
+use crate::host::Inner;
+
+/// Why work was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// Nobody answers on this channel.
+    #[error("nobody answers messages on channel `{channel}`: give it an `agent = \"plugin/agent\"` in the configuration")]
+    NobodyAnswers {
+        /// The channel.
+        channel: String,
+    },
+    /// There is no such agent.
+    #[error("there is no agent `{agent}`; there are {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") })]
+    NoSuchAgent {
+        /// What was asked for.
+        agent: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The task is not JSON.
+    #[error("the task is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    /// The store refused it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A message that came in on a channel.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Where it came from, and where answers go.
+    pub origin: Destination,
+    /// Who wrote it, for people.
+    pub from: String,
+    /// What it says.
+    pub text: String,
+    /// The channel's own id of it: the same one is accepted once.
+    pub event: Option<String>,
+}
+
+/// A task for an agent, from a command.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// `plugin/agent`, or `plugin` for its only one.
+    pub agent: String,
+    /// The input as JSON text.
+    pub input: String,
+    /// The conversation it belongs to.
+    pub origin: Destination,
+    /// Its lane.
+    pub lane: &'static str,
+    /// Where the ending is delivered, besides being stored.
+    pub deliver: Vec<Destination>,
+    /// The same one is accepted once.
+    pub event: Option<String>,
+}
+
+impl Inner {
+    /// A message becomes a run of the agent that answers on its channel.
+    ///
+    /// # Errors
+    /// [`IntakeError`].
+    pub async fn message(self: &Arc<Self>, message: Message) -> Result<Accepted, IntakeError> {
+        let channel = &message.origin.channel;
+        let agent = self.answers.get(channel).cloned();
+        let agent = agent.ok_or_else(|| IntakeError::NobodyAnswers { channel: channel.clone() })?;
+        let input = serde_json::json!({ "text": message.text, "from": message.from }).to_string();
+        let deliver = vec![message.origin.clone()];
+        self.task(Task { agent, input, origin: message.origin, lane: "main", deliver, event: message.event }).await
+    }
+
+    /// A task becomes a run.
+    ///
+    /// # Errors
+    /// [`IntakeError`].
+    pub async fn task(self: &Arc<Self>, task: Task) -> Result<Accepted, IntakeError> {
+        serde_json::from_str::<serde::de::IgnoredAny>(&task.input).map_err(IntakeError::NotJson)?;
+        let plugins = self.plugins();
+        let (plugin_id, name) = match task.agent.split_once('/') {
+            Some((plugin, agent)) => (plugin, Some(agent)),
+            None => (task.agent.as_str(), None),
+        };
+        let found = plugins.get(plugin_id).and_then(|plugin| Some((plugin, plugin.agent(name)?)));
+        let (plugin, agent) = found.ok_or_else(|| IntakeError::NoSuchAgent {
+            agent: task.agent.clone(),
+            known: plugins
+                .iter()
+                .flat_map(|plugin| plugin.agents.iter().map(|agent| format!("{}/{}", plugin.manifest.id, agent.name)))
+                .collect(),
+        })?;
+        let now = self.clock.now();
+        let (grants, purse): (Grants, Purse) = plugin.root(now);
+        let id = RunId::new(now, random()?);
+        let event = task.event.map(|event| (task.origin.channel.clone(), event));
+        let spec = RunSpec {
+            id,
+            parent: None,
+            lifetime: Lifetime::Detached,
+            conversation: ConversationId([0; 16]),
+            origin: task.origin.clone(),
+            plugin: plugin.manifest.id.clone(),
+            agent: agent.name.clone(),
+            component: plugin.digest.clone(),
+            name: format!("{}-{}", agent.name, id.short()),
+            lane: task.lane.to_owned(),
+            priority: Priority::Normal,
+            depth: 0,
+            input: task.input.into(),
+            artifacts: Vec::new(),
+            grants,
+            purse: Purse::default(),
+            destinations: task.deliver,
+            created: now,
+            dedupe_key: None,
+            spawner: plugin.manifest.id.clone(),
+            seed: random()?,
+        };
+        let ask = PurseAsk {
+            cpu_us: Some(purse.cpu_us),
+            spawns: purse.spawns,
+            artifact_bytes: Some(purse.artifact_bytes),
+            artifacts: spec.grants.artifacts(),
+        };
+        let conversation = sublane_store::ops::NewConversation {
+            id: ConversationId::new(now, random()?),
+            origin: task.origin,
+            purse: self.settings.purse,
+        };
+        let deadline = spec.deadline();
+        let accepted = self.store.accept(Accept { conversation, event, spec: Box::new(spec), ask }).await?;
+        self.note_due(Some(deadline));
+        self.dispatch(accepted.effects.clone());
+        Ok(accepted)
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| StoreError::Io(error.to_string().into()))?;
+    Ok(bytes)
+}

@@ -1,0 +1,208 @@
+//! One attempt's journal: what is held is answered, what is new is written.
+//!
+//! Owns the order of things in an attempt: which entry an import stands at,
+//! what time the run sees, whether it still replays. The rules are the core's;
+//! the rows are the store's.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use sublane_core::journal::{Nondeterministic, decode, hash_args, replay};
+use sublane_core::{Answer, Entry, Import, Path, Timestamp};
+
+/// The journal of the attempt's generation, and how far the guest has come in it.
+#[derive(Debug)]
+pub struct Journal {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Entries that the guest has not come to yet.
+    held: HashMap<Path, Entry>,
+    /// Entries there are in all.
+    count: u32,
+    limit: u32,
+    /// The time that the run sees.
+    now: Timestamp,
+}
+
+/// Why a journal does not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The guest did something else than it did before.
+    #[error(transparent)]
+    Nondeterministic(#[from] Nondeterministic),
+    /// An entry is not what its import answers.
+    #[error("journal entry {0} cannot be read: {1}")]
+    Unreadable(Path, String),
+    /// The run has made as many calls as a run may make.
+    #[error("it has made {0} calls, and a run may not make more")]
+    Full(u32),
+}
+
+impl Journal {
+    /// The journal as a claim found it; `start` is the time before its first
+    /// entry, `limit` how many there may be.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>, start: Timestamp, limit: u32) -> Self {
+        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let held = entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
+        Self { state: Mutex::new(State { held, count, limit, now: start }) }
+    }
+
+    /// Whether there is an entry that the guest has not come to.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        !self.state.lock().held.is_empty()
+    }
+
+    /// Entries that the guest has not come to, in order.
+    #[must_use]
+    pub fn left_over(&self) -> Vec<Path> {
+        let mut left: Vec<_> = self.state.lock().held.keys().cloned().collect();
+        left.sort();
+        left
+    }
+
+    /// The time that the run sees: that of its last entry.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.state.lock().now
+    }
+
+    /// The answer that the journal holds at `path`, if it holds one.
+    pub fn answer<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &Path,
+        import: Import,
+        args: u128,
+    ) -> Result<Option<Answer<T>>, JournalError> {
+        let mut state = self.state.lock();
+        if state.held.is_empty() {
+            return if state.count >= state.limit { Err(JournalError::Full(state.limit)) } else { Ok(None) };
+        }
+        let Some(entry) = state.held.get(path) else { return Ok(None) };
+        replay(entry, import, args)?;
+        let answer = decode(entry).map_err(|error| JournalError::Unreadable(path.clone(), error.to_string()))?;
+        state.now = entry.at;
+        state.held.remove(path);
+        // A finished tool call is answered whole; what happened in it is behind us.
+        state.held.retain(|held, _| !held.is_below(path));
+        Ok(Some(answer))
+    }
+
+    /// An entry was written.
+    pub fn written(&self, at: Timestamp) {
+        let mut state = self.state.lock();
+        state.count += 1;
+        state.now = state.now.max(at);
+    }
+
+    /// The time of the next entry: now, and never before the last one.
+    #[must_use]
+    pub fn next_at(&self, now: Timestamp) -> Timestamp {
+        self.state.lock().now.max(now)
+    }
+}
+
+/// Where one instance is in the journal: the run's own, or a tool call's below it.
+#[derive(Debug)]
+pub struct Frame {
+    prefix: Path,
+    seq: u32,
+    seed: [u8; 32],
+    random: Option<ChaCha12Rng>,
+}
+
+impl Frame {
+    /// The frame of the instance at `prefix` in a run with this seed.
+    #[must_use]
+    pub fn new(prefix: Path, seed: [u8; 32]) -> Self {
+        Self { prefix, seq: 0, seed, random: None }
+    }
+
+    /// The place of the next import that is not local.
+    pub fn next(&mut self) -> Path {
+        self.seq += 1;
+        self.prefix.then(self.seq)
+    }
+
+    /// How deep in tool calls.
+    #[must_use]
+    pub fn level(&self) -> u32 {
+        u32::try_from(self.prefix.as_bytes().len() / 4).unwrap_or(u32::MAX)
+    }
+
+    /// The seed of the run that is spawned at `path`.
+    pub fn seed_of(&self, path: &Path, seed: &mut [u8; 32]) {
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(b"child");
+        hasher.update(path.as_bytes());
+        *seed = *hasher.finalize().as_bytes();
+    }
+
+    /// The next random bytes of this frame.
+    pub fn random(&mut self, bytes: &mut [u8]) {
+        let (seed, prefix) = (&self.seed, &self.prefix);
+        let generator = self.random.get_or_insert_with(|| {
+            let mut hasher = blake3::Hasher::new_keyed(seed);
+            hasher.update(prefix.as_bytes());
+            ChaCha12Rng::from_seed(*hasher.finalize().as_bytes())
+        });
+        generator.fill_bytes(bytes);
+    }
+}
+
+/// The hash of an import's arguments.
+#[must_use]
+pub fn args(import: Import, parts: &[&[u8]]) -> u128 {
+    hash_args(import, parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use sublane_core::journal::encode;
+
+    use super::*;
+
+    fn entry(seq: u32, import: Import, result: &str) -> Entry {
+        Entry {
+            path: Path::root().then(seq),
+            import,
+            args: args(import, &[]),
+            result: encode(&Ok(result)),
+            at: Timestamp(u64::from(seq) * 10),
+        }
+    }
+
+    #[test]
+    fn held_entries_answer_and_move_the_clock() {
+        let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(5), 9);
+        assert_eq!((journal.now(), journal.is_replaying()), (Timestamp(5), true));
+        let path = Path::root().then(1);
+        let answer = journal.answer::<String>(&path, Import::KvGet, args(Import::KvGet, &[])).expect("agrees");
+        assert_eq!(answer, Some(Ok("a".to_owned())));
+        assert_eq!((journal.now(), journal.is_replaying()), (Timestamp(10), false));
+    }
+
+    #[test]
+    fn another_call_is_nondeterministic() {
+        let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(0), 9);
+        let error = journal.answer::<String>(&Path::root().then(1), Import::KvDelete, 0).expect_err("differs");
+        assert!(matches!(error, JournalError::Nondeterministic(_)), "{error}");
+    }
+
+    #[test]
+    fn a_frame_draws_the_same_bytes_again() {
+        let draw = |path: Path| {
+            let mut bytes = [0; 8];
+            Frame::new(path, [7; 32]).random(&mut bytes);
+            bytes
+        };
+        assert_eq!(draw(Path::root()), draw(Path::root()));
+        assert_ne!(draw(Path::root()), draw(Path::root().then(1)));
+    }
+}

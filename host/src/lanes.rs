@@ -1,0 +1,235 @@
+//! The lanes of this host: who executes, who is next, who sits parked.
+//!
+//! The shell around the core's admission: one lock, no IO, no decision of its
+//! own. A slot is held only while guest code executes; a parked attempt keeps
+//! its instance as a cache and gives the slot back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use sublane_core::lane::{Key, Lane, LaneLimits, Ready as Turn};
+use sublane_core::{Entry, ImportError, RunId, Timestamp};
+use sublane_store::Ready;
+
+use crate::attempt::Attempt;
+use crate::engine::Class;
+use crate::host::Inner;
+use crate::runner;
+
+/// The lanes, by name.
+pub struct Lanes(Mutex<State>);
+
+struct State {
+    lanes: HashMap<String, Lane>,
+    /// Attempts without a slot whose instance is in memory.
+    parked: HashMap<RunId, Arc<Attempt>>,
+    /// Parked attempts whose wait is decided and that wait for a slot.
+    resumes: HashMap<RunId, (Arc<Attempt>, Entry)>,
+}
+
+/// What a lane looks like from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneStatus {
+    /// Its name.
+    pub name: String,
+    /// Runs that execute.
+    pub running: u32,
+    /// Runs that are ready.
+    pub ready: u32,
+    /// Its limits.
+    pub limits: LaneLimits,
+}
+
+/// What to do once the lock is free.
+enum Next {
+    Start(RunId),
+    Resume(Arc<Attempt>, Entry),
+}
+
+impl State {
+    /// Everybody who gets a slot of this lane now.
+    fn next(&mut self, lane: &str) -> Vec<Next> {
+        let mut next = Vec::new();
+        let Some(lane) = self.lanes.get_mut(lane) else { return next };
+        while let Some(run) = lane.pop() {
+            next.push(match self.resumes.remove(&run) {
+                Some((attempt, entry)) => Next::Resume(attempt, entry),
+                None => Next::Start(run),
+            });
+        }
+        next
+    }
+}
+
+fn perform(host: &Arc<Inner>, next: Vec<Next>) {
+    for next in next {
+        match next {
+            Next::Start(run) => runner::start(host, run),
+            Next::Resume(attempt, entry) => attempt.resume(entry),
+        }
+    }
+}
+
+impl Lanes {
+    /// Lanes with these limits.
+    #[must_use]
+    pub fn new(lanes: impl IntoIterator<Item = (String, LaneLimits)>) -> Self {
+        let lanes = lanes.into_iter().map(|(name, limits)| (name, Lane::new(limits))).collect();
+        Self(Mutex::new(State { lanes, parked: HashMap::new(), resumes: HashMap::new() }))
+    }
+
+    /// Whether the lane takes one more run.
+    ///
+    /// # Errors
+    /// `invalid` for a lane that is not there, `limit` when its queue is full.
+    pub fn room(&self, lane: &str) -> Result<(), ImportError> {
+        let state = self.0.lock();
+        match state.lanes.get(lane) {
+            Some(lane) => lane.check_room().map_err(ImportError::Limit),
+            None => {
+                let mut names: Vec<_> = state.lanes.keys().map(String::as_str).collect();
+                names.sort_unstable();
+                Err(ImportError::Invalid(format!("there is no lane `{lane}`; there are {}", names.join(", "))))
+            }
+        }
+    }
+
+    /// Ready runs of a lane.
+    #[must_use]
+    pub fn queued(&self, lane: &str) -> u32 {
+        let state = self.0.lock();
+        state.lanes.get(lane).map_or(0, |lane| u32::try_from(lane.len()).unwrap_or(u32::MAX))
+    }
+
+    /// A run is ready. One of a lane that is not configured waits on `subagent`.
+    pub fn offer(&self, host: &Arc<Inner>, ready: Ready) {
+        let key = Key::new(&ready.plugin, ready.parent);
+        let next = {
+            let mut state = self.0.lock();
+            let name = if state.lanes.contains_key(&ready.lane) { ready.lane.as_str() } else { "subagent" };
+            let Some(lane) = state.lanes.get_mut(name) else { return };
+            if lane.start(ready.run, key) {
+                drop(state);
+                return runner::start(host, ready.run);
+            }
+            lane.push(Turn { run: ready.run, key, priority: ready.priority, since: ready.since });
+            let name = name.to_owned();
+            state.next(&name)
+        };
+        perform(host, next);
+    }
+
+    /// A parked attempt's wait is decided: it goes on as soon as it has a slot.
+    pub fn resume(&self, host: &Arc<Inner>, attempt: Arc<Attempt>, entry: Entry) {
+        let spec = attempt.spec.clone();
+        let key = Key::new(&spec.plugin, spec.parent);
+        let next = {
+            let mut state = self.0.lock();
+            state.parked.remove(&spec.id);
+            let Some(lane) = state.lanes.get_mut(&spec.lane) else { return };
+            if lane.start(spec.id, key) {
+                drop(state);
+                return attempt.resume(entry);
+            }
+            lane.push(Turn { run: spec.id, key, priority: spec.priority, since: entry.at });
+            state.resumes.insert(spec.id, (attempt, entry));
+            state.next(&spec.lane)
+        };
+        perform(host, next);
+    }
+
+    /// The attempt parks: its slot is free, its instance stays.
+    pub fn park(&self, attempt: &Arc<Attempt>) {
+        let spec = &attempt.spec;
+        let next = {
+            let mut state = self.0.lock();
+            // Decided before it came here: it is in line for a slot already.
+            if !state.resumes.contains_key(&spec.id) {
+                state.parked.insert(spec.id, attempt.clone());
+            }
+            if let Some(lane) = state.lanes.get_mut(&spec.lane) {
+                lane.release(spec.id);
+            }
+            state.next(&spec.lane)
+        };
+        perform(&attempt.host, next);
+    }
+
+    /// The parked attempt's instance is gone.
+    pub fn unpark(&self, run: RunId) {
+        self.0.lock().parked.remove(&run);
+    }
+
+    /// The run executes no more on this host.
+    pub fn release(&self, host: &Arc<Inner>, run: RunId, lane: &str) {
+        let next = {
+            let mut state = self.0.lock();
+            state.parked.remove(&run);
+            if state.resumes.remove(&run).is_some()
+                && let Some(lane) = state.lanes.get_mut(lane)
+            {
+                lane.remove(run);
+            } else if let Some(lane) = state.lanes.get_mut(lane) {
+                lane.release(run);
+            }
+            state.next(lane)
+        };
+        perform(host, next);
+    }
+
+    /// A run that had a slot could not be claimed.
+    pub fn release_unclaimed(&self, host: &Arc<Inner>, run: RunId) {
+        let lanes: Vec<String> = self.0.lock().lanes.keys().cloned().collect();
+        for lane in lanes {
+            self.release(host, run, &lane);
+        }
+    }
+
+    /// Asks the attempt of this engine that is parked for longest to drop its instance.
+    pub fn make_room(&self, class: Class) {
+        let oldest = {
+            let state = self.0.lock();
+            let parked = state.parked.values().filter(|attempt| attempt.class == class);
+            parked.min_by_key(|attempt| attempt.parked_since()).cloned()
+        };
+        if let Some(attempt) = oldest {
+            attempt.evict();
+        }
+    }
+
+    /// Asks attempts that are parked for longer than `window` to drop their instances.
+    pub fn cool_down(&self, window: Duration, now: Timestamp) {
+        let cold: Vec<_> = {
+            let state = self.0.lock();
+            let parked = state.parked.values();
+            parked.filter(|attempt| now.since(attempt.parked_since()) >= window).cloned().collect()
+        };
+        cold.iter().for_each(|attempt| attempt.evict());
+    }
+
+    /// Attempts whose instance is kept while their run waits.
+    #[must_use]
+    pub fn parked(&self) -> usize {
+        self.0.lock().parked.len()
+    }
+
+    /// All lanes, by name.
+    #[must_use]
+    pub fn status(&self) -> Vec<LaneStatus> {
+        let state = self.0.lock();
+        let mut lanes: Vec<_> = state
+            .lanes
+            .iter()
+            .map(|(name, lane)| LaneStatus {
+                name: name.clone(),
+                running: lane.running(),
+                ready: u32::try_from(lane.len()).unwrap_or(u32::MAX),
+                limits: lane.limits(),
+            })
+            .collect();
+        lanes.sort_by(|a, b| a.name.cmp(&b.name));
+        lanes
+    }
+}

@@ -1,0 +1,195 @@
+//! From a configuration to a running host.
+//!
+//! Owns the layout of the state directory: the lock, the store, the artifacts,
+//! the compile cache. Never reads a command line.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sublane_core::grants::AgentPattern;
+use sublane_store::{HostLock, SqliteStore, Store};
+use tokio::runtime::Handle;
+
+use crate::channel::console::{Console, ConsoleStyle, Sink};
+use crate::channel::webhook::Webhook;
+use crate::channel::{Channel, Channels};
+use crate::clock::Clock;
+use crate::config::{ChannelKind, Config};
+use crate::engine::Engines;
+use crate::engine::cache::Cache;
+use crate::host::{Host, Parts, Settings};
+use crate::plugin::{Plugin, Plugins};
+
+/// The store's file in the state directory.
+pub const STORE_FILE: &str = "sublane.db";
+/// The directory of artifacts in the state directory.
+pub const ARTIFACTS: &str = "artifacts";
+/// The compile cache in the state directory.
+pub const CACHE: &str = "cache";
+
+/// Why a host could not be opened. Each says what and where.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The state directory cannot be made.
+    #[error("the state directory {path} cannot be used: {source}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another host has it, or it cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] sublane_store::LockError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] sublane_store::StoreError),
+    /// The compile cache cannot be used.
+    #[error(transparent)]
+    Cache(#[from] crate::engine::cache::CacheError),
+    /// Wasmtime's engines cannot be made.
+    #[error("the engines cannot be made: {0:#}")]
+    Engines(wasmtime::Error),
+    /// A plugin cannot be loaded.
+    #[error("plugin `{id}`: {source}")]
+    Plugin {
+        /// Its name in the configuration.
+        id: String,
+        /// Why.
+        source: Box<crate::plugin::LoadError>,
+    },
+    /// A channel cannot be used.
+    #[error("channel `{name}`: {source}")]
+    Channel {
+        /// Its name in the configuration.
+        name: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A part does not start.
+    #[error(transparent)]
+    Start(#[from] crate::host::StartError),
+}
+
+/// Where a host's console writes, and how.
+#[derive(Clone)]
+pub struct ConsoleOutput {
+    /// The sink.
+    pub sink: Sink,
+    /// How.
+    pub style: ConsoleStyle,
+}
+
+/// A running host with its lock on the state directory.
+pub struct Opened {
+    /// The host.
+    pub host: Host,
+    lock: HostLock,
+}
+
+impl Opened {
+    /// Stops the host, then lets the state directory go.
+    pub async fn stop(self) {
+        self.host.stop().await;
+        drop(self.lock);
+    }
+}
+
+/// Starts the host that `config` describes.
+///
+/// # Errors
+/// [`OpenError`]; then nothing runs.
+pub async fn open(
+    config: &Config,
+    console: ConsoleOutput,
+    clock: Arc<dyn Clock>,
+    io: &Handle,
+) -> Result<Opened, OpenError> {
+    let state = &config.state;
+    std::fs::create_dir_all(state).map_err(|source| OpenError::State { path: state.clone(), source })?;
+    let lock = HostLock::acquire(state)?;
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.join(STORE_FILE))?);
+    let settings = settings(config);
+    let engines = Engines::new(settings.pools).map_err(OpenError::Engines)?;
+    let plugins = plugins(config, &engines).await?;
+    let channels = channels(config, &console, &clock)?;
+    let answers = config.channels.iter().filter_map(|(name, channel)| Some((name.clone(), agent(channel.agent.as_ref()?))));
+    let parts = Parts {
+        store,
+        engines,
+        plugins,
+        channels,
+        lanes: config.lanes.iter().map(|(name, limits)| (name.clone(), *limits)).collect(),
+        artifacts: state.join(ARTIFACTS),
+        clock: clock.clone(),
+        settings,
+        answers: answers.collect::<HashMap<_, _>>(),
+    };
+    Ok(Opened { host: Host::start(parts, io).await?, lock })
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        max_depth: config.limits.depth,
+        max_crashes: config.limits.crashes,
+        hot_window: config.limits.hot_window,
+        journal_entries: config.limits.journal_entries,
+        pools: config.limits.instances,
+        ..Settings::default()
+    }
+}
+
+/// Loads every configured plugin.
+///
+/// # Errors
+/// [`OpenError::Plugin`] for the first that cannot be loaded, or whose manifest has another id.
+pub async fn plugins(config: &Config, engines: &Engines) -> Result<Plugins, OpenError> {
+    let cache = Cache::open(&config.state.join(CACHE))?;
+    let mut plugins = Plugins::default();
+    for (id, plugin) in &config.plugins {
+        let failed = |source| OpenError::Plugin { id: id.clone(), source: Box::new(source) };
+        let allows = |manifest: &crate::plugin::Manifest| plugin.allow.for_manifest(manifest);
+        let loaded = Plugin::load(engines, &cache, &plugin.component, allows).await.map_err(failed)?;
+        if loaded.manifest.id != *id {
+            return Err(failed(crate::plugin::LoadError::OtherId {
+                path: plugin.component.with_file_name("plugin.toml"),
+                found: loaded.manifest.id,
+                configured: id.clone(),
+            }));
+        }
+        plugins.insert(loaded);
+    }
+    Ok(plugins)
+}
+
+fn channels(config: &Config, console: &ConsoleOutput, clock: &Arc<dyn Clock>) -> Result<Channels, OpenError> {
+    let mut channels: Vec<(String, Arc<dyn Channel>)> = Vec::new();
+    for (name, channel) in &config.channels {
+        let failed = |source| OpenError::Channel { name: name.clone(), source };
+        let made: Arc<dyn Channel> = match &channel.kind {
+            ChannelKind::Console => Arc::new(
+                Console::new(console.sink.clone(), console.style).map_err(|error| failed(Box::new(error)))?,
+            ),
+            ChannelKind::Webhook { addresses } => Arc::new(
+                Webhook::new(addresses.clone(), clock.clone()).map_err(|error| failed(Box::new(error)))?,
+            ),
+        };
+        channels.push((name.clone(), made));
+    }
+    Ok(channels.into_iter().collect())
+}
+
+/// `plugin/agent`, or `plugin` for its only one.
+fn agent(pattern: &AgentPattern) -> String {
+    match &pattern.agent {
+        Some(agent) => format!("{}/{agent}", pattern.plugin),
+        None => pattern.plugin.clone(),
+    }
+}
+
+/// The store's file of a state directory.
+#[must_use]
+pub fn store_file(state: &Path) -> PathBuf {
+    state.join(STORE_FILE)
+}

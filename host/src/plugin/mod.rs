@@ -1,0 +1,253 @@
+//! Plugins: a component with its manifest, compiled, checked and asked what it has.
+//!
+//! Owns the registry. A plugin is loaded once; instances are made of it by
+//! `runner`. Never runs an agent.
+
+pub mod load;
+pub mod manifest;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use sublane_core::grants::Authority;
+use sublane_core::{Grants, Purse, Timestamp};
+use wasmtime::component::{Linker, ResourceTable};
+
+use crate::bindings::agent::AgentPre;
+use crate::bindings::toolbox::ToolboxPre;
+use crate::engine::cache::{Cache, CacheError};
+use crate::engine::limiter::Limiter;
+use crate::engine::{Class, Engines};
+use crate::imports::{Ctx, Instance};
+
+pub use load::Refused;
+pub use manifest::Manifest;
+
+/// A plugin that is loaded.
+pub struct Plugin {
+    /// What it says of itself and asks for.
+    pub manifest: Manifest,
+    /// What the operator allows.
+    pub allows: Authority,
+    /// SHA-256 of its component, hex.
+    pub digest: String,
+    /// The engine it runs on.
+    pub class: Class,
+    /// Its agents, when it has any.
+    pub agents: Vec<Definition>,
+    /// Its tools, when it has any.
+    pub tools: Vec<Definition>,
+    /// Interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Ready to be instantiated as an agent.
+    pub agent_pre: Option<AgentPre<Ctx>>,
+    /// Ready to be instantiated for a tool call.
+    pub toolbox_pre: Option<ToolboxPre<Ctx>>,
+}
+
+/// An agent or a tool, as its plugin describes it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Definition {
+    /// Unique in the plugin.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// JSON Schema of its input.
+    pub input_schema: serde_json::Value,
+}
+
+/// Why a plugin could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{path} cannot be read: {source}")]
+    Read {
+        /// The component or its manifest.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The manifest is wrong.
+    #[error("{0}")]
+    Manifest(String),
+    /// The configuration names it otherwise than its manifest does.
+    #[error("{path}: the manifest says `id = \"{found}\"`, the configuration calls it `{configured}`: use one name")]
+    OtherId {
+        /// The manifest.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+        /// The key in the configuration.
+        configured: String,
+    },
+    /// It is no plugin for this host.
+    #[error("{path}: {source}")]
+    Refused {
+        /// The component.
+        path: PathBuf,
+        /// Why.
+        source: Refused,
+    },
+    /// It cannot be compiled or cached.
+    #[error("{path}: {source}")]
+    Cache {
+        /// The component.
+        path: PathBuf,
+        /// Why.
+        source: CacheError,
+    },
+    /// It failed when it was asked what it has.
+    #[error("{path}: it failed when it was asked for its {what}: {why}")]
+    Introspection {
+        /// The component.
+        path: PathBuf,
+        /// Agents or tools.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Plugin {
+    /// The root grants of its runs and tool calls, and the purse that bounds what they may spend.
+    #[must_use]
+    pub fn root(&self, now: Timestamp) -> (Grants, Purse) {
+        Grants::root(&self.manifest.asks, &self.allows, now, self.manifest.memory_bytes)
+    }
+
+    /// The agent of this name; without a name, its only one.
+    #[must_use]
+    pub fn agent(&self, name: Option<&str>) -> Option<&Definition> {
+        match name {
+            Some(name) => self.agents.iter().find(|agent| agent.name == name),
+            None if self.agents.len() == 1 => self.agents.first(),
+            None => None,
+        }
+    }
+
+    /// Loads a component and the `plugin.toml` beside it.
+    ///
+    /// # Errors
+    /// [`LoadError`] says which file and why.
+    pub async fn load(
+        engines: &Engines,
+        cache: &Cache,
+        path: &Path,
+        allows: impl FnOnce(&Manifest) -> Authority,
+    ) -> Result<Self, LoadError> {
+        let read = |path: &Path| {
+            std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+        };
+        let wasm = read(path)?;
+        let manifest_path = path.with_file_name("plugin.toml");
+        let text = String::from_utf8_lossy(&read(&manifest_path)?).into_owned();
+        let manifest = Manifest::parse(&manifest_path.display().to_string(), &text)
+            .map_err(|error| LoadError::Manifest(error.to_string()))?;
+        let refused = |source| LoadError::Refused { path: path.to_owned(), source };
+        load::check_bytes(&wasm).map_err(refused)?;
+        let class = Class::for_memory(manifest.memory_bytes);
+        let engine = &engines.of(class).engine;
+        let component = cache
+            .component(engine, &wasm)
+            .map_err(|source| LoadError::Cache { path: path.to_owned(), source })?;
+        let shape = load::shape(engine, &component).map_err(refused)?;
+        let unfit = |error: wasmtime::Error| refused(Refused::NotAComponent(format!("{error:#}")));
+        let mut linker = Linker::<Ctx>::new(engine);
+        crate::imports::link(&mut linker).map_err(unfit)?;
+        let pre = linker.instantiate_pre(&component).map_err(unfit)?;
+        let mut plugin = Self {
+            allows: allows(&manifest),
+            manifest,
+            digest: hex(&Sha256::digest(&wasm)),
+            class,
+            agents: Vec::new(),
+            tools: Vec::new(),
+            imports: shape.imports,
+            agent_pre: shape.agents.then(|| AgentPre::new(pre.clone())).transpose().map_err(unfit)?,
+            toolbox_pre: shape.tools.then(|| ToolboxPre::new(pre)).transpose().map_err(unfit)?,
+        };
+        plugin.ask(engines, path).await?;
+        Ok(plugin)
+    }
+
+    /// Asks a fresh instance without any grants what the plugin has.
+    async fn ask(&mut self, engines: &Engines, path: &Path) -> Result<(), LoadError> {
+        let failed = |what, error: wasmtime::Error| LoadError::Introspection {
+            path: path.to_owned(),
+            what,
+            why: format!("{:#}", error),
+        };
+        let engine = &engines.of(self.class).engine;
+        let store = || {
+            let mut store = wasmtime::Store::new(engine, Ctx {
+                limiter: Limiter::new(self.manifest.memory_bytes),
+                table: ResourceTable::new(),
+                instance: Instance::Unprivileged,
+            });
+            store.limiter(|ctx| &mut ctx.limiter);
+            store.set_hostcall_fuel(crate::imports::HOSTCALL_BYTES);
+            // A second of guest CPU is more than naming one's exports can take.
+            store.set_epoch_deadline(1_000 / crate::engine::TICK_MS);
+            store
+        };
+        let _executing = engines.ticker.enter();
+        if let Some(pre) = &self.agent_pre {
+            let mut store = store();
+            let asked = async {
+                let agent = pre.instantiate_async(&mut store).await?;
+                agent.sublane_plugin_agent_entry().call_list_agents(&mut store).await
+            };
+            let agents = asked.await.map_err(|error| failed("agents", error))?;
+            self.agents = agents.into_iter().map(|a| definition(a.name, a.description, &a.input_schema)).collect();
+        }
+        if let Some(pre) = &self.toolbox_pre {
+            let mut store = store();
+            let asked = async {
+                let toolbox = pre.instantiate_async(&mut store).await?;
+                toolbox.sublane_plugin_tools_entry().call_list_tools(&mut store).await
+            };
+            let tools = asked.await.map_err(|error| failed("tools", error))?;
+            self.tools = tools.into_iter().map(|t| definition(t.name, t.description, &t.input_schema)).collect();
+        }
+        Ok(())
+    }
+}
+
+fn definition(name: String, description: String, schema: &str) -> Definition {
+    let input_schema = serde_json::from_str(schema).unwrap_or(serde_json::Value::Bool(true));
+    Definition { name, description, input_schema }
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+        text
+    })
+}
+
+/// The plugins of a host, by id.
+#[derive(Clone, Default)]
+pub struct Plugins(BTreeMap<String, Arc<Plugin>>);
+
+impl Plugins {
+    /// Adds a plugin, or replaces the one of the same id.
+    pub fn insert(&mut self, plugin: Plugin) {
+        self.0.insert(plugin.manifest.id.clone(), Arc::new(plugin));
+    }
+
+    /// The plugin of this id.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&Arc<Plugin>> {
+        self.0.get(id)
+    }
+
+    /// All of them, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.0.values()
+    }
+}

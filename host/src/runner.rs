@@ -1,0 +1,245 @@
+//! Executes attempts: claim, instance, guest, conclusion.
+//!
+//! Owns what an attempt's end means: which trap is which failure, and which is
+//! the host's own fault and therefore no outcome at all.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use sublane_core::{Failure, Outcome, Output, Path, Run, RunId};
+use sublane_store::{Claimed, StoreError};
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, Trap, UpdateDeadline};
+
+use crate::attempt::{Attempt, Exit};
+use crate::bindings::sublane::plugin::types;
+use crate::engine::Class;
+use crate::engine::guest::{Metered, Meter, Stop};
+use crate::engine::limiter::{Limiter, MachineOutOfMemory, OutOfMemory};
+use crate::host::Inner;
+use crate::imports::{Ctx, HOSTCALL_BYTES, Instance, Live, MAX_JSON_BYTES, output_from_guest, task_to_guest};
+use crate::journal::{Frame, Journal, JournalError};
+
+/// Bytes of a text for people in an output.
+const MAX_TEXT_BYTES: usize = 16 << 10;
+/// Artifacts in an output.
+const MAX_ARTIFACTS: usize = 32;
+/// Bytes of a failure's message; the rest is cut.
+const MAX_MESSAGE_CHARS: usize = 4 << 10;
+
+/// A run has a slot: begins an attempt on it.
+pub fn start(host: &Arc<Inner>, run: RunId) {
+    let slow = Arc::new(AtomicBool::new(false));
+    host.threads.run(attempt(host.clone(), run, slow.clone()), slow);
+}
+
+/// A store for one instance. There is no other way to make one.
+pub fn store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
+    let mut store = Store::new(engine, ctx);
+    store.limiter(|ctx| &mut ctx.limiter);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|store| match &store.data().instance {
+        Instance::Live(live) => match live.attempt.meter.tick() {
+            Some(stop) => Err(Exit::Stopped(stop).into()),
+            None => Ok(UpdateDeadline::Yield(1)),
+        },
+        Instance::Unprivileged => Ok(UpdateDeadline::Interrupt),
+    });
+    store
+}
+
+/// One attempt, from claim to conclusion.
+async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
+    let token = host.token();
+    let claimed = match host.store.claim(id, token, host.clock.now()).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => return host.lanes.release_unclaimed(&host, id),
+        Err(error) => {
+            tracing::error!(run = %id, %error, "a run could not be claimed; the sweep tries again");
+            return host.lanes.release_unclaimed(&host, id);
+        }
+    };
+    let Claimed { run, entries } = claimed;
+    let plugin = host.plugins().get(&run.spec.plugin).cloned();
+    let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
+    let meter = Meter::new(run.purse.cpu_us, slow);
+    let journal = Journal::new(entries, run.spec.created, host.settings.journal_entries);
+    let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
+    host.attempts.lock().insert(id, attempt.clone());
+    tracing::debug!(run = %id, agent = %run.spec.agent_name(), attempt = run.attempt, "attempt begins");
+    let ended = match plugin.as_ref().filter(|plugin| plugin.agent(Some(&run.spec.agent)).is_some()) {
+        Some(plugin) => execute(&attempt, plugin).await,
+        None => {
+            let why = format!("there is no agent {}", run.spec.agent_name());
+            Ok(Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)))
+        }
+    };
+    host.lanes.release(&host, id, &run.spec.lane);
+    conclude(&attempt, &run, ended).await;
+    host.attempts.lock().remove(&id);
+    attempt.is_gone();
+}
+
+/// How an attempt's guest came to its end.
+enum Ended {
+    /// It decided the run.
+    Outcome(Outcome),
+    /// It left the run to a later attempt, or to whoever ended it.
+    Left(Exit),
+}
+
+/// Runs the agent in a fresh instance; the instance is gone when this returns.
+async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) -> Result<Ended, String> {
+    let host = &attempt.host;
+    let class = host.engines.of(attempt.class);
+    let Some(pre) = &plugin.agent_pre else { return Err("an agent without an entry".to_owned()) };
+    let admitted = std::pin::pin!(class.pool.admit(0, || host.lanes.make_room(attempt.class)));
+    let place = match attempt.meter.or_stop(admitted).await {
+        Ok(place) => place,
+        Err(stop) => return Ok(left(attempt, Exit::Stopped(stop))),
+    };
+    let spec = &attempt.spec;
+    let live = Live {
+        attempt: attempt.clone(),
+        frame: Frame::new(Path::root(), spec.seed),
+        plugin: plugin.clone(),
+        grants: Arc::new(spec.grants.clone()),
+        is_tool: false,
+    };
+    let mut store = store(&class.engine, Ctx {
+        limiter: Limiter::new(spec.grants.caps().memory_bytes),
+        table: ResourceTable::new(),
+        instance: Instance::Live(Box::new(live)),
+    });
+    let returned = {
+        let task = task_to_guest(spec);
+        let called = std::pin::pin!(async {
+            let agent = pre.instantiate_async(&mut store).await?;
+            agent.sublane_plugin_agent_entry().call_run(&mut store, &spec.agent, &task).await
+        });
+        let metered = Metered::new(called, &attempt.meter, &host.engines.ticker);
+        attempt.meter.or_stop(metered).await
+    };
+    drop(store);
+    drop(place);
+    Ok(match returned {
+        Err(stop) => left(attempt, Exit::Stopped(stop)),
+        Ok(Ok(returned)) => Ended::Outcome(match attempt.journal.left_over().first() {
+            Some(path) => diverged(&format!("the guest returned, but its journal goes on with entry {path}")),
+            None => decided(attempt, returned).await?,
+        }),
+        Ok(Err(error)) => trapped(attempt, &error)?,
+    })
+}
+
+fn diverged(what: &str) -> Outcome {
+    Outcome::failed(Failure::Nondeterministic, what)
+}
+
+/// What the guest returned, checked.
+async fn decided(
+    attempt: &Arc<Attempt>,
+    returned: Result<types::Output, types::Failure>,
+) -> Result<Outcome, String> {
+    let output = match returned {
+        Ok(output) => output_from_guest(output),
+        Err(failure) => {
+            let message: String = failure.message.chars().take(MAX_MESSAGE_CHARS).collect();
+            return Ok(Outcome::failed(Failure::Failed, message));
+        }
+    };
+    let invalid = |why: String| Ok(Outcome::failed(Failure::InvalidOutput, why));
+    if output.value.len() > MAX_JSON_BYTES {
+        return invalid(format!("its result has {} bytes, at most {MAX_JSON_BYTES} may be given back", output.value.len()));
+    }
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&output.value) {
+        return invalid(format!("its result is not JSON: {error}"));
+    }
+    if output.text.as_ref().is_some_and(|text| text.len() > MAX_TEXT_BYTES) {
+        return invalid(format!("its text has more than {MAX_TEXT_BYTES} bytes"));
+    }
+    if output.artifacts.len() > MAX_ARTIFACTS {
+        return invalid(format!("it gives back more than {MAX_ARTIFACTS} artifacts"));
+    }
+    let mut artifacts = Vec::with_capacity(output.artifacts.len());
+    for file in output.artifacts {
+        let known = attempt.host.store.readable_artifact(attempt.spec.id, file.id.as_str().into());
+        match known.await.map_err(|error| error.to_string())? {
+            Ok(known) => artifacts.push(sublane_core::ArtifactRef { name: file.name, ..known }),
+            Err(error) => return invalid(format!("it gives back a file that it may not read: {error}")),
+        }
+    }
+    Ok(Outcome::Succeeded(Output { artifacts, ..output }))
+}
+
+/// What a trap means for the run. `Err` is the host's own fault.
+fn trapped(attempt: &Arc<Attempt>, error: &wasmtime::Error) -> Result<Ended, String> {
+    if let Some(exit) = error.downcast_ref::<Exit>() {
+        return Ok(left(attempt, exit.clone()));
+    }
+    let (reason, why) = failure(attempt, error).ok_or_else(|| format!("{error:#}"))?;
+    Ok(Ended::Outcome(match attempt.journal.left_over().first() {
+        Some(path) => diverged(&format!("the guest ended ({why}), but its journal goes on with entry {path}")),
+        None => Outcome::failed(reason, why),
+    }))
+}
+
+/// Which failure of the guest's an error is; `None` when it is the host's.
+pub fn failure(attempt: &Attempt, error: &wasmtime::Error) -> Option<(Failure, String)> {
+    if let Some(over) = error.downcast_ref::<OutOfMemory>() {
+        return Some((Failure::OutOfMemory, over.to_string()));
+    }
+    if error.is::<MachineOutOfMemory>() {
+        return None;
+    }
+    let said = attempt.take_last_error();
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::StackOverflow) => Some((Failure::StackOverflow, "its stack overflowed".to_owned())),
+        Some(trap) if said.is_empty() => Some((Failure::Trapped, trap.to_string())),
+        Some(_) => Some((Failure::Trapped, said)),
+        None => Some((Failure::Trapped, error.root_cause().to_string())),
+    }
+}
+
+/// An exit that is an outcome after all, or one that leaves the run to others.
+fn left(attempt: &Attempt, exit: Exit) -> Ended {
+    match exit {
+        Exit::Stopped(Stop::OutOfCpu) => {
+            let used = attempt.meter.used().as_secs_f64();
+            Ended::Outcome(Outcome::failed(Failure::OutOfCpu, format!("{used:.1} s in this attempt")))
+        }
+        Exit::Journal(JournalError::Full(_)) => Ended::Outcome(Outcome::failed(Failure::JournalFull, exit.to_string())),
+        Exit::Journal(error) => Ended::Outcome(diverged(&error.to_string())),
+        exit => Ended::Left(exit),
+    }
+}
+
+/// Writes what the attempt came to.
+async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String>) {
+    let host = &attempt.host;
+    let id = run.spec.id;
+    let written = match ended {
+        Ok(Ended::Outcome(outcome)) => {
+            tracing::info!(run = %id, name = %run.spec.name, outcome = outcome.kind(), "run ended");
+            host.store.finish(attempt.by(true), outcome).await
+        }
+        Ok(Ended::Left(Exit::Evicted | Exit::Stale | Exit::Stopped(Stop::Killed))) => return,
+        Ok(Ended::Left(Exit::Stopped(_))) => {
+            host.store.interrupt(attempt.by(true), false, host.settings.max_crashes).await
+        }
+        Ok(Ended::Left(exit)) => interrupted(attempt, &exit.to_string()).await,
+        Err(fault) => interrupted(attempt, &fault).await,
+    };
+    match written {
+        Ok(effects) => host.dispatch(effects),
+        Err(StoreError::Stale(_)) => tracing::debug!(run = %id, "a stale attempt ended"),
+        Err(error) => tracing::error!(run = %id, %error, "an attempt's end could not be written"),
+    }
+}
+
+/// The host failed the attempt: the run goes on in another one, and it counts.
+async fn interrupted(attempt: &Arc<Attempt>, fault: &str) -> Result<sublane_store::Effects, StoreError> {
+    tracing::error!(run = %attempt.spec.id, fault, "an attempt failed by the host's fault; the run goes on in another");
+    attempt.host.store.interrupt(attempt.by(true), true, attempt.host.settings.max_crashes).await
+}

@@ -1,0 +1,162 @@
+//! What is owed, until it is settled.
+
+use std::time::Duration;
+
+use sublane_core::delivery::{AttemptResult, DeliveryBody, RETRY_SCHEDULE_S};
+use sublane_core::{Delivery, DeliveryId, DeliveryState, Failure, Outcome, RunId, Timestamp};
+use sublane_store::{DeliveryFilter, Settled, Store};
+
+use crate::support::{START, accept, at, claim, destination, link_base, message, root, success};
+
+/// Ends the root run number `n`; the delivery that it owes.
+async fn owed(store: &dyn Store, n: u8) -> Delivery {
+    let by = root(store, n).await;
+    let effects = store.finish(by, success()).await.expect("it has its claim");
+    effects.deliveries.into_iter().next().expect("one destination")
+}
+
+async fn get(store: &dyn Store, run: RunId) -> Delivery {
+    let filter = DeliveryFilter { run: Some(run), state: None, limit: 9 };
+    store.deliveries(filter).await.expect("readable").remove(0)
+}
+
+async fn settle(
+    store: &dyn Store,
+    id: DeliveryId,
+    attempt: u32,
+    result: AttemptResult,
+    now: Timestamp,
+) -> Settled {
+    store.settle(id, attempt, result, 0.5, now).await.expect("it is there")
+}
+
+fn retry(after: Option<u64>) -> AttemptResult {
+    AttemptResult::Retry {
+        note: "503".into(),
+        retry_after: after.map(Duration::from_millis),
+        ambiguous: true,
+    }
+}
+
+pub(crate) async fn an_ending_owes_each_destination_once_with_its_first_attempt_begun(store: &dyn Store) {
+    let mut two = message(1, "console:me");
+    two.spec.destinations = vec![destination("console:me"), destination("webhook:films")];
+    let run = store.accept(two).await.expect("accepted").run;
+    let by = claim(store, run).await;
+    let effects = store.finish(by, success()).await.expect("it has its claim");
+    assert_eq!(effects.deliveries.len(), 2);
+    for (index, delivery) in (0..).zip(&effects.deliveries) {
+        assert_eq!(delivery.id, DeliveryId::ending(run, index));
+        assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sending, 1));
+        let body: DeliveryBody = serde_json::from_str(&delivery.body).expect("a body");
+        assert_eq!((body.kind.as_str(), body.data.text.as_str()), ("run.succeeded", "Here it is."));
+    }
+    assert_eq!(effects.deliveries[1].destination, destination("webhook:films"));
+    let mut stored =
+        store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.expect("readable");
+    stored.reverse();
+    assert_eq!(stored, effects.deliveries);
+    let due = store.take_deliveries(9, Timestamp(u64::MAX)).await.expect("swept");
+    assert!(due.is_empty(), "an attempt is under way");
+}
+
+pub(crate) async fn every_ending_owes(store: &dyn Store) {
+    let failed = root(store, 1).await;
+    store.finish(failed.clone(), Outcome::failed(Failure::Trapped, "")).await.expect("it has its claim");
+    let cancelled = accept(store, 2).await.run;
+    store.cancel(cancelled, "not wanted".into(), link_base(), START).await.expect("it is there");
+    for (run, kind) in [(failed.run, "run.failed"), (cancelled, "run.cancelled")] {
+        let body: DeliveryBody = serde_json::from_str(&get(store, run).await.body).expect("a body");
+        assert_eq!(body.kind, kind);
+    }
+}
+
+pub(crate) async fn a_delivered_delivery_is_settled(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    let delivered = AttemptResult::Delivered { note: "200".into() };
+    let settled = settle(store, delivery.id, 1, delivered.clone(), at(5)).await;
+    assert_eq!(settled, Settled { state: DeliveryState::Delivered, next_at: None });
+    let now = get(store, delivery.run).await;
+    assert_eq!((now.state, now.note.as_str(), now.attempts), (DeliveryState::Delivered, "200", 1));
+    assert_eq!(now.body, delivery.body);
+    let attempts = store.attempts(delivery.id).await.expect("readable");
+    assert_eq!(attempts.len(), 1);
+    assert_eq!((attempts[0].number, attempts[0].at, &attempts[0].result), (1, at(5), &delivered));
+}
+
+pub(crate) async fn a_refused_delivery_is_dead(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    let refused = AttemptResult::Permanent { note: "410 Gone".into() };
+    assert_eq!(settle(store, delivery.id, 1, refused, at(5)).await.state, DeliveryState::Dead);
+    assert!(store.take_deliveries(9, Timestamp(u64::MAX)).await.expect("swept").is_empty());
+}
+
+pub(crate) async fn a_failed_attempt_is_tried_again_when_it_is_due(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    let settled = settle(store, delivery.id, 1, retry(None), at(0)).await;
+    assert_eq!(settled, Settled { state: DeliveryState::Pending, next_at: Some(at(5_000)) });
+    assert!(store.take_deliveries(9, at(4_999)).await.expect("swept").is_empty());
+    let taken = store.take_deliveries(9, at(5_000)).await.expect("swept");
+    assert_eq!(taken.len(), 1);
+    assert_eq!((taken[0].id, taken[0].attempts, taken[0].state), (delivery.id, 2, DeliveryState::Sending));
+    assert_eq!(taken[0].body, delivery.body, "one id, one body");
+    assert!(store.take_deliveries(9, at(5_000)).await.expect("swept").is_empty(), "taken once");
+    let delivered = AttemptResult::Delivered { note: String::new() };
+    assert_eq!(settle(store, delivery.id, 2, delivered, at(5_001)).await.state, DeliveryState::Delivered);
+    assert_eq!(store.attempts(delivery.id).await.expect("readable").len(), 2);
+}
+
+pub(crate) async fn the_receivers_wish_is_kept(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    let settled = settle(store, delivery.id, 1, retry(Some(60_000)), at(0)).await;
+    assert_eq!(settled.next_at, Some(at(60_000)));
+    assert_eq!(store.attempts(delivery.id).await.expect("readable")[0].result, retry(Some(60_000)));
+}
+
+pub(crate) async fn an_old_attempt_settles_nothing(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    settle(store, delivery.id, 1, retry(None), at(0)).await;
+    let late = settle(store, delivery.id, 1, AttemptResult::Delivered { note: "late".into() }, at(1)).await;
+    assert_eq!(late, Settled { state: DeliveryState::Pending, next_at: None });
+    store.take_deliveries(9, at(5_000)).await.expect("swept");
+    let older =
+        settle(store, delivery.id, 1, AttemptResult::Delivered { note: "late".into() }, at(5_001)).await;
+    assert_eq!(older.state, DeliveryState::Sending);
+    assert_eq!(store.attempts(delivery.id).await.expect("readable").len(), 1);
+}
+
+pub(crate) async fn a_delivery_that_is_never_taken_is_given_up(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    let mut now = START;
+    for attempt in 1.. {
+        let settled = settle(store, delivery.id, attempt, retry(None), now).await;
+        let Some(next) = settled.next_at else {
+            assert_eq!((settled.state, attempt as usize), (DeliveryState::Dead, RETRY_SCHEDULE_S.len() + 1));
+            break;
+        };
+        now = next;
+        assert_eq!(store.take_deliveries(9, now).await.expect("swept").len(), 1);
+    }
+    assert!(get(store, delivery.run).await.note.contains("given up"));
+}
+
+pub(crate) async fn deliveries_are_listed_by_state_and_run(store: &dyn Store) {
+    let [delivered, dead, pending, sending] =
+        [owed(store, 1).await, owed(store, 2).await, owed(store, 3).await, owed(store, 4).await];
+    settle(store, delivered.id, 1, AttemptResult::Delivered { note: String::new() }, at(1)).await;
+    settle(store, dead.id, 1, AttemptResult::Permanent { note: String::new() }, at(1)).await;
+    settle(store, pending.id, 1, retry(None), at(1)).await;
+    let list = async |state, run, limit| -> Vec<_> {
+        let found = store.deliveries(DeliveryFilter { state, run, limit }).await.expect("readable");
+        found.iter().map(|delivery| delivery.id).collect()
+    };
+    assert_eq!(list(None, None, 9).await, [sending.id, pending.id, dead.id, delivered.id], "newest first");
+    assert_eq!(list(None, None, 1).await, [sending.id]);
+    assert_eq!(list(Some(DeliveryState::Delivered), None, 9).await, [delivered.id]);
+    assert_eq!(list(Some(DeliveryState::Dead), None, 9).await, [dead.id]);
+    assert_eq!(list(Some(DeliveryState::Pending), None, 9).await, [pending.id]);
+    assert_eq!(list(Some(DeliveryState::Sending), None, 9).await, [sending.id]);
+    assert!(list(Some(DeliveryState::Dismissed), None, 9).await.is_empty());
+    assert_eq!(list(Some(DeliveryState::Dead), Some(dead.run), 9).await, [dead.id]);
+    assert!(list(Some(DeliveryState::Dead), Some(sending.run), 9).await.is_empty());
+}

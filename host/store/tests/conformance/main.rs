@@ -1,0 +1,123 @@
+//! What a store must do, in features. One suite, run on every store.
+//!
+//! A new store is put under it with one line in `on_every_store!`. Modules
+//! stand in the order of the data: in, spawned, waiting, ended, delivered, and
+//! what survives.
+
+mod accept;
+mod command;
+mod delivery;
+mod durable;
+mod ending;
+mod journal;
+mod random;
+mod recovery;
+mod spawn;
+mod support;
+mod wait;
+
+/// Makes one test for each feature and store.
+macro_rules! on_every_store {
+    ($($module:ident { $($feature:ident)* })*) => {
+        mod model {
+            $(mod $module { $(
+                #[tokio::test]
+                async fn $feature() {
+                    crate::$module::$feature(&sublane_store::Model::default()).await;
+                }
+            )* })*
+        }
+        mod sqlite {
+            $(mod $module { $(
+                #[tokio::test]
+                async fn $feature() {
+                    let directory = tempfile::tempdir().expect("a directory for the test");
+                    let path = directory.path().join("store.db");
+                    crate::$module::$feature(&sublane_store::SqliteStore::open(&path).expect("a new store")).await;
+                }
+            )* })*
+        }
+    };
+}
+
+on_every_store! {
+    accept {
+        a_message_makes_a_run_that_is_ready
+        the_same_event_makes_the_same_run
+        each_message_fills_the_purse_of_its_conversation
+        a_conversation_without_a_budget_is_refused
+        lists_are_newest_first_and_filtered
+    }
+    spawn {
+        a_spawn_takes_from_the_parents_purse_and_counts
+        a_detached_spawn_takes_from_the_conversation
+        a_dedupe_key_finds_the_same_run
+        a_dedupe_key_is_the_spawners_own
+        too_many_active_children_are_refused_with_the_limit
+        an_empty_purse_is_refused_with_the_limit
+        a_refusal_is_in_the_journal_and_changes_nothing
+    }
+    journal {
+        only_one_attempt_gets_a_run
+        a_stale_claim_is_refused_everywhere
+        entries_come_back_in_the_order_of_their_paths
+        an_attempt_goes_on_from_the_journal
+        values_come_back_as_they_were
+    }
+    command {
+        keys_are_set_read_listed_and_removed
+        a_message_goes_to_a_child_only
+        a_full_mailbox_is_a_limit
+        a_run_sends_to_people_with_one_id_per_place
+        an_artifact_is_taken_from_the_purse
+        a_run_reads_its_own_its_tasks_and_its_childrens_artifacts
+        a_refusal_before_the_store_is_an_entry_too
+        intents_are_applied_in_order_and_once
+        progress_is_the_newest
+    }
+    wait {
+        a_wait_for_any_is_decided_by_the_first_ending
+        a_wait_for_all_is_decided_by_the_last_ending
+        a_wait_is_decided_at_once_when_it_is_over_already
+        a_wait_that_times_out_says_so
+        what_has_ended_beats_a_time_out
+        a_message_ends_a_receive
+        messages_are_received_in_order
+        a_sleep_ends_when_it_is_due
+        an_evicted_wait_makes_the_run_ready_again
+        an_eviction_that_comes_too_late_changes_nothing
+        a_waiting_run_is_not_claimed
+    }
+    ending {
+        a_success_waits_for_attached_children
+        a_failure_takes_attached_children_with_it
+        detached_children_outlive_their_parent
+        a_cancelled_run_takes_its_tree_with_it
+        a_run_ends_once
+        what_is_left_of_a_purse_goes_back
+        what_is_left_of_a_detached_purse_goes_to_the_conversation
+        guest_cpu_is_taken_from_the_purse
+        a_deadline_ends_a_run_in_any_state
+        a_parent_cancels_its_child_by_command
+    }
+    delivery {
+        an_ending_owes_each_destination_once_with_its_first_attempt_begun
+        every_ending_owes
+        a_delivered_delivery_is_settled
+        a_refused_delivery_is_dead
+        a_failed_attempt_is_tried_again_when_it_is_due
+        the_receivers_wish_is_kept
+        an_old_attempt_settles_nothing
+        a_delivery_that_is_never_taken_is_given_up
+        deliveries_are_listed_by_state_and_run
+    }
+    recovery {
+        an_executing_attempt_is_counted_as_a_crash_and_goes_on
+        a_run_that_takes_its_hosts_with_it_ends
+        a_parked_attempt_is_evicted_without_a_crash
+        a_wait_outlives_its_host
+        a_delivery_under_way_is_tried_again_and_noted_as_ambiguous
+        an_interrupted_attempt_is_no_crash
+        the_sweep_pages_through_what_is_queued
+    }
+}

@@ -1,0 +1,311 @@
+//! Random operations on the model and on SQLite: each answers the same, and the
+//! same can be seen after each.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sublane_core::delivery::AttemptResult;
+use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
+use sublane_store::{
+    By, Command, DeliveryFilter, Model, RunFilter, Spawn, SqliteStore, Store, Wait, WaitFor,
+};
+
+use crate::support::{
+    MAX_CRASHES, artifact, at, child, destination, entry, grants, link_base, message, success, token,
+};
+
+/// What happens next. Numbers pick among what there is, so that most steps mean something.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Accept { n: u8, place: u8, repeated: bool, keyed: bool },
+    Claim(usize),
+    Append(usize),
+    Command(usize, u8, usize),
+    Spawn { by: usize, attached: bool, keyed: bool, owes: bool, deadline: u64 },
+    Park { by: usize, kind: u8, target: usize, due: Option<u64> },
+    Evict(usize),
+    Finish(usize, u8),
+    Interrupt(usize, bool),
+    Cancel(usize),
+    FireDue(u32),
+    TakeDeliveries(u32),
+    Settle(usize, u8),
+    Progress(usize, u8),
+    Ask,
+    IntentDone,
+    Recover,
+}
+
+pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
+    let pick = 0..64_usize;
+    let due = proptest::option::of(0..8_000_u64);
+    let step = prop_oneof![
+        3 => (0..12_u8, 0..3_u8, any::<bool>(), any::<bool>())
+            .prop_map(|(n, place, repeated, keyed)| Step::Accept { n, place, repeated, keyed }),
+        8 => pick.clone().prop_map(Step::Claim),
+        2 => pick.clone().prop_map(Step::Append),
+        6 => (pick.clone(), 0..8_u8, pick.clone()).prop_map(|(by, what, to)| Step::Command(by, what, to)),
+        8 => (pick.clone(), any::<bool>(), any::<bool>(), any::<bool>(), 1..60_000_u64).prop_map(
+            |(by, attached, keyed, owes, deadline)| Step::Spawn { by, attached, keyed, owes, deadline }
+        ),
+        6 => (pick.clone(), 0..4_u8, pick.clone(), due)
+            .prop_map(|(by, kind, target, due)| Step::Park { by, kind, target, due }),
+        2 => pick.clone().prop_map(Step::Evict),
+        5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
+        2 => (pick.clone(), any::<bool>()).prop_map(|(by, crashed)| Step::Interrupt(by, crashed)),
+        1 => pick.clone().prop_map(Step::Cancel),
+        3 => (1..5_u32).prop_map(Step::FireDue),
+        2 => (1..5_u32).prop_map(Step::TakeDeliveries),
+        4 => (pick.clone(), 0..4_u8).prop_map(|(which, how)| Step::Settle(which, how)),
+        1 => (pick, 0..100_u8).prop_map(|(which, percent)| Step::Progress(which, percent)),
+        1 => Just(Step::Ask),
+        1 => Just(Step::IntentDone),
+        1 => Just(Step::Recover),
+    ];
+    proptest::collection::vec((step, 0..3_000_u16), 1..48)
+}
+
+/// Where a sequence stands: how many steps, and when.
+pub(crate) struct Moment {
+    pub(crate) number: u32,
+    pub(crate) now: Timestamp,
+}
+
+/// Does one step; what it answered, as text. `view` says what there is to pick from.
+pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view: &View) -> String {
+    let Moment { number, now } = *moment;
+    let here = Path::root().then(number);
+    match step {
+        Step::Accept { n, place, repeated, keyed } => {
+            let origin = format!("console:{place}");
+            let mut accept = message(*n, &origin);
+            // Ids are never made twice; events may come twice.
+            accept.spec.id =
+                RunId::new(now, number.to_be_bytes().repeat(3)[..10].try_into().expect("ten bytes"));
+            accept.conversation.id = sublane_core::ConversationId([*place; 16]);
+            accept.spec.created = now;
+            accept.spec.dedupe_key = keyed.then(|| format!("root {number}"));
+            accept.spec.grants = grants(at(60_000 + u64::from(*n)));
+            if !repeated {
+                accept.event = None;
+            }
+            format!("{:?}", store.accept(accept).await)
+        }
+        Step::Claim(which) => {
+            let run = view.pick(*which, |run| run.state == RunState::Queued);
+            format!("{:?}", store.claim(run, token(number.into()), now).await)
+        }
+        Step::Append(which) => {
+            let mut entry = entry(number, Import::KvGet, "null");
+            entry.at = now;
+            format!("{:?}", store.append(view.by(*which, now), vec![entry]).await)
+        }
+        Step::Command(which, what, to) => {
+            let command = command(*what, view.pick(*to, |run| run.spec.parent.is_some()));
+            let mut entry = entry(number, Import::KvSet, "");
+            entry.at = now;
+            format!("{:?}", store.command(view.by(*which, now), entry, command).await)
+        }
+        Step::Spawn { by, attached, keyed, owes, deadline } => {
+            let by = view.by(*by, now);
+            let conversation = view.conversation(by.run);
+            let mut spawn = Spawn { path: here, ..child(&by, conversation, number) };
+            spawn.spec.lifetime = if *attached { Lifetime::Attached } else { Lifetime::Detached };
+            spawn.spec.dedupe_key = keyed.then(|| "the one".to_owned());
+            spawn.spec.created = now;
+            spawn.spec.grants = grants(Timestamp(now.0 + deadline));
+            if *owes {
+                spawn.spec.destinations = vec![destination("webhook:films"), destination("console:me")];
+            }
+            format!("{:?}", store.spawn(spawn).await)
+        }
+        Step::Park { by, kind, target, due } => {
+            let by = view.by(*by, now);
+            let runs = vec![view.pick(*target, |_| true), view.pick(target + 1, |_| true)];
+            let what = match kind {
+                0 => WaitFor::Sleep,
+                1 => WaitFor::Message,
+                kind => WaitFor::Runs { runs, all: *kind == 2 },
+            };
+            let due = due.map(|after| Timestamp(now.0 + after));
+            let wait = Wait { run: by.run, path: here, import: Import::Wait, args: 3, what, due };
+            format!("{:?}", store.park(by, wait).await)
+        }
+        Step::Evict(which) => format!("{:?}", store.evict(view.by(*which, now)).await),
+        Step::Finish(which, how) => {
+            let outcome = match how {
+                0 => Outcome::failed(Failure::Failed, "it did not work"),
+                _ => success(),
+            };
+            format!("{:?}", store.finish(view.by(*which, now), outcome).await)
+        }
+        Step::Interrupt(which, crashed) => {
+            format!("{:?}", store.interrupt(view.by(*which, now), *crashed, MAX_CRASHES).await)
+        }
+        Step::Cancel(which) => {
+            let run = view.pick(*which, |run| !run.is_ended());
+            format!("{:?}", store.cancel(run, "not wanted".into(), link_base(), now).await)
+        }
+        Step::FireDue(limit) => format!("{:?}", store.fire_due(*limit, link_base(), now).await),
+        Step::TakeDeliveries(limit) => format!("{:?}", store.take_deliveries(*limit, now).await),
+        Step::Settle(which, how) => {
+            let Some((id, attempt)) = view.delivery(*which) else { return String::new() };
+            let note = format!("step {number}");
+            let result = match how {
+                0 => AttemptResult::Delivered { note },
+                1 => AttemptResult::Permanent { note },
+                2 => AttemptResult::Retry { note, retry_after: None, ambiguous: false },
+                _ => AttemptResult::Retry {
+                    note,
+                    retry_after: Some(Duration::from_millis(7_500)),
+                    ambiguous: true,
+                },
+            };
+            format!("{:?}", store.settle(id, attempt, result, 0.25, now).await)
+        }
+        Step::Progress(which, percent) => {
+            let run = view.pick(*which, |_| true);
+            format!("{:?}", store.progress(vec![(run, *percent, format!("step {number}").into())]).await)
+        }
+        Step::Ask => format!("{:?}", store.ask(format!("step {number}").into(), now).await),
+        Step::IntentDone => {
+            let first = store.intents(1).await.expect("readable").first().map_or(7, |intent| intent.number);
+            format!("{:?}", store.intent_done(first).await)
+        }
+        Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
+    }
+}
+
+fn command(what: u8, to: RunId) -> Command {
+    let (bucket, key) = (Arc::from("notes"), Arc::from(["a", "a/b", "c"][usize::from(what % 3)]));
+    match what {
+        0 | 1 => Command::KvSet { bucket, key, value: vec![what; 3] },
+        2 => Command::KvDelete { bucket, key },
+        3 => Command::Send { to, message: "\"hello\"".into() },
+        4 => Command::Cancel { run: to, reason: "by its parent".into() },
+        5 => Command::Deliver {
+            destination: destination("console:me"),
+            text: "half way".into(),
+            artifacts: vec![],
+        },
+        6 => Command::Artifact(artifact(1)),
+        _ => Command::Refused(sublane_core::ImportError::Denied("kv".into())),
+    }
+}
+
+/// What there is, as a host would know it.
+pub(crate) struct View {
+    runs: Vec<Run>,
+    deliveries: Vec<(sublane_core::DeliveryId, u32)>,
+}
+
+impl View {
+    pub(crate) async fn of(store: &dyn Store) -> Self {
+        let runs = store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");
+        let filter = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
+        let deliveries = store.deliveries(filter).await.expect("readable");
+        Self {
+            runs,
+            deliveries: deliveries.iter().map(|delivery| (delivery.id, delivery.attempts)).collect(),
+        }
+    }
+
+    /// One of the runs that match, or of all, or one that is not there.
+    fn pick(&self, which: usize, matches: impl Fn(&Run) -> bool) -> RunId {
+        let ids =
+            |runs: Vec<&Run>| runs.get(which.checked_rem(runs.len()).unwrap_or(0)).map(|run| run.spec.id);
+        let matching = ids(self.runs.iter().filter(|run| matches(run)).collect());
+        matching.or_else(|| ids(self.runs.iter().collect())).unwrap_or(RunId([1; 16]))
+    }
+
+    /// An attempt that holds a claim; every sixteenth one is stale.
+    fn by(&self, which: usize, now: Timestamp) -> By {
+        let held = |run: &Run| match run.state {
+            RunState::Running { token } | RunState::Waiting { token: Some(token) } => Some(token),
+            _ => None,
+        };
+        let run = self.pick(which, |run| held(run).is_some());
+        let found = self.runs.iter().find(|found| found.spec.id == run).and_then(held);
+        let token = found.filter(|_| !which.is_multiple_of(16)).unwrap_or(Token(404));
+        By { run, token, cpu_us: 17, link_base: link_base(), now }
+    }
+
+    fn conversation(&self, run: RunId) -> sublane_core::ConversationId {
+        let found = self.runs.iter().find(|found| found.spec.id == run);
+        found.map_or(sublane_core::ConversationId([9; 16]), |run| run.spec.conversation)
+    }
+
+    fn delivery(&self, which: usize) -> Option<(sublane_core::DeliveryId, u32)> {
+        self.deliveries.get(which.checked_rem(self.deliveries.len())?).copied()
+    }
+}
+
+/// Everything that can be seen of a store, as text.
+pub(crate) async fn seen(store: &dyn Store) -> String {
+    let mut text = String::new();
+    let mut line = |what: &dyn std::fmt::Debug| writeln!(text, "{what:?}").expect("a string takes it");
+    let runs = store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");
+    line(&store.queued(None, 1_000).await.expect("readable"));
+    for run in &runs {
+        let id = run.spec.id;
+        line(run);
+        line(&store.wait_of(id).await.expect("readable"));
+        line(&store.journal(id, run.generation).await.expect("readable"));
+        line(&store.readable_artifact(id, artifact(1).id.into()).await.expect("readable"));
+    }
+    for state in ["queued", "running", "waiting", "closing", "ended"] {
+        let filter = RunFilter { state: Some(state.to_owned()), limit: 5, ..RunFilter::default() };
+        line(&store.runs(filter).await.expect("readable").iter().map(|run| run.spec.id).collect::<Vec<_>>());
+    }
+    if let Some(run) = runs.first() {
+        line(&store.conversation(run.spec.conversation).await.expect("readable"));
+        let filter =
+            RunFilter { conversation: Some(run.spec.conversation), limit: 5, ..RunFilter::default() };
+        line(&store.runs(filter).await.expect("readable").len());
+    }
+    let all = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
+    for delivery in store.deliveries(all).await.expect("readable") {
+        line(&delivery);
+        line(&store.attempts(delivery.id).await.expect("readable"));
+    }
+    for key in store.kv_keys("notes".into(), "".into(), None, 10).await.expect("readable") {
+        line(&store.kv_get("notes".into(), key.as_str().into()).await.expect("readable"));
+        line(&key);
+    }
+    line(&store.intents(100).await.expect("readable"));
+    text
+}
+
+/// The moments of a sequence: each step has a number, and time passes.
+pub(crate) fn moments(steps: &[(Step, u16)]) -> Vec<Moment> {
+    let mut now = at(0);
+    let moment = |(number, (_, passed)): (u32, &(Step, u16))| {
+        now = Timestamp(now.0 + u64::from(*passed));
+        Moment { number, now }
+    };
+    (1..).zip(steps).map(moment).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn both_stores_answer_and_show_the_same(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let model = Model::default();
+        let sqlite = SqliteStore::open(&directory.path().join("store.db")).expect("a new store");
+        runtime.block_on(async {
+            for ((step, _), moment) in steps.iter().zip(moments(&steps)) {
+                let view = View::of(&model).await;
+                let answers = (apply(&model, step, &moment, &view).await, apply(&sqlite, step, &moment, &view).await);
+                prop_assert_eq!(&answers.0, &answers.1, "answers to {:?}", step);
+                prop_assert!(!answers.0.contains("Corrupt"), "{:?}: {}", step, answers.0);
+                prop_assert_eq!(seen(&model).await, seen(&sqlite).await, "after {:?}", step);
+            }
+            Ok(())
+        })?;
+    }
+}

@@ -1,1 +1,313 @@
-//! See the description in Cargo.toml.
+//! What the feature tests stand on: a host in a temporary directory, with
+//! plugins from `cargo xtask build` and a channel that remembers.
+//!
+//! Every wait here is for a state, with a time-out that fails the test; none
+//! is for a time to pass.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use sublane::channel::{Channel, Channels, Class};
+use sublane::clock::{Clock, SystemClock};
+use sublane::engine::cache::Cache;
+use sublane::engine::{Engines, PoolSizes};
+use sublane::host::{Host, Inner, Parts, Settings};
+use sublane::intake::Task;
+use sublane::plugin::{Manifest, Plugin, Plugins};
+use sublane_core::delivery::AttemptResult;
+use sublane_core::grants::Authority;
+use sublane_core::lane::LaneLimits;
+use sublane_core::{Delivery, Destination, Outcome, Run, RunId};
+use sublane_store::{Model, SqliteStore, Store};
+use tempfile::TempDir;
+
+/// How long a test waits for a state before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The directory of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a directory of the repository").to_owned()
+}
+
+/// The component of a plugin that `cargo xtask build` made.
+///
+/// # Panics
+/// When it is not there: says how to make it.
+#[must_use]
+pub fn component(plugin: &str) -> PathBuf {
+    let path = repository().join("target/plugins").join(plugin).join(format!("{plugin}.wasm"));
+    assert!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
+    path
+}
+
+/// A channel that remembers what was delivered.
+#[derive(Default)]
+pub struct Recorder(Mutex<Vec<Delivery>>);
+
+impl Recorder {
+    /// What was delivered so far.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.0.lock().clone()
+    }
+
+    /// The texts that people would have read.
+    #[must_use]
+    pub fn texts(&self) -> Vec<String> {
+        let text = |delivery: &Delivery| {
+            let body: serde_json::Value = serde_json::from_str(&delivery.body).expect("a body is JSON");
+            body["data"]["text"].as_str().unwrap_or_default().to_owned()
+        };
+        self.0.lock().iter().map(text).collect()
+    }
+}
+
+#[async_trait]
+impl Channel for Recorder {
+    fn class(&self) -> Class {
+        Class::Idempotent
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
+        self.0.lock().push(delivery.clone());
+        AttemptResult::Delivered { note: "recorded".to_owned() }
+    }
+}
+
+/// A host that is about to start.
+pub struct Setup {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// Numbers.
+    pub settings: Settings,
+    /// Lanes.
+    pub lanes: Vec<(String, LaneLimits)>,
+    plugins: Vec<(PathBuf, Option<Authority>)>,
+    answers: HashMap<String, String>,
+    channels: Vec<(String, Arc<dyn Channel>)>,
+    directory: Arc<TempDir>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::in_memory()
+    }
+}
+
+/// A new temporary directory.
+///
+/// # Panics
+/// When the machine refuses it.
+#[must_use]
+pub fn temporary() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().expect("a temporary directory"))
+}
+
+impl Setup {
+    /// A host on the in-memory model.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::on(Arc::new(Model::default()), temporary())
+    }
+
+    /// A host on SQLite in this directory; another one may have been there before.
+    ///
+    /// # Panics
+    /// When the store cannot be opened.
+    #[must_use]
+    pub fn durable(directory: &Arc<TempDir>) -> Self {
+        let store = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
+        Self::on(Arc::new(store), directory.clone())
+    }
+
+    /// A host on this store.
+    #[must_use]
+    pub fn on(store: Arc<dyn Store>, directory: Arc<TempDir>) -> Self {
+        let pools = PoolSizes { small: 24, large: 5 };
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            settings: Settings { pools, guest_threads: 2, ..Settings::default() },
+            lanes: Vec::new(),
+            plugins: Vec::new(),
+            answers: HashMap::new(),
+            channels: Vec::new(),
+            directory,
+        }
+    }
+
+    /// With this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With a plugin, allowed what it asks for.
+    #[must_use]
+    pub fn plugin(mut self, name: &str) -> Self {
+        self.plugins.push((component(name), None));
+        self
+    }
+
+    /// With a plugin, allowed this.
+    #[must_use]
+    pub fn plugin_allowed(mut self, name: &str, allows: Authority) -> Self {
+        self.plugins.push((component(name), Some(allows)));
+        self
+    }
+
+    /// With a component that lies elsewhere, allowed what it asks for.
+    #[must_use]
+    pub fn component(mut self, path: PathBuf) -> Self {
+        self.plugins.push((path, None));
+        self
+    }
+
+    /// With a channel, and who answers on it.
+    #[must_use]
+    pub fn channel(mut self, name: &str, channel: Arc<dyn Channel>, agent: Option<&str>) -> Self {
+        self.channels.push((name.to_owned(), channel));
+        self.answers.extend(agent.map(|agent| (name.to_owned(), agent.to_owned())));
+        self
+    }
+
+    /// With so many slots on the lane `subagent`, and on `main`.
+    #[must_use]
+    pub fn slots(mut self, slots: u32) -> Self {
+        let limits = LaneLimits { slots, ..LaneLimits::default() };
+        self.lanes = vec![("subagent".to_owned(), limits), ("main".to_owned(), limits)];
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When a plugin cannot be loaded or the host does not start.
+    pub async fn start(self) -> TestHost {
+        let engines = Engines::new(self.settings.pools).expect("the engines start");
+        let cache = Cache::open(&repository().join("target/test-cache")).expect("the cache opens");
+        let mut plugins = Plugins::default();
+        for (path, allows) in self.plugins {
+            let allowed = |manifest: &Manifest| allows.unwrap_or_else(|| manifest.asks.clone());
+            plugins.insert(Plugin::load(&engines, &cache, &path, allowed).await.expect("the plugin loads"));
+        }
+        let recorder = Arc::new(Recorder::default());
+        let mut channels = self.channels;
+        if !channels.iter().any(|(name, _)| name == "console") {
+            channels.push(("console".to_owned(), recorder.clone()));
+        }
+        let parts = Parts {
+            store: self.store,
+            engines,
+            plugins,
+            channels: channels.into_iter().collect::<Channels>(),
+            lanes: self.lanes,
+            artifacts: self.directory.path().join("artifacts"),
+            clock: self.clock,
+            settings: self.settings,
+            answers: self.answers,
+        };
+        let io = tokio::runtime::Handle::current();
+        let host = Host::start(parts, &io).await.expect("the host starts");
+        TestHost { host, recorder, directory: self.directory }
+    }
+}
+
+/// A host that runs.
+pub struct TestHost {
+    /// The host.
+    pub host: Host,
+    /// What came to the channel `console`, unless the test has one of its own.
+    pub recorder: Arc<Recorder>,
+    /// Its directory.
+    pub directory: Arc<TempDir>,
+}
+
+impl TestHost {
+    /// What the parts share.
+    #[must_use]
+    pub fn inner(&self) -> &Arc<Inner> {
+        &self.host.inner
+    }
+
+    /// Begins a run of an agent with a task; its ending goes to `console:test`.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub async fn begin(&self, agent: &str, input: serde_json::Value) -> RunId {
+        let origin: Destination = "console:test".parse().expect("well formed");
+        let task = Task {
+            agent: agent.to_owned(),
+            input: input.to_string(),
+            origin: origin.clone(),
+            lane: "main",
+            deliver: vec![origin],
+            event: None,
+        };
+        self.inner().task(task).await.expect("the task is accepted").run
+    }
+
+    /// Runs an agent to its end.
+    pub async fn run(&self, agent: &str, input: serde_json::Value) -> Outcome {
+        let run = self.begin(agent, input).await;
+        self.ended(run).await
+    }
+
+    /// How a run ended, once it has.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn ended(&self, run: RunId) -> Outcome {
+        let run = self.when(run, "ended", Run::is_ended).await;
+        run.outcome().cloned().expect("it has ended")
+    }
+
+    /// A run as soon as it is in some state.
+    ///
+    /// # Panics
+    /// When it does not come there in time: says where it is.
+    pub async fn when(&self, id: RunId, what: &str, holds: impl Fn(&Run) -> bool) -> Run {
+        let mut changes = self.inner().changes();
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let run = self.inner().store.run(id).await.expect("the store answers").expect("the run is there");
+            if holds(&run) {
+                return run;
+            }
+            assert!(tokio::time::Instant::now() < patience, "run {id} is not {what} but {:?}", run.state);
+            // Ended runs are told of; other states are looked for in short turns.
+            let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+        }
+    }
+
+    /// Waits until `holds`, looked at whenever something has changed.
+    ///
+    /// # Panics
+    /// When it does not come to hold in time.
+    pub async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let mut changes = self.inner().changes();
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(tokio::time::Instant::now() < patience, "waited in vain: {what}");
+            let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+        }
+    }
+}
+
+/// The result value of a run that succeeded.
+///
+/// # Panics
+/// When it did not.
+#[must_use]
+pub fn value(outcome: &Outcome) -> serde_json::Value {
+    match outcome {
+        Outcome::Succeeded(output) => serde_json::from_str(&output.value).expect("a value is JSON"),
+        other => panic!("it did not succeed: {other:?}"),
+    }
+}

@@ -17,11 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let mut file = std::fs::File::create(path)?;
-    let info = render(
-        &spec,
-        &mut |p| eprint!("\r{} of {} frames", p.done, p.total),
-        &mut |piece| file.write_all(piece).map_err(|e| SinkError(e.to_string())),
-    )?;
+    let info = render(&spec, &mut |p| eprint!("\r{} of {} frames", p.done, p.total), &mut |piece| {
+        file.write_all(piece).map_err(|e| SinkError(e.to_string()))
+    })?;
     eprintln!("\n{info:?}");
     Ok(())
 }

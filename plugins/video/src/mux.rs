@@ -167,8 +167,7 @@ fn samples(b: &mut Vec<u8>, track: Track, packets: &[Packet], header: &[u8], dat
     });
     full(b, b"stts", 0, 0, |b| words(b, &[1, frames, TICKS_PER_FRAME]));
     full(b, b"stss", 0, 0, |b| {
-        let keys: Vec<u32> =
-            (1..).zip(packets).filter(|(_, p)| p.is_keyframe).map(|(n, _)| n).collect();
+        let keys: Vec<u32> = (1..).zip(packets).filter(|(_, p)| p.is_keyframe).map(|(n, _)| n).collect();
         put32(b, keys.len() as u32);
         words(b, &keys);
     });
@@ -283,13 +282,7 @@ fn boxed(out: &mut Vec<u8>, name: &[u8; 4], body: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// A box with a version and flags.
-fn full(
-    out: &mut Vec<u8>,
-    name: &[u8; 4],
-    version: u8,
-    flags: u32,
-    body: impl FnOnce(&mut Vec<u8>),
-) {
+fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u8, flags: u32, body: impl FnOnce(&mut Vec<u8>)) {
     boxed(out, name, |b| {
         put32(b, u32::from(version) << 24 | flags);
         body(b);

@@ -182,7 +182,7 @@ impl Scene {
         let accent = found
             .accent
             .or(found.colours.first().copied())
-            .unwrap_or_else(|| *rng.pick(&lexicon::ACCENTS));
+            .unwrap_or_else(|| *rng.pick(usual_colours(subjects.first())));
         let storm = if weather == Weather::Storm { 1.6 } else { 1.0 };
         let own = rng.range(0.85, 1.15);
         Self {
@@ -221,7 +221,8 @@ fn read(prompt: &str) -> Found {
                 Meaning::Of(subject) => {
                     if found.subjects.len() < 2 && !found.subjects.contains(&subject) {
                         found.subjects.push(subject);
-                        found.accent = found.accent.or(colour_before);
+                        let own = colour_before.or(colour_here);
+                        found.accent = found.accent.or(own);
                     }
                 }
                 Meaning::With(extra) => {
@@ -243,7 +244,7 @@ fn read(prompt: &str) -> Found {
         if let (Some(colour), false) = (colour_before, used) {
             found.colours.push(colour);
         }
-        colour_before = colour_here;
+        colour_before = if used { None } else { colour_here };
     }
     found.colours.extend(colour_before);
     found
@@ -251,10 +252,7 @@ fn read(prompt: &str) -> Found {
 
 /// The prompt's words in lower case.
 fn tokens(prompt: &str) -> impl Iterator<Item = String> {
-    prompt
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+    prompt.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
 fn usual_place(found: &Found, rng: &mut Rng) -> Place {
@@ -320,6 +318,14 @@ fn usual_subject(place: Place, hour: Hour, rng: &mut Rng) -> Option<Subject> {
         Place::Deep => &[Some(Fish)],
     };
     *rng.pick(usual)
+}
+
+/// The colours that a subject may have when the words name none.
+fn usual_colours(subject: Option<&Subject>) -> &'static [Rgb] {
+    match subject {
+        Some(Subject::Cat | Subject::Dog) => &lexicon::FURS,
+        _ => &lexicon::ACCENTS,
+    }
 }
 
 /// FNV-1a over the bytes, then mixed: the same on every machine.

@@ -75,8 +75,9 @@ impl Canvas {
                 let dx = x as f32 + 0.5 - cx;
                 let k = (1.0 - (dx * dx + dy * dy) * shrink).max(0.0);
                 let k = k * k * k * strength;
+                // What is bright already takes less, so nothing burns out.
                 for (channel, add) in pixel.iter_mut().zip(light) {
-                    *channel += add * k;
+                    *channel += add * k * (1.0 - *channel * (1.0 / 255.0)).max(0.0);
                 }
             }
         }
@@ -160,14 +161,7 @@ pub(crate) fn over(pixel: &mut [f32; 4], top: [f32; 4]) {
 
 /// Adds one edge to the sums: each cell receives by how much the cover of its
 /// row changes there, so that a running sum gives the exact cover.
-fn add_edge(
-    sums: &mut [f32],
-    stride: usize,
-    (w, h): (usize, usize),
-    origin: Point,
-    from: Point,
-    to: Point,
-) {
+fn add_edge(sums: &mut [f32], stride: usize, (w, h): (usize, usize), origin: Point, from: Point, to: Point) {
     let (a, b) = ((from.0 - origin.0, from.1 - origin.1), (to.0 - origin.0, to.1 - origin.1));
     let (direction, a, b) = if a.1 < b.1 { (1.0, a, b) } else { (-1.0, b, a) };
     if b.1 - a.1 < 1e-6 {

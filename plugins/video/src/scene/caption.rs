@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn any_text_makes_a_caption() {
-        for text in ["", " ", "🦑", "日本語のプロンプト", "\u{0}\u{7f}\u{fffd}", "e\u{301}", "Ñandú Ågot"] {
+        for text in ["", " ", "🦑", "日本語のプロンプト", "\u{0}\u{7f}\u{fffd}", "e\u{301}", "Ñandú Ågot"]
+        {
             for (w, h) in [(64, 64), (64, 720), (480, 270), (1280, 64)] {
                 let caption = Caption::new(text, w, h);
                 assert!(caption.top() > h as f32 * 0.3, "{text:?} at {w}×{h}");

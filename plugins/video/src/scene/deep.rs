@@ -17,8 +17,7 @@ pub(crate) fn layers(stage: &Stage, layers: &mut Vec<Box<dyn Layer>>) {
     for (i, nearness) in [0.08, 0.24].into_iter().enumerate() {
         let seed = stage.noise_seed(90 + i as u64);
         let base = stage.horizon + u * [0.1, 0.22][i];
-        let outline =
-            |x: f32| base - u * 0.3 * (fractal(x / (u * 0.5), 0.3, 4, seed) - 0.35) * 1.3;
+        let outline = |x: f32| base - u * 0.3 * (fractal(x / (u * 0.5), 0.3, 4, seed) - 0.35) * 1.3;
         let c = mix(p.far, p.near, [0.25, 0.55][i]);
         let low = mix(p.far, p.near, [0.5, 0.8][i]);
         let colour = |_: f32, depth: f32| mix(c, low, smooth(0.0, u * 0.3, depth));

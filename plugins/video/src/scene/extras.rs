@@ -95,10 +95,8 @@ impl Layer for Meteors {
             if since > 0.8 {
                 continue;
             }
-            let from = (
-                stage.width * cell(round, 2, seed),
-                stage.horizon * lerp(0.02, 0.45, cell(round, 3, seed)),
-            );
+            let from =
+                (stage.width * cell(round, 2, seed), stage.horizon * lerp(0.02, 0.45, cell(round, 3, seed)));
             let (dx, dy) = (stage.pan * u * 0.62, u * 0.26);
             let head = (from.0 + dx * since, from.1 + dy * since);
             let tail = (head.0 - dx * 0.22, head.1 - dy * 0.22);

@@ -218,9 +218,7 @@ fn accented(c: char) -> Option<(char, char)> {
     }
     let small = c.to_lowercase().next()?;
     let mut triples = ACCENTED.chars();
-    while let (Some(letter), Some(base), Some(mark)) =
-        (triples.next(), triples.next(), triples.next())
-    {
+    while let (Some(letter), Some(base), Some(mark)) = (triples.next(), triples.next(), triples.next()) {
         if letter == small {
             let base = if small == c { base } else { base.to_ascii_uppercase() };
             return Some((base, mark));

@@ -75,13 +75,7 @@ fn row(stage: &Stage, depth: usize) -> Strip {
 }
 
 /// A conifer of height 1 standing at the origin.
-pub(crate) fn conifer(
-    pen: &mut Pen<'_>,
-    rng: &mut Rng,
-    needle: Rgb,
-    dark: Rgb,
-    snow: Option<Rgb>,
-) {
+pub(crate) fn conifer(pen: &mut Pen<'_>, rng: &mut Rng, needle: Rgb, dark: Rgb, snow: Option<Rgb>) {
     let trunk = mix(needle, dark, 0.75);
     pen.line(&[(0.0, 0.02), (0.0, -0.6)], 0.05, 0.02, ink(trunk, 1.0));
     let tiers = 6;

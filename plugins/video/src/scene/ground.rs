@@ -22,9 +22,7 @@ pub(crate) fn layers(stage: &Stage, layers: &mut Vec<Box<dyn Layer>>) {
     }
     layers.push(Box::new(surface(stage)));
     match place {
-        Place::Meadow | Place::Mountains | Place::Forest
-            if stage.scene.weather != Weather::Snow =>
-        {
+        Place::Meadow | Place::Mountains | Place::Forest if stage.scene.weather != Weather::Snow => {
             layers.push(Box::new(Grass));
         }
         Place::Sea => layers.push(Box::new(Surf)),
@@ -37,9 +35,7 @@ fn material(stage: &Stage) -> Rgb {
     let p = &stage.palette;
     let (tint, strength) = stage.scene.tint;
     match (stage.scene.place, stage.scene.weather) {
-        (Place::Mountains | Place::Forest | Place::Meadow, Weather::Snow) => {
-            p.lit([226.0, 234.0, 246.0])
-        }
+        (Place::Mountains | Place::Forest | Place::Meadow, Weather::Snow) => p.lit([226.0, 234.0, 246.0]),
         (Place::Meadow, _) => p.lit([86.0, 142.0, 58.0]),
         (Place::Mountains, _) => p.lit([74.0, 104.0, 62.0]),
         (Place::Forest, _) => p.lit([64.0, 86.0, 50.0]),

@@ -90,16 +90,20 @@ pub(crate) fn mountains(stage: &Stage, layers: &mut Vec<Box<dyn Layer>>) {
         let snow_here = p.land([244.0, 248.0, 255.0], far * 0.62);
         let mist = mix(p.far, p.sky[2], 0.35);
         let colour = |x: f32, depth: f32| {
-            let y = depth / size;
-            let (fx, fy) = (x / size * 2.3, y * 2.3);
+            let row = outline(x) + depth;
+            let (fx, fy) = (x / size * 2.6, row / size * 1.7);
             let here = crests(fx, fy, 4, seed ^ 5);
-            let there = crests(fx + to_sun * 0.06, fy - 0.05, 4, seed ^ 5);
-            let slope = outline(x + 2.0 * to_sun) - outline(x - 2.0 * to_sun);
-            let light = (0.5 + (here - there) * 2.4 + slope * 0.07).clamp(0.0, 1.0);
-            let altitude = (base - (outline(x) + depth)) / u;
+            let there = crests(fx + to_sun * 0.07, fy - 0.05, 4, seed ^ 5);
+            // Near the crest the outline tells the slope, below it the rock.
+            let reach = size * 0.02 + depth * 0.25;
+            let slope = (outline(x + reach * to_sun) - outline(x - reach * to_sun)) / (2.0 * reach);
+            let crest = smooth(size * 0.3, 0.0, depth);
+            let light = 0.5 + (here - there) * lerp(2.6, 1.3, crest) + slope * 0.42 * crest;
+            let light = light.clamp(0.0, 1.0);
+            let altitude = (base - row) / u;
             let ragged = (here - 0.5) * 0.12;
             let snowy = smooth(snow_line, snow_line + 0.06, altitude + ragged - 0.04);
-            let snowy = if winter { 1.0 - snowy * 0.2 - here * 0.3 } else { snowy };
+            let snowy = if winter { 0.95 - here * here * 0.4 } else { snowy };
             let lit = mix(
                 shade(rock_here, lerp(0.62, 1.25, light)),
                 mix(shade(snow_here, 0.7), snow_here, light),

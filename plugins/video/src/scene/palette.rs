@@ -81,12 +81,12 @@ impl Palette {
             Weather::Rain => ([104.0, 116.0, 134.0], 0.5, 0.8),
             Weather::Snow => ([196.0, 206.0, 222.0], 0.42, 0.96),
             Weather::Fog => ([184.0, 190.0, 196.0], 0.42, 0.95),
-            Weather::Storm => ([62.0, 72.0, 92.0], 0.6, 0.66),
+            Weather::Storm => ([70.0, 82.0, 104.0], 0.55, 0.78),
         };
         if matches!(scene.place, Place::Space | Place::Deep) {
             return;
         }
-        let grey = if night { shade(grey, 0.3) } else { grey };
+        let grey = if night { shade(grey, 0.46) } else { grey };
         for colour in self.sky.iter_mut().chain([&mut self.far, &mut self.water]) {
             *colour = shade(mix(*colour, grey, strength), dim);
         }
@@ -188,19 +188,14 @@ fn space(palette: &mut Palette, scene: &Scene) {
     palette.sky = [[6.0, 6.0, 18.0], [12.0, 10.0, 34.0], [22.0, 18.0, 52.0]];
     palette.near = [10.0, 10.0, 22.0];
     palette.far = [52.0, 48.0, 88.0];
-    palette.glow = *rng.pick(&[
-        [170.0, 90.0, 220.0],
-        [70.0, 140.0, 240.0],
-        [230.0, 110.0, 130.0],
-        [60.0, 190.0, 180.0],
-    ]);
+    palette.glow =
+        *rng.pick(&[[170.0, 90.0, 220.0], [70.0, 140.0, 240.0], [230.0, 110.0, 130.0], [60.0, 190.0, 180.0]]);
     palette.daylight = 0.75;
 }
 
 fn deep(palette: &mut Palette, hour: Hour) {
     let dim = if hour == Hour::Night { 0.5 } else { 1.0 };
-    palette.sky = [[92.0, 206.0, 214.0], [22.0, 116.0, 164.0], [6.0, 40.0, 88.0]]
-        .map(|c| shade(c, dim));
+    palette.sky = [[92.0, 206.0, 214.0], [22.0, 116.0, 164.0], [6.0, 40.0, 88.0]].map(|c| shade(c, dim));
     palette.far = shade([16.0, 84.0, 130.0], dim);
     palette.near = shade([4.0, 22.0, 50.0], dim);
     palette.water = palette.sky[1];

@@ -72,10 +72,16 @@ fn sun(canvas: &mut Canvas, stage: &Stage) {
     let open = if stage.has_open_sky() { 1.0 } else { 0.3 };
     let night = stage.scene.hour == Hour::Night;
     let low = matches!(stage.scene.hour, Hour::Dawn | Hour::Dusk);
-    let radius = u * if night { 0.05 } else if low { 0.066 } else { 0.042 };
-    canvas.glow(stage.sun, u * 1.1, p.glow, if night { 0.3 } else { 0.36 } * open);
-    canvas.glow(stage.sun, u * 0.42, p.glow, 0.45 * open);
-    canvas.glow(stage.sun, radius * 2.6, p.sun, if night { 0.25 } else { 0.7 } * open);
+    let radius = u * if night {
+        0.05
+    } else if low {
+        0.066
+    } else {
+        0.042
+    };
+    canvas.glow(stage.sun, u * 1.2, p.glow, if night { 0.34 } else { 0.5 } * open);
+    canvas.glow(stage.sun, u * 0.46, p.glow, 0.5 * open);
+    canvas.glow(stage.sun, radius * 2.6, p.sun, if night { 0.25 } else { 0.6 } * open);
     if open < 1.0 && !night {
         return;
     }
@@ -107,7 +113,13 @@ impl Stars {
         let space = stage.scene.place == Place::Space;
         let reach = if space { stage.height } else { stage.horizon * 0.95 };
         let night = space || stage.scene.hour == Hour::Night;
-        let count = if space { 190 } else if night { 130 } else { 36 };
+        let count = if space {
+            190
+        } else if night {
+            130
+        } else {
+            36
+        };
         let star = |_| {
             let (x, y) = (rng.unit() * stage.width, rng.unit());
             // Fewer stars towards the bright horizon.
@@ -128,11 +140,18 @@ impl Stars {
 
 impl Layer for Stars {
     fn draw(&self, canvas: &mut Canvas, stage: &Stage, t: f32) {
+        // In space the view itself is under way; the near stars pass fastest.
+        let under_way = stage.scene.place == Place::Space;
         for (i, star) in self.0.iter().enumerate() {
+            let mut star_at = star.at;
+            if under_way {
+                let way = stage.pan * t * stage.unit * (0.004 + star.radius * 0.02);
+                star_at.0 = fract((star.at.0 - way) / stage.width) * stage.width;
+            }
             let twinkle = 0.72 + 0.28 * wave(t * star.rhythm + cell(i as i32, 0, 5));
-            canvas.dot(star.at, star.radius, ink(star.colour, star.bright * twinkle));
+            canvas.dot(star_at, star.radius, ink(star.colour, star.bright * twinkle));
             if star.radius > stage.unit * 0.0032 {
-                canvas.glow(star.at, star.radius * 6.0, star.colour, 0.3 * twinkle);
+                canvas.glow(star_at, star.radius * 6.0, star.colour, 0.3 * twinkle);
             }
         }
     }
@@ -158,7 +177,12 @@ fn clouds(stage: &Stage, sheet: u64) -> Strip {
     let height = (stage.horizon * lerp(0.98, 0.8, near)) as usize;
     let mut canvas = Canvas::new(stage.width as usize + slide.room(), height.max(1));
     let seed = stage.noise_seed(10 + sheet);
-    let start = threshold(stage.scene.weather) + if sheet == 0 { 0.0 } else { 0.04 };
+    let weather = if stage.has_open_sky() && stage.scene.weather != Weather::Cloudy {
+        Weather::Clear
+    } else {
+        stage.scene.weather
+    };
+    let start = threshold(weather) + if sheet == 0 { 0.0 } else { 0.04 };
     let (sx, sy) = (1.0 / (u * lerp(0.3, 0.46, near)), 1.0 / (u * lerp(0.07, 0.17, near)));
     let to_sun = if stage.sun.0 > stage.width * 0.5 { 1.0 } else { -1.0 };
     let density = |x: f32, y: f32| fractal(x * sx, y * sy, 4, seed);

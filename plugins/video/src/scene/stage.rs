@@ -6,7 +6,7 @@ use super::canvas::Point;
 use super::math::{Rng, bell, fractal};
 use super::palette::Palette;
 use super::strip::Slide;
-use crate::words::{Hour, Place, Scene, Subject, Weather};
+use crate::words::{Extra, Hour, Place, Scene, Subject, Weather};
 
 /// A scene laid out for one size.
 pub(crate) struct Stage {
@@ -32,13 +32,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(
-        scene: &Scene,
-        width: usize,
-        height: usize,
-        seconds: u32,
-        caption_top: f32,
-    ) -> Self {
+    pub(crate) fn new(scene: &Scene, width: usize, height: usize, seconds: u32, caption_top: f32) -> Self {
         let (width, height) = (width as f32, height as f32);
         let unit = height.min(width * 0.8);
         let mut rng = Rng::new(scene.seed ^ 0x57a6e);
@@ -89,7 +83,9 @@ impl Stage {
 
     /// Whether the sun, the moon or the stars come through.
     pub(crate) fn has_open_sky(&self) -> bool {
-        matches!(self.scene.weather, Weather::Clear | Weather::Cloudy)
+        use Extra::{Aurora, Fireworks, Lanterns, Meteors};
+        let shows = [Aurora, Fireworks, Lanterns, Meteors].iter().any(|e| self.scene.has(*e));
+        shows || matches!(self.scene.weather, Weather::Clear | Weather::Cloudy)
     }
 
     /// Whether the subjects stand on the ground of this place.

@@ -64,9 +64,8 @@ impl Strip {
                 if a[3] | b[3] == 0 {
                     continue;
                 }
-                let [r, g, b, a]: [f32; 4] = std::array::from_fn(|i| {
-                    f32::from(a[i]) + (f32::from(b[i]) - f32::from(a[i])) * part
-                });
+                let [r, g, b, a]: [f32; 4] =
+                    std::array::from_fn(|i| f32::from(a[i]) + (f32::from(b[i]) - f32::from(a[i])) * part);
                 over(pixel, [r, g, b, a * (1.0 / 255.0)]);
             }
         }

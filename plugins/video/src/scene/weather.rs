@@ -19,10 +19,10 @@ pub(crate) fn layers(stage: &Stage, layers: &mut Vec<Box<dyn Layer>>) {
     }
     match stage.scene.weather {
         Weather::Clear | Weather::Cloudy => {}
-        Weather::Rain => layers.push(Box::new(Rain { drops: 150 })),
+        Weather::Rain => layers.push(Box::new(Rain { drops: 80 })),
         Weather::Storm => {
             layers.push(Box::new(Lightning { seed: stage.noise_seed(110) }));
-            layers.push(Box::new(Rain { drops: 240 }));
+            layers.push(Box::new(Rain { drops: 120 }));
         }
         Weather::Snow => layers.push(Box::new(Snow)),
         Weather::Fog => bank(stage, layers),
@@ -73,8 +73,8 @@ impl Layer for Rain {
             let y = fract(fall) * (h + length) - length;
             let x = x * (w + u * 0.4) - u * 0.2 + slant * y;
             let line = [(0.0, 0.0), (slant * length, length)];
-            let width = u * lerp(0.0022, 0.0042, near);
-            let k = lerp(0.14, 0.36, near);
+            let width = u * lerp(0.003, 0.0062, near);
+            let k = lerp(0.2, 0.5, near);
             Pen::new(canvas, (x, y), 1.0).line(&line, width * 0.4, width, ink(c, k));
         }
     }
@@ -87,7 +87,8 @@ impl Layer for Snow {
         let (u, w, h) = (stage.unit, stage.width, stage.height);
         let wind = stage.pan * stage.scene.wind;
         let mut rng = stage.rng(113);
-        for _ in 0..190 {
+        let flakes = if stage.has_open_sky() { 70 } else { 180 };
+        for _ in 0..flakes {
             let near = rng.unit();
             let near = near * near;
             let radius = u * lerp(0.0022, 0.0085, near);

@@ -23,6 +23,10 @@ const NEON: Rgb = [214.0, 60.0, 232.0];
 /// The colours of subjects for which the words name none.
 pub(super) const ACCENTS: [Rgb; 7] = [RED, ORANGE, GOLD, BLUE, TEAL, VIOLET, PINK];
 
+/// The colours of animals for which the words name none.
+pub(super) const FURS: [Rgb; 5] =
+    [[226.0, 142.0, 72.0], [150.0, 108.0, 80.0], GREY, [92.0, 88.0, 98.0], [232.0, 214.0, 186.0]];
+
 /// What one word can ask for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Meaning {
@@ -69,14 +73,21 @@ const WORDS: &[(&str, &[Meaning])] = &[
     ("desert dune sahara sand oasis cactus egypt pyramid", &[In(Place::Desert)]),
     ("mars martian", &[In(Place::Desert), Coloured([196.0, 92.0, 52.0])]),
     ("meadow field hill grass farm countryside prairie garden village spring park", &[In(Place::Meadow)]),
-    ("space galaxy cosmos cosmic planet orbit nebula universe asteroid interstellar saturn", &[In(Place::Space)]),
+    (
+        "space galaxy cosmos cosmic planet orbit nebula universe asteroid interstellar saturn",
+        &[In(Place::Space)],
+    ),
     ("alien jupiter", &[In(Place::Space)]),
     ("underwater reef coral deep submarine seabed abyss undersea", &[In(Place::Deep)]),
     ("lighthouse beacon", &[Of(Subject::Lighthouse)]),
     ("ship boat sailboat yacht sail sailing vessel schooner pirate galleon", &[Of(Subject::Ship)]),
     ("balloon airship zeppelin", &[Of(Subject::Balloon)]),
-    ("cat kitten kitty feline tiger lion panther", &[Of(Subject::Cat)]),
-    ("dog puppy hound fox wolf coyote corgi", &[Of(Subject::Dog)]),
+    ("cat kitten kitty feline", &[Of(Subject::Cat)]),
+    ("tiger lion", &[Coloured(FURS[0]), Of(Subject::Cat)]),
+    ("panther", &[Coloured(BLACK), Of(Subject::Cat)]),
+    ("dog puppy hound terrier", &[Of(Subject::Dog)]),
+    ("fox corgi retriever", &[Coloured(FURS[0]), Of(Subject::Dog)]),
+    ("wolf coyote husky", &[Coloured(GREY), Of(Subject::Dog)]),
     ("rocket spaceship spacecraft shuttle starship", &[Of(Subject::Rocket)]),
     ("castle fortress palace kingdom tower knight king queen princess", &[Of(Subject::Castle)]),
     ("windmill mill", &[Of(Subject::Windmill)]),
@@ -89,8 +100,12 @@ const WORDS: &[(&str, &[Meaning])] = &[
     ("campfire bonfire fire tent camping", &[Of(Subject::Campfire)]),
     ("train locomotive railway steam", &[Of(Subject::Train)]),
     ("robot android automaton mech machine", &[Of(Subject::Robot)]),
-    ("traveller traveler wanderer walker man woman girl boy person child stranger", &[Of(Subject::Traveller)]),
-    ("umbrella lantern detective wizard witch monk astronaut hiker nomad samurai", &[Of(Subject::Traveller)]),
+    (
+        "traveller traveler wanderer walker man woman girl boy person child stranger",
+        &[Of(Subject::Traveller)],
+    ),
+    ("lantern", &[Of(Subject::Traveller), At(Hour::Dusk)]),
+    ("umbrella detective wizard witch monk astronaut hiker nomad samurai", &[Of(Subject::Traveller)]),
     ("house cabin cottage hut home barn farmhouse lodge", &[Of(Subject::House)]),
     ("aurora borealis northern", &[With(Extra::Aurora)]),
     ("firefly fireflies fairy magic magical enchanted", &[With(Extra::Fireflies)]),

@@ -35,7 +35,7 @@ pub(super) fn ship(pen: &mut Pen<'_>, cue: &Cue<'_>) {
     let pennant: Vec<Point> = (0..5).map(|i| (0.02 - i as f32 * 0.035, -0.96 + wave_of(i))).collect();
     pen.line(&pennant, 0.04, 0.008, ink(p.accent, 1.0));
     if matches!(cue.stage.scene.hour, Hour::Night | Hour::Dusk) {
-        pen.glow((-0.34, -0.14), 0.22, p.lamp, 0.9);
+        pen.glow((-0.34, -0.14), 0.16, p.lamp, 0.55);
         pen.disc((-0.34, -0.14), 0.013, ink([255.0, 238.0, 200.0], 1.0));
     }
 }
@@ -93,8 +93,14 @@ fn one_balloon(pen: &mut Pen<'_>, cue: &Cue<'_>, colour: Rgb, detail: f32) {
     let burn = smooth(0.1, 0.7, wave(cue.t * 0.24 + cue.own));
     // Half the width of the envelope at heights from the crown to the mouth.
     let outline: [(f32, f32); 8] = [
-        (0.0, -0.5), (0.16, -0.475), (0.29, -0.37), (0.335, -0.22),
-        (0.3, -0.06), (0.21, 0.08), (0.115, 0.2), (0.075, 0.25),
+        (0.0, -0.5),
+        (0.16, -0.475),
+        (0.29, -0.37),
+        (0.335, -0.22),
+        (0.3, -0.06),
+        (0.21, 0.08),
+        (0.115, 0.2),
+        (0.075, 0.25),
     ];
     let gores = 9;
     for gore in 0..gores {
@@ -142,14 +148,31 @@ pub(super) fn rocket(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         pen.shaded(&fin, fin_ink(p.accent));
     }
     let hull = curve(&[
-        (0.0, -0.5), (0.085, -0.35), (0.128, -0.12), (0.118, 0.12), (0.08, 0.32),
-        (-0.08, 0.32), (-0.118, 0.12), (-0.128, -0.12), (-0.085, -0.35),
+        (0.0, -0.5),
+        (0.085, -0.35),
+        (0.128, -0.12),
+        (0.118, 0.12),
+        (0.08, 0.32),
+        (-0.08, 0.32),
+        (-0.118, 0.12),
+        (-0.128, -0.12),
+        (-0.085, -0.35),
     ]);
     pen.shaded(&hull, sideward(-0.12, ink(lit, 1.0), 0.13, ink(dark, 1.0)));
-    let nose = curve(&[(0.0, -0.505), (0.05, -0.42), (0.084, -0.335), (0.0, -0.315), (-0.084, -0.335), (-0.05, -0.42)]);
+    let nose = curve(&[
+        (0.0, -0.505),
+        (0.05, -0.42),
+        (0.084, -0.335),
+        (0.0, -0.315),
+        (-0.084, -0.335),
+        (-0.05, -0.42),
+    ]);
     pen.shaded(&nose, fin_ink(p.accent));
     pen.rectangle((-0.085, 0.29), (0.085, 0.335), Paint::Flat(ink(shade(dark, 0.6), 1.0)));
-    pen.polygon(&[(-0.012, 0.1), (0.012, 0.1), (0.012, 0.37), (-0.012, 0.37)], ink(shade(p.accent, 0.8), 1.0));
+    pen.polygon(
+        &[(-0.012, 0.1), (0.012, 0.1), (0.012, 0.37), (-0.012, 0.37)],
+        ink(shade(p.accent, 0.8), 1.0),
+    );
     for (y, r) in [(-0.14, 0.06), (0.04, 0.036)] {
         pen.disc((0.0, y), r, ink(shade(dark, 0.7), 1.0));
         let glass = mix([120.0, 200.0, 235.0], p.lamp, 0.25);
@@ -175,7 +198,14 @@ fn trail(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         (0.032, 0.24, [255.0, 246.0, 210.0]),
     ] {
         let tip = 0.33 + tall * beat;
-        let flame = [(0.0, 0.3), (half, 0.38), (half * 0.5, lerp(0.36, tip, 0.6)), (0.0, tip), (-half * 0.5, lerp(0.36, tip, 0.6)), (-half, 0.38)];
+        let flame = [
+            (0.0, 0.3),
+            (half, 0.38),
+            (half * 0.5, lerp(0.36, tip, 0.6)),
+            (0.0, tip),
+            (-half * 0.5, lerp(0.36, tip, 0.6)),
+            (-half, 0.38),
+        ];
         pen.blob(&flame, downward(0.33, ink(c, 0.95), tip, ink(c, 0.2)));
     }
     for spark in 0..16 {

@@ -10,8 +10,8 @@ use crate::words::{Place, Rgb};
 /// The colours of fur: lit, in shadow.
 fn fur(cue: &Cue<'_>) -> (Rgb, Rgb) {
     let p = &cue.stage.palette;
-    let colour = mix(p.accent, p.near, 0.34);
-    (mix(colour, p.glow, 0.1), mix(shade(colour, 0.5), p.near, 0.45))
+    let colour = mix(p.accent, p.near, 0.2);
+    (mix(colour, p.glow, 0.22), mix(shade(colour, 0.55), p.near, 0.35))
 }
 
 /// From 0 to 1 and back, closed for a moment every few seconds.
@@ -37,8 +37,16 @@ pub(super) fn cat(pen: &mut Pen<'_>, cue: &Cue<'_>) {
     }
     let breath = 0.006 * wave(t * 0.22);
     let body = [
-        (0.02, -0.56 - breath), (0.13, -0.46), (0.18, -0.28), (0.19, -0.08), (0.2, 0.0), (0.0, 0.015),
-        (-0.2, 0.01), (-0.27, -0.08), (-0.25, -0.24), (-0.16, -0.42 - breath),
+        (0.02, -0.56 - breath),
+        (0.13, -0.46),
+        (0.18, -0.28),
+        (0.19, -0.08),
+        (0.2, 0.0),
+        (0.0, 0.015),
+        (-0.2, 0.01),
+        (-0.27, -0.08),
+        (-0.25, -0.24),
+        (-0.16, -0.42 - breath),
     ];
     let coat = sideward(-0.3, ink(dark, 1.0), 0.22, ink(lit, 1.0));
     pen.blob(&body, coat);
@@ -56,7 +64,16 @@ pub(super) fn cat(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         let inner = [(side * 0.085, -0.11), (side * (0.137 + twitch), -0.2), (side * 0.147, -0.07)];
         head.polygon(&inner, ink(mix(lit, [232.0, 150.0, 150.0], 0.5), 0.8));
     }
-    let face = [(0.0, -0.135), (0.12, -0.1), (0.175, 0.01), (0.1, 0.1), (0.0, 0.125), (-0.1, 0.1), (-0.175, 0.01), (-0.12, -0.1)];
+    let face = [
+        (0.0, -0.135),
+        (0.12, -0.1),
+        (0.175, 0.01),
+        (0.1, 0.1),
+        (0.0, 0.125),
+        (-0.1, 0.1),
+        (-0.175, 0.01),
+        (-0.12, -0.1),
+    ];
     head.blob(&face, sideward(-0.18, ink(mix(lit, dark, 0.5), 1.0), 0.16, ink(lit, 1.0)));
     head.oval((0.01, 0.055), 0.075, 0.05, Paint::Flat(ink(mix(lit, [255.0; 3], 0.35), 0.7)));
     let open = eyelid(t, cue.own);
@@ -67,7 +84,9 @@ pub(super) fn cat(pen: &mut Pen<'_>, cue: &Cue<'_>) {
     }
     head.polygon(&[(-0.018, 0.034), (0.022, 0.034), (0.002, 0.056)], ink([214.0, 120.0, 120.0], 1.0));
     let whisker = ink(mix(lit, [255.0; 3], 0.6), 0.6);
-    for (x, y, dy) in [(0.06, 0.055, -0.014), (0.06, 0.068, 0.016), (-0.055, 0.055, -0.014), (-0.055, 0.068, 0.016)] {
+    for (x, y, dy) in
+        [(0.06, 0.055, -0.014), (0.06, 0.068, 0.016), (-0.055, 0.055, -0.014), (-0.055, 0.068, 0.016)]
+    {
         let out = if x > 0.0 { 0.15 } else { -0.15 };
         head.line(&[(x, y), (x + out, y + dy)], 0.007, 0.003, whisker);
     }
@@ -90,8 +109,16 @@ pub(super) fn dog(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         pen.disc(tip, 0.05, ink(pale, 1.0));
     }
     let body = [
-        (0.05, -0.6), (0.16, -0.5), (0.2, -0.3), (0.18, -0.06), (0.17, 0.01), (-0.02, 0.015),
-        (-0.2, 0.01), (-0.28, -0.1), (-0.22, -0.3), (-0.09, -0.48),
+        (0.05, -0.6),
+        (0.16, -0.5),
+        (0.2, -0.3),
+        (0.18, -0.06),
+        (0.17, 0.01),
+        (-0.02, 0.015),
+        (-0.2, 0.01),
+        (-0.28, -0.1),
+        (-0.22, -0.3),
+        (-0.09, -0.48),
     ];
     pen.blob(&body, sideward(-0.28, ink(dark, 1.0), 0.22, ink(lit, 1.0)));
     let chest = [(0.12, -0.52), (0.19, -0.36), (0.15, -0.16), (0.06, -0.26)];
@@ -103,15 +130,22 @@ pub(super) fn dog(pen: &mut Pen<'_>, cue: &Cue<'_>) {
     let nod = 0.008 * wave(t * 0.27 + cue.own);
     let mut head = pen.moved((0.12, -0.68), 1.0, nod);
     head.polygon(&[(-0.13, -0.05), (-0.11, -0.27), (0.0, -0.11)], ink(dark, 1.0));
-    let skull = [(-0.14, 0.0), (-0.1, -0.12), (0.02, -0.14), (0.11, -0.08), (0.15, 0.0), (0.08, 0.1), (-0.06, 0.12)];
+    let skull =
+        [(-0.14, 0.0), (-0.1, -0.12), (0.02, -0.14), (0.11, -0.08), (0.15, 0.0), (0.08, 0.1), (-0.06, 0.12)];
     head.blob(&skull, sideward(-0.15, ink(mix(lit, dark, 0.5), 1.0), 0.14, ink(lit, 1.0)));
     let pant = 0.016 * (0.5 + 0.5 * wave(t * 1.1));
-    head.blob(&[(0.14, 0.05), (0.2, 0.06), (0.2, 0.12 + pant), (0.15, 0.11 + pant)], Paint::Flat(ink([226.0, 112.0, 118.0], 1.0)));
+    head.blob(
+        &[(0.14, 0.05), (0.2, 0.06), (0.2, 0.12 + pant), (0.15, 0.11 + pant)],
+        Paint::Flat(ink([226.0, 112.0, 118.0], 1.0)),
+    );
     let muzzle = [(0.06, -0.03), (0.17, -0.015), (0.27, 0.02), (0.26, 0.065), (0.13, 0.085), (0.04, 0.07)];
     head.blob(&muzzle, Paint::Flat(ink(mix(lit, pale, 0.6), 1.0)));
     head.oval((0.268, 0.018), 0.026, 0.022, Paint::Flat(ink([22.0, 20.0, 24.0], 1.0)));
     head.polygon(&[(-0.05, -0.09), (-0.005, -0.29), (0.07, -0.1)], ink(mix(lit, dark, 0.35), 1.0));
-    head.polygon(&[(-0.02, -0.11), (0.0, -0.23), (0.04, -0.11)], ink(mix(lit, [232.0, 150.0, 150.0], 0.4), 0.8));
+    head.polygon(
+        &[(-0.02, -0.11), (0.0, -0.23), (0.04, -0.11)],
+        ink(mix(lit, [232.0, 150.0, 150.0], 0.4), 0.8),
+    );
     let open = eyelid(t, cue.own);
     head.oval((0.065, -0.035), 0.022, 0.024 * open + 0.003, Paint::Flat(ink([20.0, 18.0, 22.0], 1.0)));
     head.disc((0.072, -0.045), 0.007 * open, ink([255.0; 3], 0.95));
@@ -129,23 +163,50 @@ pub(super) fn whale(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         let tail = smooth(0.25, -0.75, x);
         0.085 * tail * wave(stroke + x * 0.55)
     };
-    let bent = |points: &[Point]| -> Vec<Point> {
-        points.iter().map(|&(x, y)| (x, y + bend(x))).collect()
-    };
+    let bent = |points: &[Point]| -> Vec<Point> { points.iter().map(|&(x, y)| (x, y + bend(x))).collect() };
     let fluke_at = (-0.62, bend(-0.62));
     let tilt = 0.09 * wave(stroke - 0.46);
     let mut fluke = pen.moved(fluke_at, 1.0, tilt);
-    let shape = [(0.06, -0.022), (-0.06, -0.05), (-0.17, -0.15), (-0.21, -0.13), (-0.13, 0.0), (-0.2, 0.1), (-0.16, 0.13), (-0.05, 0.045), (0.06, 0.02)];
+    let shape = [
+        (0.06, -0.022),
+        (-0.06, -0.05),
+        (-0.17, -0.15),
+        (-0.21, -0.13),
+        (-0.13, 0.0),
+        (-0.2, 0.1),
+        (-0.16, 0.13),
+        (-0.05, 0.045),
+        (0.06, 0.02),
+    ];
     fluke.blob(&shape, Paint::Flat(ink(mix(back, dark, 0.45), 1.0)));
     let body = bent(&[
-        (0.56, 0.0), (0.5, -0.085), (0.36, -0.145), (0.14, -0.17), (-0.1, -0.14), (-0.32, -0.075),
-        (-0.52, -0.03), (-0.64, -0.018), (-0.64, 0.018), (-0.5, 0.035), (-0.28, 0.09), (-0.04, 0.15),
-        (0.2, 0.165), (0.42, 0.12), (0.54, 0.06),
+        (0.56, 0.0),
+        (0.5, -0.085),
+        (0.36, -0.145),
+        (0.14, -0.17),
+        (-0.1, -0.14),
+        (-0.32, -0.075),
+        (-0.52, -0.03),
+        (-0.64, -0.018),
+        (-0.64, 0.018),
+        (-0.5, 0.035),
+        (-0.28, 0.09),
+        (-0.04, 0.15),
+        (0.2, 0.165),
+        (0.42, 0.12),
+        (0.54, 0.06),
     ]);
     pen.blob(&body, downward(-0.17, ink(mix(back, p.glow, 0.16), 1.0), 0.17, ink(dark, 1.0)));
     let under = bent(&[
-        (0.555, 0.02), (0.44, 0.045), (0.24, 0.06), (0.02, 0.08), (-0.2, 0.085), (-0.04, 0.148),
-        (0.2, 0.162), (0.42, 0.118), (0.54, 0.058),
+        (0.555, 0.02),
+        (0.44, 0.045),
+        (0.24, 0.06),
+        (0.02, 0.08),
+        (-0.2, 0.085),
+        (-0.04, 0.148),
+        (0.2, 0.162),
+        (0.42, 0.118),
+        (0.54, 0.058),
     ]);
     pen.blob(&under, Paint::Flat(ink(belly, 0.95)));
     for i in 0..5 {
@@ -154,7 +215,14 @@ pub(super) fn whale(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         pen.line(&line, 0.005, 0.004, ink(mix(belly, dark, 0.6), 0.8));
     }
     let flap = 0.03 * wave(stroke * 0.8 + 0.3);
-    let fin = bent(&[(0.2, 0.07), (0.12, 0.1), (-0.02, 0.24 + flap), (-0.08, 0.25 + flap), (0.02, 0.12), (0.1, 0.06)]);
+    let fin = bent(&[
+        (0.2, 0.07),
+        (0.12, 0.1),
+        (-0.02, 0.24 + flap),
+        (-0.08, 0.25 + flap),
+        (0.02, 0.12),
+        (0.1, 0.06),
+    ]);
     pen.blob(&fin, Paint::Flat(ink(mix(back, dark, 0.55), 1.0)));
     let dorsal = bent(&[(-0.12, -0.13), (-0.2, -0.185), (-0.24, -0.18), (-0.22, -0.1)]);
     pen.blob(&dorsal, Paint::Flat(ink(mix(back, dark, 0.3), 1.0)));
@@ -200,15 +268,16 @@ pub(super) fn flock(canvas: &mut Canvas, cue: &Cue<'_>) {
         stage.width * 0.5 + way * u * (0.26 + 0.075 * (t - stage.seconds * 0.5)),
         stage.height * 0.27 + u * 0.015 * wave(t * 0.12),
     );
-    let water = stage.scene.place == Place::Sea;
-    let body = if water { p.lit([244.0, 246.0, 248.0]) } else { mix(p.near, p.accent, 0.16) };
+    // Dark against a bright sky, bright against a dark one.
+    let dark_sky = p.sky[1][1] < 90.0;
+    let body = if dark_sky { [206.0, 212.0, 226.0] } else { mix(p.near, p.accent, 0.1) };
     for bird in 0..13 {
         let rank = ((bird + 1) / 2) as f32;
         let side = if bird % 2 == 0 { 1.0 } else { -1.0 };
         let jitter = (rng.range(-0.02, 0.02), rng.range(-0.02, 0.02));
         let x = lead.0 - way * u * (rank * 0.085 + jitter.0);
         let y = lead.1 + u * (rank * 0.045 * side * 0.8 + jitter.1 + 0.01 * wave(t * 0.3 + rank));
-        let size = u * lerp(0.075, 0.05, rank / 7.0) * if bird == 0 { 1.2 } else { 1.0 };
+        let size = u * lerp(0.105, 0.07, rank / 7.0) * if bird == 0 { 1.15 } else { 1.0 };
         // Some beats, then a glide.
         let beat = rng.unit();
         let effort = smooth(-0.7, 0.1, wave(t * 0.13 + beat));
@@ -223,12 +292,24 @@ fn bird_shape(pen: &mut Pen<'_>, light: Rgb, dark: Rgb, flap: f32) {
     let wing = |side: f32| -> [Point; 5] {
         let (mid, tip) = (-0.16 - 0.12 * flap, -0.1 - 0.36 * flap);
         [
-            (0.1, -0.02), (0.05 + side * 0.16, mid), (-0.12 + side * 0.34, tip),
-            (-0.05 + side * 0.12, mid + 0.09), (-0.1, 0.03),
+            (0.1, -0.02),
+            (0.05 + side * 0.16, mid),
+            (-0.12 + side * 0.34, tip),
+            (-0.05 + side * 0.12, mid + 0.09),
+            (-0.1, 0.03),
         ]
     };
     pen.polygon(&wing(-1.0), ink(dark, 1.0));
-    let body = [(0.3, -0.02), (0.2, -0.06), (0.0, -0.06), (-0.22, -0.02), (-0.36, -0.03), (-0.34, 0.03), (-0.1, 0.06), (0.14, 0.05)];
+    let body = [
+        (0.3, -0.02),
+        (0.2, -0.06),
+        (0.0, -0.06),
+        (-0.22, -0.02),
+        (-0.36, -0.03),
+        (-0.34, 0.03),
+        (-0.1, 0.06),
+        (0.14, 0.05),
+    ];
     pen.blob(&body, Paint::Flat(ink(light, 1.0)));
     pen.polygon(&wing(1.0), ink(mix(light, dark, 0.3), 1.0));
     pen.polygon(&[(0.28, -0.035), (0.37, -0.005), (0.28, 0.005)], ink([240.0, 170.0, 70.0], 1.0));
@@ -264,17 +345,38 @@ fn fish(pen: &mut Pen<'_>, colour: Rgb, beat: f32, dark: Rgb) {
     let sway = wave(beat);
     let pale = mix(colour, [255.0, 250.0, 236.0], 0.55);
     let shadow = mix(colour, dark, 0.45);
-    let tail = [(-0.26, 0.0), (-0.36 + 0.03 * sway, -0.06), (-0.52 + 0.07 * sway, -0.17), (-0.45 + 0.06 * sway, 0.0), (-0.52 + 0.07 * sway, 0.17), (-0.36 + 0.03 * sway, 0.06)];
+    let tail = [
+        (-0.26, 0.0),
+        (-0.36 + 0.03 * sway, -0.06),
+        (-0.52 + 0.07 * sway, -0.17),
+        (-0.45 + 0.06 * sway, 0.0),
+        (-0.52 + 0.07 * sway, 0.17),
+        (-0.36 + 0.03 * sway, 0.06),
+    ];
     pen.blob(&tail, Paint::Flat(ink(shadow, 0.95)));
     pen.blob(&[(0.16, -0.13), (0.0, -0.27), (-0.14, -0.24), (-0.2, -0.1)], Paint::Flat(ink(shadow, 0.95)));
     pen.blob(&[(0.04, 0.13), (-0.06, 0.24), (-0.13, 0.2), (-0.1, 0.1)], Paint::Flat(ink(shadow, 0.95)));
-    let body = [(0.5, 0.0), (0.36, -0.12), (0.12, -0.185), (-0.12, -0.13), (-0.3, -0.03), (-0.3, 0.03), (-0.12, 0.13), (0.12, 0.18), (0.36, 0.12)];
+    let body = [
+        (0.5, 0.0),
+        (0.36, -0.12),
+        (0.12, -0.185),
+        (-0.12, -0.13),
+        (-0.3, -0.03),
+        (-0.3, 0.03),
+        (-0.12, 0.13),
+        (0.12, 0.18),
+        (0.36, 0.12),
+    ];
     pen.blob(&body, downward(-0.18, ink(mix(colour, shadow, 0.25), 1.0), 0.18, ink(pale, 1.0)));
     for x in [0.17, -0.04] {
-        let band = [(x + 0.05, -0.16), (x + 0.075, 0.0), (x + 0.05, 0.15), (x, 0.15), (x + 0.02, 0.0), (x, -0.165)];
+        let band =
+            [(x + 0.05, -0.16), (x + 0.075, 0.0), (x + 0.05, 0.15), (x, 0.15), (x + 0.02, 0.0), (x, -0.165)];
         pen.blob(&band, Paint::Flat(ink(pale, 0.75)));
     }
-    pen.blob(&[(0.1, 0.03), (-0.03, 0.1 + 0.03 * sway), (-0.08, 0.05), (-0.01, 0.0)], Paint::Flat(ink(shadow, 0.9)));
+    pen.blob(
+        &[(0.1, 0.03), (-0.03, 0.1 + 0.03 * sway), (-0.08, 0.05), (-0.01, 0.0)],
+        Paint::Flat(ink(shadow, 0.9)),
+    );
     pen.disc((0.34, -0.035), 0.036, ink([250.0; 3], 1.0));
     pen.disc((0.35, -0.035), 0.021, ink([14.0, 16.0, 22.0], 1.0));
 }

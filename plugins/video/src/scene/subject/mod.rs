@@ -67,7 +67,7 @@ impl Actor {
             Subject::Balloon => 0.46,
             Subject::Rocket => 0.42,
             Subject::Whale => 0.52,
-            Subject::Cat | Subject::Dog => 0.3,
+            Subject::Cat | Subject::Dog => 0.37,
             Subject::Robot => 0.38,
             Subject::Traveller => 0.29,
             Subject::House => 0.27,

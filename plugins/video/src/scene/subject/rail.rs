@@ -54,7 +54,11 @@ fn viaduct(canvas: &mut Canvas, cue: &Cue<'_>, rails: f32) {
         shape.push((middle - half, deep));
         pen.shaded(&shape, paint);
     }
-    pen.rectangle((-9.0, -u * 0.008), (stage.width + 9.0, u * 0.012), Paint::Flat(ink(mix(stone, p.glow, 0.2), 1.0)));
+    pen.rectangle(
+        (-9.0, -u * 0.008),
+        (stage.width + 9.0, u * 0.012),
+        Paint::Flat(ink(mix(stone, p.glow, 0.2), 1.0)),
+    );
     pen.rectangle((-9.0, u * 0.012), (stage.width + 9.0, u * 0.018), Paint::Flat(ink(dark, 1.0)));
 }
 
@@ -90,7 +94,11 @@ fn car(pen: &mut Pen<'_>, cue: &Cue<'_>) {
         wheel(pen, cue, x, 0.09);
     }
     pen.line(&[(0.5, -0.16), (0.78, -0.16)], 0.05, 0.05, ink(p.near, 1.0));
-    pen.rectangle((-0.6, -0.62), (0.6, -0.13), downward(-0.62, ink(mix(body, p.glow, 0.1), 1.0), -0.13, ink(shade(body, 0.5), 1.0)));
+    pen.rectangle(
+        (-0.6, -0.62),
+        (0.6, -0.13),
+        downward(-0.62, ink(mix(body, p.glow, 0.1), 1.0), -0.13, ink(shade(body, 0.5), 1.0)),
+    );
     pen.rectangle((-0.6, -0.52), (0.6, -0.3), Paint::Flat(ink(pale, 0.9)));
     let roof = [(-0.64, -0.61), (-0.58, -0.69), (0.58, -0.69), (0.64, -0.61)];
     pen.polygon(&roof, ink(mix(p.near, body, 0.25), 1.0));
@@ -116,7 +124,11 @@ fn engine(pen: &mut Pen<'_>, cue: &Cue<'_>) {
     for x in [-0.1, 0.16, 0.4] {
         pen.rectangle((x, -0.605), (x + 0.025, -0.24), Paint::Flat(ink(mix(red, p.glow, 0.3), 0.9)));
     }
-    pen.rectangle((-0.85, -0.82), (-0.34, -0.24), downward(-0.82, ink(mix(red, p.glow, 0.12), 1.0), -0.2, ink(shade(red, 0.5), 1.0)));
+    pen.rectangle(
+        (-0.85, -0.82),
+        (-0.34, -0.24),
+        downward(-0.82, ink(mix(red, p.glow, 0.12), 1.0), -0.2, ink(shade(red, 0.5), 1.0)),
+    );
     pen.polygon(&[(-0.92, -0.81), (-0.86, -0.9), (-0.34, -0.9), (-0.28, -0.81)], ink(shade(steel, 0.6), 1.0));
     pen.rectangle((-0.73, -0.74), (-0.46, -0.54), Paint::Flat(lit_window(cue)));
     let stack = [(0.36, -0.58), (0.34, -0.82), (0.3, -0.9), (0.54, -0.9), (0.5, -0.82), (0.48, -0.58)];
@@ -128,7 +140,12 @@ fn engine(pen: &mut Pen<'_>, cue: &Cue<'_>) {
     }
     let a = cue.t * 0.085 / 0.17 / (0.16 * 6.3);
     let (dx, dy) = (0.09 * cowave(a), 0.09 * wave(a));
-    pen.line(&[(-0.62 + dx, -0.16 + dy), (0.1 + dx, -0.16 + dy)], 0.035, 0.035, ink(mix(steel, [230.0; 3], 0.5), 1.0));
+    pen.line(
+        &[(-0.62 + dx, -0.16 + dy), (0.1 + dx, -0.16 + dy)],
+        0.035,
+        0.035,
+        ink(mix(steel, [230.0; 3], 0.5), 1.0),
+    );
     let night = if cue.stage.scene.hour == Hour::Day { 0.3 } else { 1.0 };
     let lamp = (0.68, -0.54);
     let beam = [(lamp.0, lamp.1 - 0.03), (3.4, -0.95), (3.4, 0.0), (lamp.0, lamp.1 + 0.03)];

@@ -154,7 +154,7 @@ fn grain() -> GrainTableSegment {
     GrainTableSegment {
         start_time: 0,
         end_time: u64::MAX,
-        scaling_points_y: [[0, 18], [96, 26], [255, 14]].into_iter().collect(),
+        scaling_points_y: [[0, 10], [96, 18], [255, 8]].into_iter().collect(),
         scaling_points_cb: Default::default(),
         scaling_points_cr: Default::default(),
         scaling_shift: 11,

@@ -114,12 +114,15 @@ impl Stars {
         let reach = if space { stage.height } else { stage.horizon * 0.95 };
         let night = space || stage.scene.hour == Hour::Night;
         let count = if space {
-            190
+            190.0
         } else if night {
-            130
+            130.0
         } else {
-            36
+            36.0
         };
+        // A small picture has room for fewer points of light.
+        let room = (stage.width * stage.height / 129_600.0).sqrt().clamp(0.15, 1.2);
+        let count = (count * room) as usize;
         let star = |_| {
             let (x, y) = (rng.unit() * stage.width, rng.unit());
             // Fewer stars towards the bright horizon.

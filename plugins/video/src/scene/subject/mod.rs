@@ -98,6 +98,10 @@ impl Actor {
         let mirrored = self.mirrored(stage);
         let mut pen = Pen::new(canvas, at, size).facing(mirrored);
         let pen = &mut pen;
+        if stage.stands(self.slot) && stage.palette.daylight < 0.4 {
+            // Moonlit air behind it, so that its outline stays readable.
+            pen.glow((0.0, -0.45), 0.95, stage.palette.glow, 0.3);
+        }
         match self.subject {
             Subject::Lighthouse => building::lighthouse(pen, cue),
             Subject::Castle => building::castle(pen, cue),

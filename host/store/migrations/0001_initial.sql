@@ -1,8 +1,9 @@
 -- The store, version 1.
 --
 -- Ids and claim tokens are BLOBs of 16 bytes, instants are milliseconds since
--- 1970, purses and sizes are the 64 bits of an unsigned number. Rows are numbered
--- in the order of their insertion where "newest first" is asked for.
+-- 1970, purses and sizes are the 64 bits of an unsigned number. Runs and deliveries
+-- are numbered in the order of their insertion, and other tables refer to them
+-- by number: ids are random, so a tree in their order touches a page for each row.
 
 -- What changes in a run's life. Updates happen here and only here, so that a
 -- step of a run writes some hundred bytes and not its input.
@@ -32,7 +33,7 @@ CREATE TABLE run (
 );
 CREATE INDEX run_queued ON run (since, id) WHERE state = 0;
 CREATE INDEX run_active ON run (state) WHERE state BETWEEN 1 AND 4;
-CREATE INDEX run_deadline ON run (deadline, id) WHERE deadline IS NOT NULL;
+CREATE INDEX run_deadline ON run (deadline) WHERE deadline IS NOT NULL;
 CREATE INDEX run_attached ON run (attached_to) WHERE attached_to IS NOT NULL;
 
 -- What does not change: written once, with the run.
@@ -54,11 +55,11 @@ CREATE TABLE run_spec (
     -- JSON; an empty list is NULL.
     artifacts      TEXT,
     grants         TEXT NOT NULL,
-    -- What the purse held at first; what is left of it is in `run`.
-    given_cpu_us         INTEGER NOT NULL,
-    given_spawns         INTEGER NOT NULL,
-    given_artifact_bytes INTEGER NOT NULL,
     destinations   TEXT,
+    -- What the purse held at first; what is left of it is in `run`.
+    given_cpu_us   INTEGER NOT NULL,
+    given_spawns   INTEGER NOT NULL,
+    given_artifact_bytes INTEGER NOT NULL,
     created        INTEGER NOT NULL,
     dedupe_key     TEXT,
     spawner        TEXT NOT NULL,
@@ -80,25 +81,25 @@ CREATE TABLE journal (
 ) WITHOUT ROWID;
 
 CREATE TABLE wait (
-    run    BLOB PRIMARY KEY,
+    run    INTEGER PRIMARY KEY REFERENCES run (n),
     path   BLOB NOT NULL,
     import TEXT NOT NULL,
     args   BLOB NOT NULL,
     what   TEXT NOT NULL,
     due    INTEGER
-) WITHOUT ROWID;
-CREATE INDEX wait_due ON wait (due, run) WHERE due IS NOT NULL;
+);
+CREATE INDEX wait_due ON wait (due) WHERE due IS NOT NULL;
 
 -- Who waits for a run.
 CREATE TABLE wait_target (
-    target BLOB NOT NULL,
-    run    BLOB NOT NULL,
+    target INTEGER NOT NULL,
+    run    INTEGER NOT NULL,
     PRIMARY KEY (target, run)
 ) WITHOUT ROWID;
 
 CREATE TABLE message (
     n    INTEGER PRIMARY KEY,
-    run  BLOB NOT NULL,
+    run  INTEGER NOT NULL REFERENCES run (n),
     body TEXT NOT NULL
 );
 CREATE INDEX message_run ON message (run);
@@ -106,7 +107,7 @@ CREATE INDEX message_run ON message (run);
 CREATE TABLE delivery (
     n            INTEGER PRIMARY KEY,
     id           BLOB NOT NULL UNIQUE,
-    run          BLOB NOT NULL,
+    run          INTEGER NOT NULL REFERENCES run (n),
     conversation BLOB NOT NULL,
     channel      TEXT NOT NULL,
     address      TEXT NOT NULL,
@@ -119,11 +120,11 @@ CREATE TABLE delivery (
     note         TEXT NOT NULL
 );
 CREATE INDEX delivery_run ON delivery (run);
-CREATE INDEX delivery_due ON delivery (next_at, id) WHERE state = 0;
+CREATE INDEX delivery_due ON delivery (next_at) WHERE state = 0;
 CREATE INDEX delivery_open ON delivery (state) WHERE state <> 2;
 
 CREATE TABLE delivery_attempt (
-    delivery       BLOB NOT NULL,
+    delivery       INTEGER NOT NULL REFERENCES delivery (n),
     number         INTEGER NOT NULL,
     at             INTEGER NOT NULL,
     -- 0 delivered, 1 permanent, 2 retry
@@ -152,7 +153,7 @@ CREATE TABLE conversation (
 CREATE TABLE inbox (
     source TEXT NOT NULL,
     event  TEXT NOT NULL,
-    run    BLOB NOT NULL,
+    run    INTEGER NOT NULL REFERENCES run (n),
     PRIMARY KEY (source, event)
 ) WITHOUT ROWID;
 
@@ -165,7 +166,7 @@ CREATE TABLE kv (
 
 -- Artifacts that a run wrote or gave back. The content is a file.
 CREATE TABLE artifact (
-    run        BLOB NOT NULL,
+    run        INTEGER NOT NULL REFERENCES run (n),
     id         TEXT NOT NULL,
     name       TEXT NOT NULL,
     media_type TEXT NOT NULL,

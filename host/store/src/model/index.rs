@@ -3,8 +3,8 @@
 //! Ids are random already, so hashing them is a multiplication and not a cipher.
 //! Keys that guests choose (kv, dedupe) never come here.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use sublane_core::Timestamp;
 
@@ -47,33 +47,26 @@ impl Hasher for IdHasher {
     }
 }
 
-/// Ids in the order of an instant, ties in the order of the ids.
-pub(super) struct Due<K>(BTreeSet<(Timestamp, K)>);
+/// Ids in the order of an instant, ties in the order of their numbers.
+pub(super) struct Due<K>(BTreeMap<(Timestamp, u64), K>);
 
 impl<K> Default for Due<K> {
     fn default() -> Self {
-        Self(BTreeSet::new())
+        Self(BTreeMap::new())
     }
 }
 
-impl<K: Copy + Ord + Hash> Due<K> {
-    pub(super) fn insert(&mut self, at: Timestamp, id: K) {
-        self.0.insert((at, id));
+impl<K: Copy> Due<K> {
+    pub(super) fn insert(&mut self, at: Timestamp, number: u64, id: K) {
+        self.0.insert((at, number), id);
     }
 
-    pub(super) fn remove(&mut self, at: Timestamp, id: K) {
-        self.0.remove(&(at, id));
+    pub(super) fn remove(&mut self, at: Timestamp, number: u64) {
+        self.0.remove(&(at, number));
     }
 
     /// Those not after `now`, oldest first.
     pub(super) fn until(&self, now: Timestamp, limit: u32) -> impl Iterator<Item = K> + '_ {
-        self.0.iter().take_while(move |(at, _)| *at <= now).take(limit as usize).map(|(_, id)| *id)
-    }
-
-    /// Those after a position, oldest first.
-    pub(super) fn after(&self, position: Option<(Timestamp, K)>, limit: u32) -> impl Iterator<Item = K> + '_ {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = position.map_or(Unbounded, Excluded);
-        self.0.range((from, Unbounded)).take(limit as usize).map(|(_, id)| *id)
+        self.0.range(..=(now, u64::MAX)).take(limit as usize).map(|(_, id)| *id)
     }
 }

@@ -39,8 +39,8 @@ impl Rows for Tables {
             }
             self.dedupe.insert(key, id);
         }
-        self.index_run(None, run);
         let number = self.number();
+        self.index_run(number, None, run);
         self.runs.insert(id, Numbered { number, row: run.clone() });
         Ok(())
     }
@@ -53,8 +53,9 @@ impl Rows for Tables {
         }
         let mut new = run.clone();
         new.spec = kept.row.spec.clone();
+        let number = kept.number;
         let old = std::mem::replace(&mut kept.row, new);
-        self.index_run(Some(&old), run);
+        self.index_run(number, Some(&old), run);
         Ok(())
     }
 
@@ -72,7 +73,7 @@ impl Rows for Tables {
     }
 
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>> {
-        Ok(self.attached.get(&parent).cloned().unwrap_or_default())
+        Ok(self.attached.range((parent, 0)..=(parent, u64::MAX)).map(|(_, child)| *child).collect())
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>> {
@@ -89,7 +90,10 @@ impl Rows for Tables {
     }
 
     fn queued_runs(&mut self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Run>> {
-        Ok(self.queued.after(after, limit).map(|id| self.runs[&id].row.clone()).collect())
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        let queued = self.queued.range((from, Unbounded)).take(limit as usize);
+        Ok(queued.map(|(_, id)| self.runs[id].row.clone()).collect())
     }
 
     fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>> {
@@ -135,12 +139,15 @@ impl Rows for Tables {
         if self.waits.contains_key(&wait.run) {
             return Err(twice("wait of run", wait.run));
         }
+        let Some(number) = self.runs.get(&wait.run).map(|kept| kept.number) else {
+            return Err(absent("wait of run", wait.run));
+        };
         if let Some(due) = wait.due {
-            self.waits_due.insert(due, wait.run);
+            self.waits_due.insert(due, number, wait.run);
         }
         if let WaitFor::Runs { runs, .. } = &wait.what {
             for target in runs {
-                self.add_waiter(*target, wait.run);
+                self.add_waiter(*target, (number, wait.run));
             }
         }
         self.waits.insert(wait.run, wait.clone());
@@ -154,7 +161,7 @@ impl Rows for Tables {
     fn delete_wait(&mut self, wait: &Wait) -> Result<()> {
         let Some(wait) = self.waits.remove(&wait.run) else { return Ok(()) };
         if let Some(due) = wait.due {
-            self.waits_due.remove(due, wait.run);
+            self.waits_due.remove(due, self.runs[&wait.run].number);
         }
         if let WaitFor::Runs { runs, .. } = &wait.what {
             for target in runs {
@@ -165,7 +172,8 @@ impl Rows for Tables {
     }
 
     fn waiters(&mut self, target: RunId) -> Result<Vec<RunId>> {
-        Ok(self.waiters.get(&target).cloned().unwrap_or_default())
+        let waiters = self.waiters.get(&target).map(Vec::as_slice).unwrap_or_default();
+        Ok(waiters.iter().map(|(_, waiter)| *waiter).collect())
     }
 
     fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
@@ -194,9 +202,9 @@ impl Rows for Tables {
         if self.deliveries.contains_key(&delivery.id) {
             return Err(twice("delivery", delivery.id));
         }
-        self.index_delivery(None, delivery);
-        self.deliveries_of.entry(delivery.run).or_default().push(delivery.id);
         let number = self.number();
+        self.index_delivery(number, None, delivery);
+        *self.deliveries_of.entry(delivery.run).or_default() += 1;
         self.deliveries.insert(delivery.id, Numbered { number, row: delivery.clone() });
         Ok(())
     }
@@ -210,7 +218,8 @@ impl Rows for Tables {
         kept.row.attempts = delivery.attempts;
         kept.row.next_at = delivery.next_at;
         kept.row.note.clone_from(&delivery.note);
-        self.index_delivery(Some(&old), delivery);
+        let number = kept.number;
+        self.index_delivery(number, Some(&old), delivery);
         Ok(())
     }
 
@@ -254,8 +263,7 @@ impl Rows for Tables {
     }
 
     fn sent_by_run(&mut self, run: RunId) -> Result<u32> {
-        let count = self.deliveries_of.get(&run).map_or(0, Vec::len);
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        Ok(self.deliveries_of.get(&run).copied().unwrap_or_default())
     }
 
     // --- conversations and what comes in

@@ -1,11 +1,11 @@
 //! The maps themselves, and the indexes that follow a change of a run or a delivery.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
-    RunState,
+    RunState, Timestamp,
 };
 
 use super::index::{Due, IdMap};
@@ -23,10 +23,10 @@ pub(super) struct Tables {
     next: u64,
 
     pub(super) runs: IdMap<RunId, Numbered<Run>>,
-    pub(super) queued: Due<RunId>,
+    pub(super) queued: BTreeSet<(Timestamp, RunId)>,
     pub(super) deadlines: Due<RunId>,
-    /// Attached children that have not ended, in the order of their insertion.
-    pub(super) attached: IdMap<RunId, Vec<RunId>>,
+    /// Attached children that have not ended, by parent and number.
+    pub(super) attached: BTreeMap<(RunId, u64), RunId>,
     pub(super) dedupe: HashMap<(ConversationId, String, String), RunId>,
 
     /// Each journal in the order of its paths.
@@ -34,13 +34,14 @@ pub(super) struct Tables {
 
     pub(super) waits: IdMap<RunId, Wait>,
     pub(super) waits_due: Due<RunId>,
-    /// Who waits for a run, in the order of their ids.
-    pub(super) waiters: IdMap<RunId, Vec<RunId>>,
+    /// Who waits for a run, in the order of their numbers.
+    pub(super) waiters: IdMap<RunId, Vec<(u64, RunId)>>,
     pub(super) mailboxes: IdMap<RunId, VecDeque<Arc<str>>>,
 
     pub(super) deliveries: IdMap<DeliveryId, Numbered<Delivery>>,
     pub(super) deliveries_due: Due<DeliveryId>,
-    pub(super) deliveries_of: IdMap<RunId, Vec<DeliveryId>>,
+    /// How many a run owes.
+    pub(super) deliveries_of: IdMap<RunId, u32>,
     pub(super) attempts: IdMap<DeliveryId, Vec<DeliveryAttempt>>,
 
     pub(super) conversations: IdMap<ConversationId, Conversation>,
@@ -59,50 +60,50 @@ impl Tables {
         self.next
     }
 
-    /// Lets the indexes follow a run from `old` to `new`; `None` is not there.
-    pub(super) fn index_run(&mut self, old: Option<&Run>, new: &Run) {
+    /// Lets the indexes follow the run of this number from `old` to `new`; `None` is not there.
+    pub(super) fn index_run(&mut self, number: u64, old: Option<&Run>, new: &Run) {
         let id = new.spec.id;
         let queued = |run: &Run| (run.state == RunState::Queued).then_some(run.since);
         let (was, is) = (old.and_then(queued), queued(new));
         if was != is {
             if let Some(since) = was {
-                self.queued.remove(since, id);
+                self.queued.remove(&(since, id));
             }
             if let Some(since) = is {
-                self.queued.insert(since, id);
+                self.queued.insert((since, id));
             }
         }
         let (lived, lives) = (old.is_some_and(|run| !run.is_ended()), !new.is_ended());
         if lives && !lived {
-            self.deadlines.insert(new.spec.deadline(), id);
+            self.deadlines.insert(new.spec.deadline(), number, id);
             if let Some(parent) = new.spec.attached_to() {
-                self.attached.entry(parent).or_default().push(id);
+                self.attached.insert((parent, number), id);
             }
         }
         if lived && !lives {
-            self.deadlines.remove(new.spec.deadline(), id);
+            self.deadlines.remove(new.spec.deadline(), number);
             if let Some(parent) = new.spec.attached_to() {
-                remove_from(&mut self.attached, parent, id);
+                self.attached.remove(&(parent, number));
             }
         }
     }
 
-    /// Lets the index follow a delivery from `old` to `new`; `None` is not there.
-    pub(super) fn index_delivery(&mut self, old: Option<&Delivery>, new: &Delivery) {
+    /// Lets the index follow the delivery of this number from `old` to `new`; `None` is not there.
+    pub(super) fn index_delivery(&mut self, number: u64, old: Option<&Delivery>, new: &Delivery) {
         let due =
             |delivery: &Delivery| (delivery.state == DeliveryState::Pending).then_some(delivery.next_at);
         let (was, is) = (old.and_then(due), due(new));
         if was != is {
             if let Some(at) = was {
-                self.deliveries_due.remove(at, new.id);
+                self.deliveries_due.remove(at, number);
             }
             if let Some(at) = is {
-                self.deliveries_due.insert(at, new.id);
+                self.deliveries_due.insert(at, number, new.id);
             }
         }
     }
 
-    pub(super) fn add_waiter(&mut self, target: RunId, waiter: RunId) {
+    pub(super) fn add_waiter(&mut self, target: RunId, waiter: (u64, RunId)) {
         let waiters = self.waiters.entry(target).or_default();
         if let Err(place) = waiters.binary_search(&waiter) {
             waiters.insert(place, waiter);
@@ -110,16 +111,11 @@ impl Tables {
     }
 
     pub(super) fn remove_waiter(&mut self, target: RunId, waiter: RunId) {
-        remove_from(&mut self.waiters, target, waiter);
-    }
-}
-
-/// Takes `id` out of the list of `key`, and the list out of the map with its last one.
-fn remove_from(lists: &mut IdMap<RunId, Vec<RunId>>, key: RunId, id: RunId) {
-    if let Some(list) = lists.get_mut(&key) {
-        list.retain(|other| *other != id);
-        if list.is_empty() {
-            lists.remove(&key);
+        if let Some(waiters) = self.waiters.get_mut(&target) {
+            waiters.retain(|(_, other)| *other != waiter);
+            if waiters.is_empty() {
+                self.waiters.remove(&target);
+            }
         }
     }
 }

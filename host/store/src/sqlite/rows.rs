@@ -169,8 +169,8 @@ impl Rows for Session<'_> {
         let (channel, address, state) = (&destination.channel, &destination.address, delivery_code(*state));
         let (next_at, created) = (instant(*next_at), instant(*created));
         let values = params![
-            id.0,
             run.0,
+            id.0,
             conversation.0,
             channel,
             address,
@@ -186,7 +186,7 @@ impl Rows for Session<'_> {
 
     fn update_delivery(&mut self, delivery: &Delivery) -> Result<()> {
         let Delivery { id, state, attempts, next_at, note, .. } = delivery;
-        let values = params![id.0, delivery_code(*state), attempts, instant(*next_at), note];
+        let values = params![id.0, attempts, note, delivery_code(*state), instant(*next_at)];
         met(self.execute(Sql::DeliveryUpdate, values)?, "delivery", id)
     }
 
@@ -279,7 +279,7 @@ impl Rows for Session<'_> {
     }
 
     fn insert_inbox(&mut self, source: &str, event: &str, run: RunId) -> Result<()> {
-        self.execute(Sql::InboxInsert, params![source, event, run.0]).map(drop)
+        self.execute(Sql::InboxInsert, params![run.0, source, event]).map(drop)
     }
 
     // --- key-value, artifacts, intents

@@ -36,7 +36,8 @@ macro_rules! run_columns {
 /// Columns in the order in which `codec::delivery` reads them.
 macro_rules! delivery_columns {
     () => {
-        "SELECT id, run, conversation, channel, address, body, state, attempts, next_at, created, note FROM delivery "
+        "SELECT d.id, r.id, d.conversation, d.channel, d.address, d.body, d.state, d.attempts, d.next_at, d.created, \
+         d.note FROM delivery d CROSS JOIN run r ON r.n = d.run "
     };
 }
 
@@ -90,7 +91,7 @@ statements! {
         ORDER BY s.n DESC LIMIT ?5");
     RunsOfConversation: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND +r.state BETWEEN ?2 AND ?3 ORDER BY s.n DESC LIMIT ?4");
-    RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, id LIMIT ?2";
+    RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, n LIMIT ?2";
     RunsReady: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.state = 0 AND (r.since, r.id) > (?1, ?2) ORDER BY r.since, r.id LIMIT ?3");
     RunsClaimed: "SELECT id FROM run WHERE state BETWEEN 1 AND 4 AND state = ?1 ORDER BY n LIMIT ?2";
@@ -100,33 +101,42 @@ statements! {
     Entries: "SELECT path, import, args, result, at FROM journal \
         WHERE run = (SELECT n FROM run WHERE id = ?1) AND generation = ?2 ORDER BY path";
 
-    WaitInsert: "INSERT INTO wait (run, path, import, args, what, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    WaitTargetInsert: "INSERT OR IGNORE INTO wait_target (target, run) VALUES (?1, ?2)";
-    Wait: "SELECT run, path, import, args, what, due FROM wait WHERE run = ?1";
-    WaitDelete: "DELETE FROM wait WHERE run = ?1";
-    WaitTargetDelete: "DELETE FROM wait_target WHERE target = ?1 AND run = ?2";
-    Waiters: "SELECT run FROM wait_target WHERE target = ?1 ORDER BY run";
-    WaitsDue: "SELECT run FROM wait WHERE due <= ?1 ORDER BY due, run LIMIT ?2";
+    WaitInsert: "INSERT INTO wait (run, path, import, args, what, due) \
+        VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6)";
+    WaitTargetInsert: "INSERT OR IGNORE INTO wait_target (target, run) \
+        VALUES ((SELECT n FROM run WHERE id = ?1), (SELECT n FROM run WHERE id = ?2))";
+    Wait: "SELECT r.id, w.path, w.import, w.args, w.what, w.due FROM run r CROSS JOIN wait w ON w.run = r.n \
+        WHERE r.id = ?1";
+    WaitDelete: "DELETE FROM wait WHERE run = (SELECT n FROM run WHERE id = ?1)";
+    WaitTargetDelete: "DELETE FROM wait_target WHERE target = (SELECT n FROM run WHERE id = ?1) \
+        AND run = (SELECT n FROM run WHERE id = ?2)";
+    Waiters: "SELECT r.id FROM wait_target t CROSS JOIN run r ON r.n = t.run \
+        WHERE t.target = (SELECT n FROM run WHERE id = ?1) ORDER BY t.run";
+    WaitsDue: "SELECT r.id FROM wait w CROSS JOIN run r ON r.n = w.run WHERE w.due <= ?1 \
+        ORDER BY w.due, w.run LIMIT ?2";
 
-    MessagePush: "INSERT INTO message (run, body) VALUES (?1, ?2)";
-    MessageFirst: "SELECT n, body FROM message WHERE run = ?1 ORDER BY n LIMIT 1";
+    MessagePush: "INSERT INTO message (run, body) VALUES ((SELECT n FROM run WHERE id = ?1), ?2)";
+    MessageFirst: "SELECT n, body FROM message WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY n LIMIT 1";
     MessageDelete: "DELETE FROM message WHERE n = ?1";
-    MessageCount: "SELECT count(*) FROM message WHERE run = ?1";
+    MessageCount: "SELECT count(*) FROM message WHERE run = (SELECT n FROM run WHERE id = ?1)";
 
-    DeliveryInsert: "INSERT INTO delivery (id, run, conversation, channel, address, body, state, attempts, next_at, \
-        created, note) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    DeliveryUpdate: "UPDATE delivery SET state = ?2, attempts = ?3, next_at = ?4, note = ?5 WHERE id = ?1";
-    Delivery: concat!(delivery_columns!(), "WHERE id = ?1");
-    DeliveriesAll: concat!(delivery_columns!(), "WHERE n <= ?1 AND (?2 IS NULL OR +state = ?2) ORDER BY n DESC LIMIT ?3");
-    DeliveriesOpen: concat!(delivery_columns!(), "WHERE state <> 2 AND state = ?1 ORDER BY n DESC LIMIT ?2");
-    DeliveriesOfRun: concat!(delivery_columns!(), "WHERE run = ?1 AND (?2 IS NULL OR +state = ?2) ORDER BY n DESC LIMIT ?3");
-    DeliveriesDue: concat!(delivery_columns!(), "WHERE state = 0 AND next_at <= ?1 ORDER BY next_at, id LIMIT ?2");
-    DeliveriesSending: concat!(delivery_columns!(), "WHERE state <> 2 AND state = 1 ORDER BY n LIMIT ?1");
-    DeliveriesCount: "SELECT count(*) FROM delivery WHERE run = ?1";
+    DeliveryInsert: "INSERT INTO delivery (run, id, conversation, channel, address, body, state, attempts, next_at, \
+        created, note) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    DeliveryUpdate: "UPDATE delivery SET attempts = ?2, note = ?3, state = ?4, next_at = ?5 WHERE id = ?1";
+    Delivery: concat!(delivery_columns!(), "WHERE d.id = ?1");
+    DeliveriesAll: concat!(delivery_columns!(), "WHERE d.n <= ?1 AND (?2 IS NULL OR +d.state = ?2) \
+        ORDER BY d.n DESC LIMIT ?3");
+    DeliveriesOpen: concat!(delivery_columns!(), "WHERE d.state <> 2 AND d.state = ?1 ORDER BY d.n DESC LIMIT ?2");
+    DeliveriesOfRun: concat!(delivery_columns!(), "WHERE d.run = (SELECT n FROM run WHERE id = ?1) \
+        AND (?2 IS NULL OR +d.state = ?2) ORDER BY d.n DESC LIMIT ?3");
+    DeliveriesDue: concat!(delivery_columns!(), "WHERE d.state = 0 AND d.next_at <= ?1 \
+        ORDER BY d.next_at, d.n LIMIT ?2");
+    DeliveriesSending: concat!(delivery_columns!(), "WHERE d.state <> 2 AND d.state = 1 ORDER BY d.n LIMIT ?1");
+    DeliveriesCount: "SELECT count(*) FROM delivery WHERE run = (SELECT n FROM run WHERE id = ?1)";
     AttemptInsert: "INSERT INTO delivery_attempt (delivery, number, at, kind, note, retry_after_ms, ambiguous) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    Attempts: "SELECT delivery, number, at, kind, note, retry_after_ms, ambiguous FROM delivery_attempt \
-        WHERE delivery = ?1 ORDER BY number";
+        VALUES ((SELECT n FROM delivery WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+    Attempts: "SELECT d.id, a.number, a.at, a.kind, a.note, a.retry_after_ms, a.ambiguous \
+        FROM delivery d CROSS JOIN delivery_attempt a ON a.delivery = d.n WHERE d.id = ?1 ORDER BY a.number";
 
     ConversationAt: concat!(conversation_columns!(), "WHERE channel = ?1 AND address = ?2");
     Conversation: concat!(conversation_columns!(), "WHERE id = ?1");
@@ -134,8 +144,8 @@ statements! {
         ceiling_cpu_us, ceiling_spawns, ceiling_artifact_bytes, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     ConversationUpdate: "UPDATE conversation SET cpu_us = ?2, spawns = ?3, artifact_bytes = ?4, ceiling_cpu_us = ?5, \
         ceiling_spawns = ?6, ceiling_artifact_bytes = ?7 WHERE id = ?1";
-    Inbox: "SELECT run FROM inbox WHERE source = ?1 AND event = ?2";
-    InboxInsert: "INSERT INTO inbox (source, event, run) VALUES (?1, ?2, ?3)";
+    Inbox: "SELECT r.id FROM inbox i CROSS JOIN run r ON r.n = i.run WHERE i.source = ?1 AND i.event = ?2";
+    InboxInsert: "INSERT INTO inbox (run, source, event) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3)";
 
     KvGet: "SELECT value FROM kv WHERE bucket = ?1 AND key = ?2";
     KvSet: "INSERT INTO kv (bucket, key, value) VALUES (?1, ?2, ?3) \
@@ -143,8 +153,10 @@ statements! {
     KvDelete: "DELETE FROM kv WHERE bucket = ?1 AND key = ?2";
     KvKeysFrom: "SELECT key FROM kv WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
     KvKeysAfter: "SELECT key FROM kv WHERE bucket = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
-    ArtifactLink: "INSERT OR IGNORE INTO artifact (run, id, name, media_type, size) VALUES (?1, ?2, ?3, ?4, ?5)";
-    Artifact: "SELECT id, name, media_type, size FROM artifact WHERE run = ?1 AND id = ?2";
+    ArtifactLink: "INSERT OR IGNORE INTO artifact (run, id, name, media_type, size) \
+        VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5)";
+    Artifact: "SELECT id, name, media_type, size FROM artifact \
+        WHERE run = (SELECT n FROM run WHERE id = ?1) AND id = ?2";
     IntentInsert: "INSERT INTO intent (body, created) VALUES (?1, ?2)";
     Intents: "SELECT number, body, created FROM intent WHERE number > 0 ORDER BY number LIMIT ?1";
     IntentDelete: "DELETE FROM intent WHERE number = ?1";

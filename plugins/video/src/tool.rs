@@ -134,10 +134,10 @@ impl Cost {
     fn of(spec: &FilmSpec) -> Self {
         let pixels = u64::from(spec.width) * u64::from(spec.height) * u64::from(spec.frames());
         Self {
-            // About four times what a film takes on a core of 2024.
-            cpu: Duration::from_secs(10) + Duration::from_micros(pixels),
-            // About five times what a film has.
-            bytes: (1 << 20) + pixels / 16,
+            // Films take 0.6 µs for each pixel on one of two busy cores; five times that.
+            cpu: Duration::from_secs(20) + Duration::from_micros(pixels * 3),
+            // Films have a fiftieth of a byte for each pixel; more than twice that.
+            bytes: (1 << 20) + pixels / 20,
         }
     }
 }
@@ -242,12 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_film_is_within_what_the_manifest_asks_for() {
+        let largest = FilmSpec {
+            prompt: "a cat".to_owned(),
+            seconds: *SECONDS.end(),
+            width: *WIDTH.end(),
+            height: *HEIGHT.end(),
+            fps: *FPS.end(),
+        };
+        let Cost { cpu, bytes } = Cost::of(&largest);
+        let manifest = include_str!("../plugin.toml");
+        assert!(manifest.contains("cpu = \"1h\"") && cpu <= Duration::from_secs(3600), "{cpu:?}");
+        assert!(manifest.contains("bytes = \"64MiB\"") && bytes <= 64 << 20, "{bytes}");
+    }
+
+    #[test]
     fn the_purse_is_spoken_of_in_words() {
         let cost = Cost::of(&FilmSpec::new("a cat"));
         let limit = |which: &str| Error::Limit { which: which.to_owned(), value: 3 };
         assert_eq!(
             refusal(limit("purse.cpu-us"), &cost),
-            "such a film may take up to 22 s of computing, which is more than is left here; \
+            "such a film may take up to 57 s of computing, which is more than is left here; \
              make it shorter or smaller"
         );
         assert_eq!(

@@ -40,7 +40,7 @@ pub fn open(id: &str) -> Result<Reader, Error> {
 pub fn read(id: &str) -> Result<Vec<u8>, Error> {
     let reader = open(id)?;
     let size = reader.size();
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
     while (content.len() as u64) < size {
         let piece = reader.raw.read(content.len() as u64, PIECE_BYTES as u32)?;
         if piece.is_empty() {

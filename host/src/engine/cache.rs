@@ -107,7 +107,10 @@ fn load(engine: &Engine, path: &Path) -> Option<Component> {
     if hasher.finalize() != blake3::Hash::from_bytes(digest) {
         return None;
     }
-    #[expect(unsafe_code, reason = "the one place that maps machine code from a file, see the safety comment")]
+    #[expect(
+        unsafe_code,
+        reason = "the one place that maps machine code from a file, see the safety comment"
+    )]
     // SAFETY: the file is in a directory of mode 0700 that belongs to this user,
     // was written by this host from Wasmtime's own compiler, and its digest was
     // just compared with the one written beside it. Wasmtime itself checks that

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 
+use super::TICK_MS;
+
 use super::ticker::Ticker;
 
 /// Why an attempt was stopped from outside.
@@ -37,6 +39,8 @@ pub struct Meter {
     limit_us: u64,
     /// Microseconds since `origin` at which the current poll began; 0 = not being polled.
     entered_us: AtomicU64,
+    /// Microseconds since `origin` at which the current poll began.
+    polled_us: AtomicU64,
     slow: Arc<AtomicBool>,
     free: AtomicBool,
     origin: Instant,
@@ -54,6 +58,7 @@ impl Meter {
             reported_us: AtomicU64::new(0),
             limit_us,
             entered_us: AtomicU64::new(0),
+            polled_us: AtomicU64::new(0),
             slow,
             free: AtomicBool::new(false),
             origin: now(),
@@ -83,10 +88,14 @@ impl Meter {
         self.free.store(free, Ordering::Relaxed);
     }
 
-    /// The epoch's tick: whether the guest must stop. From the second tick on it is slow.
+    /// The epoch's tick: whether the guest must stop. One that has computed for a
+    /// whole tick without asking the host for anything that takes time is slow.
     pub fn tick(&self) -> Option<Stop> {
         self.settle();
-        self.slow.store(true, Ordering::Relaxed);
+        let polled = self.elapsed_us().saturating_sub(self.polled_us.load(Ordering::Relaxed));
+        if polled >= TICK_MS * 1_000 {
+            self.slow.store(true, Ordering::Relaxed);
+        }
         if self.used_us.load(Ordering::Relaxed) >= self.limit_us {
             self.stop(Stop::OutOfCpu);
         }
@@ -123,7 +132,9 @@ impl Meter {
     }
 
     fn enter(&self) {
-        self.entered_us.store(self.elapsed_us(), Ordering::Relaxed);
+        let now = self.elapsed_us();
+        self.entered_us.store(now, Ordering::Relaxed);
+        self.polled_us.store(now, Ordering::Relaxed);
     }
 
     fn leave(&self) {
@@ -132,7 +143,10 @@ impl Meter {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "measures guest CPU; no decision that a replay repeats depends on it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "measures guest CPU; no decision that a replay repeats depends on it"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -44,7 +44,10 @@ impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let grown = self.used_bytes.saturating_add((desired.saturating_sub(current)) as u64);
         if grown > self.limit_bytes {
-            return Err(wasmtime::Error::new(OutOfMemory { wanted_bytes: grown, limit_bytes: self.limit_bytes }));
+            return Err(wasmtime::Error::new(OutOfMemory {
+                wanted_bytes: grown,
+                limit_bytes: self.limit_bytes,
+            }));
         }
         self.used_bytes = grown;
         Ok(true)

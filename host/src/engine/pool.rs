@@ -121,8 +121,9 @@ mod tests {
         let first = pool.admit(0, || ()).now_or_never().expect("one agent fits");
         let mut second = Box::pin(pool.admit(0, || ()));
         assert!(second.as_mut().now_or_never().is_none(), "a second agent waits");
-        let tools: Vec<_> =
-            (1..SMALLEST).map(|level| pool.admit(level, || ()).now_or_never().expect("its tools fit")).collect();
+        let tools: Vec<_> = (1..SMALLEST)
+            .map(|level| pool.admit(level, || ()).now_or_never().expect("its tools fit"))
+            .collect();
         drop(tools);
         drop(first);
         assert!(second.as_mut().now_or_never().is_some(), "the second agent's turn");

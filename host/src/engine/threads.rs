@@ -1,25 +1,36 @@
 //! The threads that guests run on, apart from the host's own IO.
 //!
-//! Two sets: one for guests that come and go, and one of low priority for those
-//! that used up their first tick. A future that asks for it is moved from the
-//! first set to the second between two polls.
+//! Two sets. A *fast* thread runs its attempts by turns and keeps what they
+//! spawn, so that a spawn and its result cross no thread. An attempt that has
+//! computed for a whole tick moves, between two polls, to the *slow* threads,
+//! which have low priority and share their work.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
 
 /// Niceness of the threads for guests that compute for long.
 const LOW_PRIORITY_NICE: i32 = 10;
 
+thread_local! {
+    /// Which fast thread this is, and of which set.
+    static FAST: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+}
+
 /// Both sets of threads.
 pub struct GuestThreads {
-    fast: Option<Runtime>,
+    fast: Vec<Handle>,
+    next: AtomicUsize,
+    id: usize,
     slow: Option<Runtime>,
     slow_handle: Handle,
+    stop: watch::Sender<bool>,
 }
 
 impl GuestThreads {
@@ -28,27 +39,29 @@ impl GuestThreads {
     /// # Errors
     /// When the machine refuses the threads.
     pub fn start(threads: usize) -> std::io::Result<Self> {
-        let build = |name: &str, slow: bool| {
-            Builder::new_multi_thread()
-                .worker_threads(threads)
-                .thread_name(name)
-                .event_interval(127)
-                .on_thread_start(move || {
-                    if slow {
-                        // On Linux the niceness is the thread's own. Refused: it runs at normal priority.
-                        let _ = rustix::process::nice(LOW_PRIORITY_NICE);
-                    }
-                })
-                .build()
-        };
-        let slow = build("guest-slow", true)?;
-        Ok(Self { fast: Some(build("guest", false)?), slow_handle: slow.handle().clone(), slow: Some(slow) })
+        static SETS: AtomicUsize = AtomicUsize::new(0);
+        let id = SETS.fetch_add(1, Ordering::Relaxed);
+        let (stop, stopped) = watch::channel(false);
+        let fast: Result<Vec<Handle>, _> =
+            (0..threads.max(1)).map(|index| fast_thread(id, index, stopped.clone())).collect();
+        let slow = Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name("guest-slow")
+            .on_thread_start(|| {
+                // On Linux the niceness is the thread's own. Refused: it runs at normal priority.
+                let _ = rustix::process::nice(LOW_PRIORITY_NICE);
+            })
+            .build()?;
+        let slow_handle = slow.handle().clone();
+        Ok(Self { fast: fast?, next: AtomicUsize::new(0), id, slow: Some(slow), slow_handle, stop })
     }
 
-    /// Where new guests start.
+    /// Where a new guest starts: on the thread that spawns it, or on the next in turn.
     #[must_use]
     pub fn fast(&self) -> &Handle {
-        self.fast.as_ref().expect("only `drop` takes it").handle()
+        let here = FAST.get().filter(|(set, _)| *set == self.id).map(|(_, index)| index);
+        let index = here.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed) % self.fast.len());
+        &self.fast[index]
     }
 
     /// Runs an attempt to its end: on the fast threads, and on the slow ones as
@@ -59,16 +72,30 @@ impl GuestThreads {
     }
 }
 
+/// Starts one fast thread; its runtime lives until the set is stopped.
+fn fast_thread(set: usize, index: usize, mut stopped: watch::Receiver<bool>) -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::Builder::new().name(format!("guest-{index}")).spawn(move || {
+        FAST.set(Some((set, index)));
+        // Stopped by a word, or by the set being dropped.
+        let _ = runtime.block_on(stopped.wait_for(|stopped| *stopped));
+        runtime.shutdown_background();
+    })?;
+    Ok(handle)
+}
+
 impl Drop for GuestThreads {
     fn drop(&mut self) {
         // Guests are traps away from ending at any await; nobody waits for them here.
-        for runtime in [self.fast.take(), self.slow.take()].into_iter().flatten() {
-            runtime.shutdown_background();
+        self.stop.send_replace(true);
+        if let Some(slow) = self.slow.take() {
+            slow.shutdown_background();
         }
     }
 }
 
-/// An attempt on the fast threads, until it is slow.
+/// An attempt on a fast thread, until it is slow.
 struct OnFast {
     attempt: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     slow: Arc<AtomicBool>,

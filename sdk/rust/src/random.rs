@@ -2,7 +2,8 @@
 //!
 //! Unpredictable to others. With the feature `getrandom` it also serves every
 //! crate that asks `getrandom` 0.3 or 0.4 (`rand`, `uuid`, ...); plugins are
-//! built with `--cfg getrandom_backend="custom"` for it.
+//! built with `--cfg getrandom_backend="custom"` for it. Without the feature such
+//! a plugin does not link, for want of `__getrandom_v03_custom`.
 
 use crate::bindings::imports::sublane::plugin::random as raw;
 

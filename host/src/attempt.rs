@@ -162,6 +162,10 @@ impl Attempt {
 pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry>) -> Result<Entry, Exit> {
     attempt.parked_since.store(attempt.host.clock.now().0, Ordering::Relaxed);
     attempt.host.lanes.park(attempt);
+    if attempt.host.engines.of(attempt.class).pool.is_wanted() {
+        // Who came before this was parked found nobody to ask for room.
+        attempt.evict();
+    }
     let mut evict = std::pin::pin!(attempt.evict.notified());
     loop {
         let decided = std::future::poll_fn(|cx| {

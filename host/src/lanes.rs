@@ -190,9 +190,11 @@ impl Lanes {
     /// Asks the attempt of this engine that is parked for longest to drop its instance.
     pub fn make_room(&self, class: Class) {
         let oldest = {
-            let state = self.0.lock();
+            let mut state = self.0.lock();
             let parked = state.parked.values().filter(|attempt| attempt.class == class);
-            parked.min_by_key(|attempt| attempt.parked_since()).cloned()
+            let oldest = parked.min_by_key(|attempt| attempt.parked_since()).cloned();
+            // Whoever asks next gets another one.
+            oldest.inspect(|attempt| drop(state.parked.remove(&attempt.spec.id)))
         };
         if let Some(attempt) = oldest {
             attempt.evict();

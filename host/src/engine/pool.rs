@@ -51,6 +51,12 @@ impl Pool {
         self.state.lock().used
     }
 
+    /// Whether somebody waits for a place.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.state.lock().waiting.iter().any(|level| !level.is_empty())
+    }
+
     /// How many instances there may be once one of this level is admitted.
     fn ceiling(&self, level: usize) -> u32 {
         self.capacity - (MAX_CALL_DEPTH - u32::try_from(level).unwrap_or(MAX_CALL_DEPTH))

@@ -6,9 +6,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The lock's file in the state directory.
 const FILE_NAME: &str = "host.lock";
+/// How often a host tries to take a lock that is held.
+const TRIES: u32 = 5;
+/// The time between two tries: longer than [`HostLock::holder`] looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Held by the host that owns a state directory, until it is dropped.
 #[derive(Debug)]
@@ -48,15 +53,43 @@ impl HostLock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { directory: directory.to_owned(), holder: holder(&mut file) });
+        let mut tries = 1;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // Somebody may only be looking, which is over at once.
+                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(LOOK);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LockError::Held { directory: directory.to_owned(), holder: holder(&mut file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         sign(&mut file).map_err(failed)?;
         Ok(Self { _file: file })
+    }
+
+    /// Who holds the lock of a state directory, for people: `process 123`. `None`: no host runs there.
+    ///
+    /// # Errors
+    /// [`LockError::Io`].
+    pub fn holder(directory: &Path) -> Result<Option<String>, LockError> {
+        let path = directory.join(FILE_NAME);
+        let failed = |source| LockError::Io { path: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        // A shared lock, let go at once: two who look do not meet.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
     }
 }
 
@@ -85,7 +118,10 @@ mod tests {
         let held = HostLock::acquire(directory.path()).expect("nobody has it");
         let error = HostLock::acquire(directory.path()).expect_err("it is held").to_string();
         assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
+        let process = format!("process {}", std::process::id());
+        assert_eq!(HostLock::holder(directory.path()).expect("it can be seen"), Some(process));
         drop(held);
+        assert_eq!(HostLock::holder(directory.path()).expect("it can be seen"), None);
         HostLock::acquire(directory.path()).expect("it was let go");
     }
 }

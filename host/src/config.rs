@@ -30,8 +30,11 @@ pub const FILE_NAME: &str = "sublane.toml";
 /// What a host is told.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Directory of the store, the artifacts and the compile cache. Default `state`.
+    /// Directory of everything durable: the store and the artifacts. Default `state`.
     pub state: PathBuf,
+    /// Directory of the compile cache: machine code of plugins, which can be made again.
+    /// Default `cache` in `state`. Several hosts of one user may share one.
+    pub cache: PathBuf,
     /// The door for those outside.
     pub gateway: GatewayConfig,
     /// Lanes by name. `main` and `subagent` are always there.
@@ -54,7 +57,7 @@ impl Config {
     /// [`Problems`]: everything that is wrong with it.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
         let base = file.parent().unwrap_or(Path::new(""));
-        let known = &["state", "gateway", "lanes", "limits", "plugins", "channels", "logs"];
+        let known = &["state", "cache", "gateway", "lanes", "limits", "plugins", "channels", "logs"];
         strict::read(&file.display().to_string(), text, known, |table| read(table, base))
     }
 
@@ -71,14 +74,17 @@ fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
     let names = Names { plugins: section(table, "plugins"), channels: section(table, "channels") };
     // Every part is read before one of them can end it, so that all errors are told.
     let state = table.get("state").map_or_else(|| Some(base.join("state")), |item| path(&item, base));
+    let cache = table.get("cache").map(|item| path(&item, base));
     let gateway = read_or_default(table.get("gateway"), |item| gateway::read(item, base));
     let lanes = limits::read_lanes(table.get("lanes"));
     let limits = read_or_default(table.get("limits"), limits::read);
     let plugins = plugins::read(&names, base);
     let channels = channels::read(&names, base);
     let logs = read_or_default(table.get("logs"), logs::read);
+    let state = state?;
     Some(Config {
-        state: state?,
+        cache: cache.unwrap_or_else(|| Some(state.join("cache")))?,
+        state,
         gateway: gateway?,
         lanes: lanes?,
         limits: limits?,

@@ -1,7 +1,7 @@
 //! From a configuration to a running host.
 //!
-//! Owns the layout of the state directory: the lock, the store, the artifacts,
-//! the compile cache. Never reads a command line.
+//! Owns the layout of the state directory: the lock, the store, the artifacts.
+//! Never reads a command line.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,6 @@ use crate::plugin::{Plugin, Plugins};
 pub const STORE_FILE: &str = "sublane.db";
 /// The directory of artifacts in the state directory.
 pub const ARTIFACTS: &str = "artifacts";
-/// The compile cache in the state directory.
-pub const CACHE: &str = "cache";
 
 /// Why a host could not be opened. Each says what and where.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +143,7 @@ fn settings(config: &Config) -> Settings {
 /// # Errors
 /// [`OpenError::Plugin`] for the first that cannot be loaded, or whose manifest has another id.
 pub async fn plugins(config: &Config, engines: &Engines) -> Result<Plugins, OpenError> {
-    let cache = Cache::open(&config.state.join(CACHE))?;
+    let cache = Cache::open(&config.cache)?;
     let mut plugins = Plugins::default();
     for (id, plugin) in &config.plugins {
         let failed = |source| OpenError::Plugin { id: id.clone(), source: Box::new(source) };

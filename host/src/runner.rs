@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use sublane_core::{Failure, Outcome, Output, Path, Run, RunId};
 use sublane_store::{Claimed, StoreError};
+use tracing::Instrument as _;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -67,16 +68,18 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let journal = Journal::new(entries, run.spec.created, host.settings.journal_entries);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
     host.attempts.lock().insert(id, attempt.clone());
-    tracing::debug!(run = %id, agent = %run.spec.agent_name(), attempt = run.attempt, "attempt begins");
+    // At the level of errors, so that whatever is logged says which run it is about.
+    let span = tracing::error_span!("run", id = %id, name = %run.spec.name, agent = %run.spec.agent_name());
+    tracing::debug!(parent: &span, attempt = run.attempt, "attempt begins");
     let ended = match plugin.as_ref().filter(|plugin| plugin.agent(Some(&run.spec.agent)).is_some()) {
-        Some(plugin) => execute(&attempt, plugin).await,
+        Some(plugin) => execute(&attempt, plugin).instrument(span.clone()).await,
         None => {
             let why = format!("there is no agent {}", run.spec.agent_name());
             Ok(Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)))
         }
     };
     host.lanes.release(&host, id, &run.spec.lane);
-    conclude(&attempt, &run, ended).await;
+    conclude(&attempt, &run, ended).instrument(span).await;
     host.attempts.lock().remove(&id);
     attempt.is_gone();
 }
@@ -221,7 +224,7 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     let id = run.spec.id;
     let written = match ended {
         Ok(Ended::Outcome(outcome)) => {
-            tracing::info!(run = %id, name = %run.spec.name, outcome = outcome.kind(), "run ended");
+            tracing::info!(outcome = outcome.kind(), "run ended");
             host.store.finish(attempt.by(true), outcome).await
         }
         Ok(Ended::Left(Exit::Evicted | Exit::Stale | Exit::Stopped(Stop::Killed))) => return,

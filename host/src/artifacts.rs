@@ -84,17 +84,7 @@ impl ArtifactDir {
     /// What goes before an artifact's path to make a link: `file:///…/artifacts/`.
     #[must_use]
     pub fn link_base(&self) -> String {
-        use std::os::unix::ffi::OsStrExt as _;
-        let mut link = "file://".to_owned();
-        for byte in self.root.as_os_str().as_bytes() {
-            match byte {
-                b'/' | b'-' | b'.' | b'_' | b'~' => link.push(char::from(*byte)),
-                byte if byte.is_ascii_alphanumeric() => link.push(char::from(*byte)),
-                byte => write!(link, "%{byte:02X}").expect("a string takes what is written"),
-            }
-        }
-        link.push('/');
-        link
+        link_base(&self.root)
     }
 
     /// Begins a new artifact: an empty file in `staging/`, removed when it is dropped unfinished.
@@ -166,6 +156,22 @@ impl ArtifactDir {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// What goes before an artifact's path to make a link, for a directory by its absolute path.
+#[must_use]
+pub fn link_base(root: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut link = "file://".to_owned();
+    for byte in root.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'.' | b'_' | b'~' => link.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => link.push(char::from(*byte)),
+            byte => write!(link, "%{byte:02X}").expect("a string takes what is written"),
+        }
+    }
+    link.push('/');
+    link
 }
 
 /// An artifact that is being written. Holds up to [`GATHER_BYTES`] plus one piece in memory.

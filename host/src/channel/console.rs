@@ -23,7 +23,7 @@ mod paint;
 mod tests;
 
 use paint::Painter;
-pub use paint::{Colour, ConsoleStyle};
+pub use paint::{Colour, ConsoleStyle, size};
 
 /// Where a console writes. Whoever else writes there takes the lock for whole lines.
 pub type Sink = Arc<Mutex<dyn Write + Send>>;

@@ -202,7 +202,8 @@ fn file(out: &mut String, artifact: &ArtifactLink) {
 }
 
 /// Bytes for people: `999 B`, `1.2 kB`, `34.5 MB`.
-pub(super) fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let units = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1_000 {
         return format!("{bytes} B");

@@ -1,0 +1,311 @@
+//! `sublane config`: says whether a configuration is right, and what it comes to.
+//!
+//! Owns what only shows when files are put together: a manifest that asks for
+//! more than is allowed, an agent that is not there, a secret that is missing.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde::Serialize;
+use sublane::channel::sign::Signer;
+use sublane::config::{ChannelConfig, ChannelKind, Config, PluginConfig};
+use sublane::engine::Engines;
+use sublane::engine::cache::Cache;
+use sublane::plugin::{LoadError, Plugin, Plugins};
+use sublane::strict::{Problem, StrictError};
+use sublane_core::Authority;
+use toml::de::{DeTable, DeValue};
+
+use super::{Exit, Failed, Global, Result, complain, plugin, render, say, say_json, small_runtime};
+
+/// Look at the configuration.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Check the configuration, and everything that it names
+    Check(Check),
+}
+
+/// Reads configuration, manifests and secrets, loads the components, and says what each
+/// plugin asks for, may do and may not. Every problem is told with its file and line.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The configuration [default: as --config]
+    file: Option<PathBuf>,
+}
+
+impl Command {
+    pub(super) fn run(self, global: &Global) -> Result {
+        let Self::Check(Check { file }) = self;
+        let file = file.unwrap_or_else(|| global.config_file());
+        let report = match Config::load(&file) {
+            Ok(config) => {
+                let text = sublane::strict::load(&file)?;
+                small_runtime()?.block_on(check(&config, Lines { file: &file, text: &text }))?
+            }
+            Err(StrictError::Wrong(problems)) => Report { problems: problems.0, ..Report::of(&file) },
+            Err(error) => return Err(Failed::wrong(error)),
+        };
+        let report = Report { ok: report.problems.is_empty(), ..report };
+        report.problems.iter().for_each(|problem| complain(&problem.to_string()));
+        report
+            .warnings
+            .iter()
+            .for_each(|warning| complain(&format!("{}: warning: {warning}", file.display())));
+        if global.json {
+            say_json(&report)
+        } else {
+            say(&report.text())
+        }
+        Ok(if report.ok { Exit::Done } else { Exit::Wrong })
+    }
+}
+
+/// What a configuration comes to.
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    file: PathBuf,
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+    plugins: Vec<Vetted>,
+    channels: Vec<ChannelView>,
+}
+
+/// A plugin with both sides of its authority.
+#[derive(Serialize)]
+struct Vetted {
+    id: String,
+    version: String,
+    component: PathBuf,
+    memory_bytes: u64,
+    agents: Vec<String>,
+    tools: Vec<String>,
+    asks: Authority,
+    allows: Authority,
+    /// What it asks for and does not get, in words.
+    not_allowed: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ChannelView {
+    name: String,
+    kind: &'static str,
+    /// Who answers what comes in.
+    agent: Option<String>,
+    addresses: Vec<String>,
+}
+
+impl Report {
+    fn of(file: &Path) -> Self {
+        let (problems, warnings, plugins, channels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { ok: false, file: file.to_owned(), problems, warnings, plugins, channels }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for plugin in &self.plugins {
+            let Vetted { id, version, component, memory_bytes, agents, tools, asks, not_allowed, .. } =
+                plugin;
+            text.push_str(&format!(
+                "plugin {id} {version} ({}, {})\n",
+                component.display(),
+                render::bytes(*memory_bytes)
+            ));
+            let mut field = |name: &str, lines: &[String]| {
+                for (number, line) in lines.iter().enumerate() {
+                    text.push_str(&format!("  {:<12} {line}\n", if number == 0 { name } else { "" }));
+                }
+            };
+            field("agents", &joined(agents));
+            field("tools", &joined(tools));
+            field("asks to", &render::authority(asks));
+            if not_allowed.is_empty() {
+                field("may do", &["all of it".to_owned()]);
+            } else {
+                field("may not", not_allowed);
+            }
+        }
+        for ChannelView { name, kind, agent, addresses } in &self.channels {
+            text.push_str(&format!("channel {name} ({kind})\n"));
+            if let Some(agent) = agent {
+                text.push_str(&format!("  answered by  {agent}\n"));
+            }
+            joined(addresses).iter().for_each(|all| text.push_str(&format!("  addresses    {all}\n")));
+        }
+        text.push_str(&match self.problems.len() as u64 {
+            0 => format!("{} is right\n", self.file.display()),
+            some => format!("{} has {}\n", self.file.display(), render::count(some, "problem")),
+        });
+        text
+    }
+}
+
+/// One line of all names, or none.
+fn joined(names: &[String]) -> Vec<String> {
+    if names.is_empty() { Vec::new() } else { vec![names.join(", ")] }
+}
+
+async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
+    let mut report = Report::of(lines.file);
+    // A cache that a host will have is used; none is made, which could then belong to somebody else.
+    let temporary = tempfile::tempdir()?;
+    let cache = match config.cache.exists() {
+        true => Cache::open(&config.cache)?,
+        false => Cache::open(&temporary.path().join("cache"))?,
+    };
+    let engines = plugin::engines()?;
+    let mut plugins = Plugins::default();
+    for (id, plugin) in &config.plugins {
+        match load(&engines, &cache, id, plugin).await {
+            Ok((loaded, vetted)) => {
+                plugins.insert(loaded);
+                report.plugins.push(vetted);
+            }
+            // A manifest's own problems have their file and line already.
+            Err(error) => report.problems.extend(match error {
+                LoadError::Manifest(_) => manifest_problems(plugin),
+                error => vec![lines.problem(&["plugins", id, "component"], error.to_string())],
+            }),
+        }
+    }
+    for (name, channel) in &config.channels {
+        report.problems.extend(secrets(name, channel, &lines));
+        report.problems.extend(answers(config, &plugins, name, channel, &lines));
+        report.channels.push(ChannelView::of(name, channel));
+    }
+    if let Some(address) = config.gateway.listen {
+        report.warnings.push(format!("nothing will listen on {address}: this version has no gateway"));
+    }
+    report.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    Ok(report)
+}
+
+async fn load(
+    engines: &Engines,
+    cache: &Cache,
+    id: &str,
+    plugin: &PluginConfig,
+) -> std::result::Result<(Plugin, Vetted), LoadError> {
+    let component = &plugin.component;
+    let loaded =
+        Plugin::load(engines, cache, component, |manifest| plugin.allow.for_manifest(manifest)).await?;
+    if loaded.manifest.id != id {
+        let path = component.with_file_name(sublane::plugin::manifest::FILE_NAME);
+        return Err(LoadError::OtherId { path, found: loaded.manifest.id, configured: id.to_owned() });
+    }
+    let names = |definitions: &[sublane::plugin::Definition]| {
+        definitions.iter().map(|definition| definition.name.clone()).collect()
+    };
+    let vetted = Vetted {
+        id: id.to_owned(),
+        version: loaded.manifest.version.clone(),
+        component: component.clone(),
+        memory_bytes: loaded.manifest.memory_bytes,
+        agents: names(&loaded.agents),
+        tools: names(&loaded.tools),
+        asks: loaded.manifest.asks.clone(),
+        allows: loaded.allows.clone(),
+        not_allowed: loaded.manifest.asks.not_allowed(&loaded.allows),
+    };
+    Ok((loaded, vetted))
+}
+
+fn manifest_problems(plugin: &PluginConfig) -> Vec<Problem> {
+    let file = plugin.component.with_file_name(sublane::plugin::manifest::FILE_NAME);
+    match sublane::plugin::Manifest::load(&file) {
+        Err(StrictError::Wrong(problems)) => problems.0,
+        // It changed since it was read.
+        _ => Vec::new(),
+    }
+}
+
+/// Secrets that are not there, or have another form.
+fn secrets(name: &str, channel: &ChannelConfig, lines: &Lines<'_>) -> Vec<Problem> {
+    let ChannelKind::Webhook { addresses } = &channel.kind else { return Vec::new() };
+    let problem = |(address, endpoint): (&String, &sublane::channel::Endpoint)| {
+        let error = Signer::new(endpoint.secret.clone()).err()?;
+        Some(lines.problem(&["channels", name, "addresses", address, "secret"], error.to_string()))
+    };
+    addresses.iter().filter_map(problem).collect()
+}
+
+/// An agent that should answer on this channel and is not there.
+fn answers(
+    config: &Config,
+    plugins: &Plugins,
+    name: &str,
+    channel: &ChannelConfig,
+    lines: &Lines<'_>,
+) -> Option<Problem> {
+    let pattern = channel.agent.as_ref()?;
+    // A plugin that could not be loaded has been told of.
+    let plugin = plugins.get(&pattern.plugin).filter(|_| config.plugins.contains_key(&pattern.plugin))?;
+    if plugin.agent(pattern.agent.as_deref()).is_some() {
+        return None;
+    }
+    let agents: Vec<String> =
+        plugin.agents.iter().map(|agent| format!("`{}/{}`", pattern.plugin, agent.name)).collect();
+    let known =
+        if agents.is_empty() { "it has none".to_owned() } else { format!("it has {}", agents.join(", ")) };
+    let message = match &pattern.agent {
+        Some(agent) => format!("plugin `{}` has no agent `{agent}`; {known}", pattern.plugin),
+        None => format!("plugin `{}` does not have exactly one agent; {known}", pattern.plugin),
+    };
+    Some(lines.problem(&["channels", name, "agent"], message))
+}
+
+impl ChannelView {
+    fn of(name: &str, channel: &ChannelConfig) -> Self {
+        let (kind, addresses) = match &channel.kind {
+            ChannelKind::Console => ("console", Vec::new()),
+            ChannelKind::Webhook { addresses } => ("webhook", addresses.keys().cloned().collect()),
+        };
+        let agent = channel.agent.as_ref().map(|agent| match &agent.agent {
+            Some(_) => agent.to_string(),
+            None => agent.plugin.clone(),
+        });
+        Self { name: name.to_owned(), kind, agent, addresses }
+    }
+}
+
+/// The text of the configuration, to find the line that a problem stands on.
+struct Lines<'a> {
+    file: &'a Path,
+    text: &'a str,
+}
+
+impl Lines<'_> {
+    /// A problem with the value at this path.
+    fn problem(&self, path: &[&str], message: String) -> Problem {
+        Problem { file: self.file.display().to_string(), line: self.line(path), message }
+    }
+
+    /// The line of the deepest part of a path that is there, from 1.
+    fn line(&self, path: &[&str]) -> usize {
+        let (root, _) = DeTable::parse_recoverable(self.text);
+        let mut table = root.get_ref();
+        let mut at = 0;
+        for part in path {
+            let Some((key, value)) = table.get_key_value(*part) else { break };
+            at = key.span().start;
+            let DeValue::Table(inner) = value.get_ref() else { break };
+            table = inner;
+        }
+        self.text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_stands_where_its_value_does() {
+        let text = "state = 's'\n[channels.hook]\nkind = 'webhook'\n\
+                    [channels.hook.addresses.films]\nurl = 'http://x'\nsecret = { env = 'X' }\n";
+        let lines = Lines { file: Path::new("sublane.toml"), text };
+        assert_eq!(lines.line(&["channels", "hook", "addresses", "films", "secret"]), 6);
+        assert_eq!(lines.line(&["channels", "hook", "agent"]), 2);
+        assert_eq!(lines.line(&["plugins"]), 1);
+    }
+}

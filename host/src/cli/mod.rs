@@ -1,0 +1,247 @@
+//! The command line: what can be asked, and what the process answers with.
+//!
+//! Owns the exit codes and what all commands share. Each command has a file of
+//! its own; `render` says things to people, `view` to machines.
+//! Never decides what the host does.
+
+mod config;
+mod console;
+mod deliveries;
+mod logs;
+mod plugin;
+mod reader;
+mod render;
+mod run;
+mod runs;
+mod send;
+mod serve;
+mod signals;
+mod table;
+mod view;
+mod watch;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use sublane::config::Config;
+
+const EXAMPLES: &str = "\
+Examples:
+  sublane run \"Make a 4 second film of a lighthouse in a storm\"
+  sublane run --agent hello-agent/hello --task '{\"name\": \"Ada\"}' --json
+  sublane serve
+  sublane runs list --state waiting
+
+Exit codes:
+  0    what was asked is done: every run succeeded, everything owed was delivered
+  1    a run failed, timed out or was cancelled
+  2    the command line, the configuration or a plugin is wrong
+  3    every run succeeded, but a delivery is dead
+  4    it cannot be done here: no such run, no host, the state directory is in use
+  130  stopped by Ctrl-C before everything was settled (143: by SIGTERM)";
+
+/// Runs WebAssembly plugins that hand long work to sub-agents.
+///
+/// Plugins get the authority that their manifest asks for and the configuration
+/// allows, and no more. What they spawn is durable: it goes on after a crash, and
+/// its result is delivered to where it was asked for.
+#[derive(Debug, Parser)]
+#[command(name = "sublane", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// The configuration [default: $SUBLANE_CONFIG, else ./sublane.toml]
+    #[arg(long, short, global = true, value_name = "FILE", help_heading = "For every command")]
+    config: Option<PathBuf>,
+    /// Answer in JSON on the standard output; people are told on the standard error
+    #[arg(long, global = true, help_heading = "For every command")]
+    json: bool,
+    /// How much to log on the standard error: a level such as `debug`, or filters
+    /// such as `info,sublane::denied=off` [default: $RUST_LOG, else warn; for serve, info]
+    #[arg(long, global = true, value_name = "LEVEL|FILTERS", help_heading = "For every command")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Serve(serve::Args),
+    Send(send::Args),
+    /// Look at runs
+    #[command(subcommand)]
+    Runs(runs::Command),
+    /// Look at what is owed to people
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Make and look at plugins
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+}
+
+/// What the process ends with. Stable: scripts depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// What was asked is done.
+    Done = 0,
+    /// A run did not succeed.
+    RunFailed = 1,
+    /// The command line, the configuration or a plugin is wrong.
+    Wrong = 2,
+    /// A delivery is dead.
+    DeliveryDead = 3,
+    /// It cannot be done here and now.
+    Cannot = 4,
+    /// Ctrl-C, before everything was settled.
+    Interrupted = 130,
+    /// SIGTERM, before everything was settled.
+    Terminated = 143,
+}
+
+/// Why a command was not done, and the exit code that says so.
+#[derive(Debug)]
+struct Failed {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failed {
+    /// The command line, the configuration or a plugin is wrong.
+    fn wrong(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Wrong, error: error.into() }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { exit: Exit::Cannot, error: error.into() }
+    }
+}
+
+type Result<T = Exit> = std::result::Result<T, Failed>;
+
+/// The whole process.
+pub(crate) fn main() -> ExitCode {
+    let begun = Instant::now();
+    let cli = Cli::parse();
+    let exit = match cli.command.run(&cli.global, begun) {
+        Ok(exit) => exit,
+        Err(failed) => {
+            complain(&format!("error: {:#}", failed.error));
+            failed.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+impl Command {
+    fn run(self, global: &Global, begun: Instant) -> Result {
+        match self {
+            Self::Run(args) => args.run(global),
+            Self::Serve(args) => args.run(global, begun),
+            Self::Send(args) => args.run(global),
+            Self::Runs(command) => command.run(global),
+            Self::Deliveries(command) => command.run(global),
+            Self::Config(command) => command.run(global),
+            Self::Plugin(command) => command.run(global),
+        }
+    }
+}
+
+impl Global {
+    /// Where the configuration is.
+    fn config_file(&self) -> PathBuf {
+        let from_environment = || std::env::var_os("SUBLANE_CONFIG").map(PathBuf::from);
+        let file = self.config.clone().or_else(from_environment);
+        file.unwrap_or_else(|| PathBuf::from(sublane::config::FILE_NAME))
+    }
+
+    /// The configuration.
+    fn load(&self) -> Result<Config> {
+        let file = self.config_file();
+        Config::load(&file).map_err(|error| {
+            let hint = "name one with --config or SUBLANE_CONFIG; an empty file is a host that works";
+            let is_absent = !file.exists();
+            let error = anyhow::Error::from(error);
+            Failed::wrong(if is_absent {
+                error.context(format!("there is no configuration: {hint}"))
+            } else {
+                error
+            })
+        })
+    }
+}
+
+/// Writes to the standard output. A reader that has gone away is no error.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Writes a line to the standard error.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Writes a value as JSON to the standard output.
+fn say_json(value: &impl serde::Serialize) {
+    let mut text = serde_json::to_string_pretty(value).expect("what is shown has string keys");
+    text.push('\n');
+    say(&text);
+}
+
+/// The runtime of a host: its channels, timers and store. Guests have threads of their own.
+fn host_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let threads = sublane::engine::threads::default_threads().clamp(1, 4);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
+}
+
+/// The runtime of a command that is no host.
+fn small_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(words: &str) -> std::result::Result<Cli, String> {
+        Cli::try_parse_from(words.split(' ')).map_err(|error| error.kind().to_string())
+    }
+
+    #[test]
+    fn options_for_every_command_stand_before_or_after_it() {
+        for words in ["sublane --json --config a.toml runs list", "sublane runs list --json --config a.toml"]
+        {
+            let cli = parse(words).expect(words);
+            assert!(cli.global.json);
+            assert_eq!(cli.global.config_file(), PathBuf::from("a.toml"));
+        }
+    }
+
+    #[test]
+    fn a_run_is_a_message_or_an_agent_with_a_task() {
+        assert!(parse("sublane run hello").is_ok());
+        assert!(parse("sublane run --agent a/b --task {}").is_ok());
+        assert!(parse("sublane run").is_err());
+        assert!(parse("sublane run hello --agent a/b").is_err());
+        assert!(parse("sublane run hello --task {}").is_err());
+    }
+}

@@ -1,0 +1,190 @@
+//! `sublane plugin`: makes components, and says what they are.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde::Serialize;
+use sublane::channel::console::size;
+use sublane::channel::scrub_line;
+use sublane::engine::cache::Cache;
+use sublane::engine::{Class, Engines, PoolSizes};
+use sublane::plugin::{Definition, Manifest, Plugin};
+use sublane_build::{BuildOptions, Built, Toolchain, build_dir};
+
+use super::{Exit, Failed, Global, Result, complain, render, say, say_json, small_runtime};
+
+/// Make and look at plugins.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Say what a component exports, imports and asks for
+    Check(Check),
+    /// Make a component from a Rust plugin crate
+    Build(Build),
+}
+
+/// What a plugin asks for it does not yet get: the configuration has to allow it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sublane plugin check plugins/video/video.wasm")]
+pub(super) struct Check {
+    /// The component; its `plugin.toml` lies beside it
+    file: PathBuf,
+}
+
+/// Finds or gets a toolchain for plugins and says what it does; changes no file of the crate.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sublane plugin build my-plugin --out plugins\n\n\
+    makes plugins/my-plugin/my-plugin.wasm, with plugin.toml beside it.")]
+pub(super) struct Build {
+    /// The directory of the crate
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// The directory that gets a directory with the component and its manifest
+    #[arg(long, value_name = "DIR", default_value = "plugins")]
+    out: PathBuf,
+    /// Fail when Cargo.lock is not right, instead of completing it
+    #[arg(long)]
+    locked: bool,
+    /// Keep cargo's progress off the terminal
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Command {
+    pub(super) fn run(self, global: &Global) -> Result {
+        match self {
+            Self::Check(args) => args.run(global),
+            Self::Build(args) => args.run(global),
+        }
+    }
+}
+
+impl Check {
+    fn run(self, global: &Global) -> Result {
+        let temporary = tempfile::tempdir()?;
+        let cache = Cache::open(&temporary.path().join("cache"))?;
+        let engines = engines()?;
+        match small_runtime()?.block_on(load(&engines, &cache, &self.file)) {
+            Ok(plugin) => {
+                let view = PluginView::of(&plugin, &self.file);
+                if global.json {
+                    say_json(&view)
+                } else {
+                    say(&view.text(&plugin.manifest))
+                }
+                Ok(Exit::Done)
+            }
+            Err(problem) => {
+                if global.json {
+                    say_json(&serde_json::json!({ "ok": false, "file": self.file, "problem": problem }));
+                }
+                Err(Failed::wrong(anyhow::anyhow!(problem)))
+            }
+        }
+    }
+}
+
+/// Engines that only look at plugins: with the smallest pools.
+pub(super) fn engines() -> anyhow::Result<Engines> {
+    let smallest = sublane::engine::pool::SMALLEST;
+    Engines::new(PoolSizes { small: smallest, large: smallest })
+        .map_err(|error| anyhow::anyhow!("the engines cannot be made: {error:#}"))
+}
+
+/// Loads a component and its manifest; as an error, why it is no plugin for this host.
+async fn load(engines: &Engines, cache: &Cache, file: &Path) -> std::result::Result<Plugin, String> {
+    let manifest = file.with_file_name(sublane::plugin::manifest::FILE_NAME);
+    if file.exists() && !manifest.exists() {
+        let manifest = manifest.display();
+        return Err(format!("{manifest} is missing: a component's manifest lies beside it"));
+    }
+    Plugin::load(engines, cache, file, |manifest| manifest.asks.clone())
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// What a component is.
+#[derive(Serialize)]
+pub(super) struct PluginView {
+    ok: bool,
+    file: PathBuf,
+    id: String,
+    version: String,
+    description: String,
+    component: String,
+    memory_bytes: u64,
+    engine: &'static str,
+    agents: Vec<Definition>,
+    tools: Vec<Definition>,
+    imports: Vec<String>,
+    asks: sublane_core::Authority,
+}
+
+impl PluginView {
+    pub(super) fn of(plugin: &Plugin, file: &Path) -> Self {
+        let Manifest { id, version, description, memory_bytes, asks } = plugin.manifest.clone();
+        Self {
+            ok: true,
+            file: file.to_owned(),
+            id,
+            version,
+            description,
+            component: plugin.digest.clone(),
+            memory_bytes,
+            engine: match plugin.class {
+                Class::Small => "small",
+                Class::Large => "large",
+            },
+            agents: plugin.agents.clone(),
+            tools: plugin.tools.clone(),
+            imports: plugin.imports.clone(),
+            asks,
+        }
+    }
+
+    fn text(&self, manifest: &Manifest) -> String {
+        let mut text = format!("{} {}", self.id, self.version);
+        if !self.description.is_empty() {
+            text.push_str(&format!(": {}", scrub_line(&self.description)));
+        }
+        text.push('\n');
+        text.push_str(&format!(
+            "  component {:.16}, {} of memory, {} engine\n",
+            self.component,
+            render::bytes(self.memory_bytes),
+            self.engine
+        ));
+        text.push_str(&render::section("has agents", &definitions(&self.agents)));
+        text.push_str(&render::section("has tools", &definitions(&self.tools)));
+        let imports = if self.imports.is_empty() { "nothing".to_owned() } else { self.imports.join(", ") };
+        text.push_str(&render::section("imports", &[imports]));
+        text.push_str(&render::section("asks to", &render::authority(&manifest.asks)));
+        text
+    }
+}
+
+/// Names with the first line of what they do.
+fn definitions(definitions: &[Definition]) -> Vec<String> {
+    let line = |definition: &Definition| {
+        let description = definition.description.lines().next().unwrap_or_default();
+        scrub_line(format!("{:<16} {description}", definition.name).trim_end())
+    };
+    definitions.iter().map(line).collect()
+}
+
+impl Build {
+    fn run(self, global: &Global) -> Result {
+        let mut report = |line: &str| complain(line);
+        let options = BuildOptions { locked: self.locked, quiet: self.quiet, ..BuildOptions::default() };
+        let toolchain = Toolchain::find(&self.dir, &mut report)?;
+        let built = build_dir(&toolchain, &self.dir, &self.out, options, &mut report)?;
+        let Built { package, component, manifest, size: bytes, changed } = built;
+        if global.json {
+            say_json(&serde_json::json!({
+                "package": package, "component": component, "manifest": manifest, "bytes": bytes, "changed": changed,
+            }));
+        } else {
+            say(&format!("{} ({})\n", component.display(), size(bytes)));
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,38 @@
+//! Signals that ask the process to stop.
+//!
+//! The first one is a request; after it the next one ends the process where it
+//! stands, which loses nothing either: the next host recovers.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Exit;
+
+/// SIGINT and SIGTERM, caught from the moment this is made.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Catches the signals. Inside a runtime.
+    pub(super) fn catch() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// The next signal, as the exit code that tells of it.
+    pub(super) async fn next(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+        }
+    }
+
+    /// From now on a signal ends the process at once.
+    pub(super) fn end_at_once(mut self) {
+        tokio::spawn(async move {
+            let exit = self.next().await;
+            super::complain("stopped at once; the next host recovers what was under way");
+            std::process::exit(exit as i32);
+        });
+    }
+}

@@ -222,8 +222,16 @@ impl Inner {
         Ok(count)
     }
 
-    /// Decides what is due. Gives whether there may be more.
-    async fn fire_due(self: &Arc<Self>) -> Result<bool, sublane_store::StoreError> {
+    /// Decides what is due, and notes when the next is.
+    async fn fire_due(self: &Arc<Self>) -> Result<(), sublane_store::StoreError> {
+        self.next_due.store(u64::MAX, Ordering::Relaxed);
+        while self.fire_some().await? {}
+        self.note_due(self.store.next_due().await?);
+        Ok(())
+    }
+
+    /// Decides some of what is due. Gives whether there may be more.
+    async fn fire_some(self: &Arc<Self>) -> Result<bool, sublane_store::StoreError> {
         const LIMIT: u32 = 256;
         let effects = self.store.fire_due(LIMIT, self.link_base.clone(), self.clock.now()).await?;
         let many = effects.ended.len() + effects.resumed.len() + effects.ready.len() >= LIMIT as usize;
@@ -373,29 +381,24 @@ async fn woken(hint: &Notify, clock: &dyn Clock, at: Timestamp, stopped: &mut wa
     }
 }
 
-/// Decides waits and deadlines that are due. Woken by whoever opens one; also every sweep.
+/// Decides waits and deadlines that are due. At the start, woken by whoever opens one, when the
+/// next one is due; also every sweep.
 async fn sweep_due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     loop {
-        let latest = host.clock.now().after(host.settings.sweep);
-        let at = latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
-        if !woken(&host.due, &*host.clock, at, &mut stopped).await {
-            return;
-        }
-        if host.clock.now() < Timestamp(host.next_due.load(Ordering::Relaxed)).min(latest) {
-            continue;
-        }
-        host.next_due.store(u64::MAX, Ordering::Relaxed);
-        loop {
-            match host.fire_due().await {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::error!(%error, "what is due could not be decided; the next sweep tries again");
-                    break;
-                }
-            }
+        if let Err(error) = host.fire_due().await {
+            tracing::error!(%error, "what is due could not be decided; the next sweep tries again");
         }
         host.lanes.cool_down(host.settings.hot_window, host.clock.now());
+        let latest = host.clock.now().after(host.settings.sweep);
+        let next = || latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
+        loop {
+            if !woken(&host.due, &*host.clock, next(), &mut stopped).await {
+                return;
+            }
+            if host.clock.now() >= next() {
+                break;
+            }
+        }
     }
 }
 

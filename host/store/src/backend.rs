@@ -80,6 +80,9 @@ impl<B: Backend> Store for B {
     async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError> {
         self.write(move |rows| ops::fire_due(rows, limit, &link_base, now)).await
     }
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(move |rows| rows.next_due()).await
+    }
     async fn queued(&self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Ready>, StoreError> {
         self.read(move |rows| Ok(rows.queued_runs(after, limit)?.iter().map(Ready::of).collect())).await
     }

@@ -95,6 +95,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Effects, StoreError>;
     /// Decides waits that are due and ends runs whose deadline has passed, at most `limit` of each.
     async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError>;
+    /// When the next wait or deadline is due, if anything is.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Runs that are queued, oldest first, for the sweep that finds what no hint told of.
     async fn queued(&self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Ready>, StoreError>;
     /// Begins an attempt on deliveries whose time has come.

@@ -158,6 +158,8 @@ pub trait Rows {
     fn waiters(&mut self, target: RunId) -> Result<Vec<RunId>>;
     /// Waits whose due time is not after `now`, oldest first.
     fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
+    /// The earliest due time of a wait or deadline of a run that has not ended.
+    fn next_due(&mut self) -> Result<Option<Timestamp>>;
 
     // --- mailbox
 

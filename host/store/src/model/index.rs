@@ -65,6 +65,11 @@ impl<K: Copy> Due<K> {
         self.0.remove(&(at, number));
     }
 
+    /// When the first one is due.
+    pub(super) fn first(&self) -> Option<Timestamp> {
+        self.0.first_key_value().map(|((at, _), _)| *at)
+    }
+
     /// Those not after `now`, oldest first.
     pub(super) fn until(&self, now: Timestamp, limit: u32) -> impl Iterator<Item = K> + '_ {
         self.0.range(..=(now, u64::MAX)).take(limit as usize).map(|(_, id)| *id)

@@ -180,6 +180,10 @@ impl Rows for Tables {
         Ok(self.waits_due.until(now, limit).collect())
     }
 
+    fn next_due(&mut self) -> Result<Option<Timestamp>> {
+        Ok(self.waits_due.first().into_iter().chain(self.deadlines.first()).min())
+    }
+
     // --- mailbox
 
     fn push_message(&mut self, run: RunId, message: &str) -> Result<()> {

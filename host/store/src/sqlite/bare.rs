@@ -27,16 +27,23 @@ impl Bare {
     /// Prepared statements on the file; keep it for as long as the measurement.
     #[must_use]
     pub fn session(&self) -> BareSession<'_> {
-        BareSession(Session::writing(&self.connection))
+        BareSession { session: Session::writing(&self.connection), unseen: 0 }
     }
 }
 
 /// Prepared statements on a [`Bare`] file.
-pub struct BareSession<'b>(Session<'b>);
+pub struct BareSession<'b> {
+    session: Session<'b>,
+    /// Commits since the last look at the length of the log.
+    unseen: u32,
+}
+
+/// Commits between two looks at the length of the log.
+const COMMITS_PER_LOOK: u32 = 16;
 
 impl BareSession<'_> {
-    /// Begins, runs `work` and commits, on the calling thread. Several operations in one
-    /// `work` are a group commit.
+    /// Begins, runs `work` and commits, on the calling thread; now and then it checkpoints, as
+    /// the store does. Several operations in one `work` are a group commit.
     ///
     /// # Errors
     /// Those of `work`, rolled back, or of the commit.
@@ -44,6 +51,12 @@ impl BareSession<'_> {
         &mut self,
         work: impl FnOnce(&mut dyn Rows) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.0.transaction(Sql::Begin, work)
+        let done = self.session.transaction(Sql::Begin, work);
+        self.unseen += 1;
+        if self.unseen >= COMMITS_PER_LOOK {
+            self.unseen = 0;
+            self.session.checkpoint(true);
+        }
+        done
     }
 }

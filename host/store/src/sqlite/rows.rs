@@ -142,6 +142,12 @@ impl Rows for Session<'_> {
         self.all("wait", Sql::WaitsDue, params![instant(now), limit], run_id)
     }
 
+    fn next_due(&mut self) -> Result<Option<Timestamp>> {
+        let wait = self.one("wait", Sql::WaitNext, (), |columns| columns.instant())?;
+        let run = self.one("run", Sql::RunNext, (), |columns| columns.instant())?;
+        Ok(wait.into_iter().chain(run).min())
+    }
+
     // --- mailbox
 
     fn push_message(&mut self, run: RunId, message: &str) -> Result<()> {

@@ -20,6 +20,10 @@ pub(super) const CACHED_RUNS: usize = 2_048;
 /// A run with more input and result than this many bytes is read again each time.
 const MAX_CACHED_BYTES: usize = 16 << 10;
 
+/// Pages in the write-ahead log from which an idle thread checkpoints: 8 MiB.
+const IDLE_CHECKPOINT_PAGES: i64 = 1_000;
+/// Pages in the write-ahead log from which a busy thread checkpoints: 64 MiB.
+const BUSY_CHECKPOINT_PAGES: i64 = 8_000;
 /// One connection at work.
 pub(super) struct Session<'c> {
     connection: &'c Connection,
@@ -92,6 +96,24 @@ impl<'c> Session<'c> {
             && let Err(error) = self.execute(Sql::Rollback, ())
         {
             tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    /// Moves pages from the log into the file, when there is time or there must be.
+    /// The log begins anew with the next commit. No transaction may be open.
+    pub(super) fn checkpoint(&mut self, idle: bool) {
+        let pages = self.one("log", Sql::WalPages, (), |columns| {
+            let _busy = columns.integer()?;
+            columns.integer()
+        });
+        let limit = if idle { IDLE_CHECKPOINT_PAGES } else { BUSY_CHECKPOINT_PAGES };
+        let done = match pages {
+            Ok(Some(pages)) if pages >= limit => self.one("log", Sql::Checkpoint, (), |_| Ok(())).map(drop),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the write-ahead log could not be checkpointed; it grows until it can");
         }
     }
 

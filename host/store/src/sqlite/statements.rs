@@ -91,6 +91,7 @@ statements! {
         ORDER BY s.n DESC LIMIT ?5");
     RunsOfConversation: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND +r.state BETWEEN ?2 AND ?3 ORDER BY s.n DESC LIMIT ?4");
+    RunNext: "SELECT deadline FROM run WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1";
     RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, n LIMIT ?2";
     RunsReady: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.state = 0 AND (r.since, r.id) > (?1, ?2) ORDER BY r.since, r.id LIMIT ?3");
@@ -112,6 +113,7 @@ statements! {
         AND run = (SELECT n FROM run WHERE id = ?2)";
     Waiters: "SELECT r.id FROM wait_target t CROSS JOIN run r ON r.n = t.run \
         WHERE t.target = (SELECT n FROM run WHERE id = ?1) ORDER BY t.run";
+    WaitNext: "SELECT due FROM wait WHERE due IS NOT NULL ORDER BY due LIMIT 1";
     WaitsDue: "SELECT r.id FROM wait w CROSS JOIN run r ON r.n = w.run WHERE w.due <= ?1 \
         ORDER BY w.due, w.run LIMIT ?2";
 

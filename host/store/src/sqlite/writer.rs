@@ -29,10 +29,6 @@ const MAX_GROUP: usize = 512;
 /// Operations that get a commit of their own after a group was taken back.
 const CAREFUL_OPERATIONS: u32 = 256;
 
-/// Pages in the write-ahead log from which an idle thread checkpoints: 8 MiB.
-const IDLE_CHECKPOINT_PAGES: i64 = 1_000;
-/// Pages in the write-ahead log from which a busy thread checkpoints: 64 MiB.
-const BUSY_CHECKPOINT_PAGES: i64 = 8_000;
 /// Operations between two looks at the length of the write-ahead log.
 const OPERATIONS_PER_LOOK: usize = 128;
 
@@ -93,7 +89,7 @@ fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>) {
         }
         if unseen >= OPERATIONS_PER_LOOK {
             unseen = 0;
-            checkpoint(&mut session, queue.is_empty());
+            session.checkpoint(queue.is_empty());
         }
     }
 }
@@ -153,21 +149,4 @@ fn run_group(
         }
     }
     session.commit().map_err(Fault::Transaction)
-}
-
-/// Moves pages from the log into the file, when there is time or there must be.
-fn checkpoint(session: &mut Session<'_>, idle: bool) {
-    let pages = session.one("log", Sql::WalPages, (), |columns| {
-        let _busy = columns.integer()?;
-        columns.integer()
-    });
-    let limit = if idle { IDLE_CHECKPOINT_PAGES } else { BUSY_CHECKPOINT_PAGES };
-    let done = match pages {
-        Ok(Some(pages)) if pages >= limit => session.one("log", Sql::Checkpoint, (), |_| Ok(())).map(drop),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = done {
-        tracing::warn!(%error, "the write-ahead log could not be checkpointed; it grows until it can");
-    }
 }

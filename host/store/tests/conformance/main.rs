@@ -84,6 +84,7 @@ on_every_store! {
         a_message_ends_a_receive
         messages_are_received_in_order
         a_sleep_ends_when_it_is_due
+        what_is_due_next_is_known
         an_evicted_wait_makes_the_run_ready_again
         an_eviction_that_comes_too_late_changes_nothing
         a_waiting_run_is_not_claimed

@@ -5,7 +5,7 @@ use sublane_core::{Answer, RunId, RunState};
 use sublane_store::{Command, Parked, Store, WaitFor};
 
 use crate::support::{
-    at, claim, entry, get, later, link_base, park, root, spawn, state, success, token, wait, wait_answer,
+    DEADLINE, at, claim, entry, get, later, link_base, park, root, spawn, state, success, token, wait, wait_answer,
 };
 
 fn runs(runs: &[RunId], all: bool) -> WaitFor {
@@ -143,6 +143,19 @@ pub(crate) async fn a_sleep_ends_when_it_is_due(store: &dyn Store) {
     let second = store.fire_due(1, link_base(), at(30)).await.expect("swept");
     assert_eq!(second.resumed[0].0, late.run);
     assert_eq!(decode::<()>(&second.resumed[0].2).expect("an answer"), Ok(()));
+}
+
+pub(crate) async fn what_is_due_next_is_known(store: &dyn Store) {
+    let next = async || store.next_due().await.expect("readable");
+    assert_eq!(next().await, None, "nothing is there");
+    let by = root(store, 1).await;
+    assert_eq!(next().await, Some(DEADLINE));
+    park(store, &by, wait(&by, 1, WaitFor::Sleep, Some(at(10)))).await;
+    assert_eq!(next().await, Some(at(10)));
+    store.fire_due(10, link_base(), at(10)).await.expect("swept");
+    assert_eq!(next().await, Some(DEADLINE));
+    store.finish(by, success()).await.expect("it has its claim");
+    assert_eq!(next().await, None, "what has ended has no deadline");
 }
 
 pub(crate) async fn an_evicted_wait_makes_the_run_ready_again(store: &dyn Store) {

@@ -7,6 +7,10 @@ mod volatile;
 
 use clap::Parser;
 
+/// The allocator of the `sublane` binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the host against what the machine can do in the same minute.
 #[derive(Parser)]
 struct Args {

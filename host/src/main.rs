@@ -7,6 +7,11 @@ mod cli;
 
 use std::process::ExitCode;
 
+/// A spawn allocates and frees across threads; glibc's arenas grow by `mprotect`,
+/// which is the mapping call that a warm spawn must not make.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::main()
 }

@@ -242,11 +242,96 @@ impl Seen {
     }
 }
 
-/// The hash of everything in a request.
+/// The hash of everything in a request. Each field is there with its length or
+/// its absence, so that nothing a request can say runs together.
 fn hash_request(request: &subagent::SpawnRequest) -> u128 {
-    // The derived `Debug` names every field, so nothing that a request can say is left out.
-    let text = format!("{request:?}");
-    args(Import::Spawn, &[text.as_bytes()])
+    let subagent::SpawnRequest {
+        agent,
+        task,
+        name,
+        scope,
+        deliver,
+        lifetime,
+        lane,
+        priority,
+        timeout,
+        dedupe_key,
+    } = request;
+    let mut bytes = Bytes(Vec::with_capacity(256 + task.input.len()));
+    bytes.text(agent);
+    bytes.text(&task.input);
+    bytes.number(task.artifacts.len() as u64);
+    for file in &task.artifacts {
+        [&file.id, &file.name, &file.media_type].into_iter().for_each(|text| bytes.text(text));
+        bytes.number(file.size);
+    }
+    [name, lane, dedupe_key].into_iter().for_each(|text| bytes.texts(text));
+    bytes.scope(scope);
+    match deliver {
+        subagent::DeliveryPlan::None => bytes.number(0),
+        subagent::DeliveryPlan::Origin => bytes.number(1),
+        subagent::DeliveryPlan::To(named) => {
+            bytes.number(2);
+            bytes.texts(named);
+        }
+    }
+    bytes.number(lifetime.map_or(2, |lifetime| lifetime as u64));
+    bytes.number(*priority as u64);
+    bytes.option(*timeout);
+    args(Import::Spawn, &[&bytes.0])
+}
+
+/// Fields of a request, one after the other.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn number(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    fn option(&mut self, number: Option<u64>) {
+        self.number(u64::from(number.is_some()));
+        self.number(number.unwrap_or_default());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t String>) {
+        let at = self.0.len();
+        self.number(0);
+        let mut count = 0_u64;
+        for text in texts {
+            count += 1;
+            self.text(text);
+        }
+        self.0[at..at + 8].copy_from_slice(&count.to_le_bytes());
+    }
+
+    fn scope(&mut self, scope: &subagent::Scope) {
+        let subagent::Scope { spawn, channels, tools, kv, artifacts, artifact_bytes, cpu, memory_bytes } = scope;
+        self.number(u64::from(spawn.is_some()));
+        if let Some(spawn) = spawn {
+            self.texts(&spawn.agents);
+            [spawn.depth, spawn.active_children, spawn.total].into_iter().for_each(|n| self.number(u64::from(n)));
+        }
+        self.texts(channels);
+        self.number(tools.len() as u64);
+        for tool in tools {
+            self.text(&tool.plugin);
+            self.texts(&tool.tools);
+        }
+        self.number(kv.len() as u64);
+        for kv in kv {
+            self.text(&kv.bucket);
+            self.text(&kv.prefix);
+            self.number(u64::from(kv.write));
+        }
+        self.number(u64::from(*artifacts));
+        [*artifact_bytes, *cpu, *memory_bytes].into_iter().for_each(|number| self.option(number));
+    }
 }
 
 impl Live {
@@ -344,12 +429,13 @@ impl Live {
             None => Lifetime::Attached,
         };
         let now = self.attempt.by(false).now;
-        let (own_root, own_purse) = self.plugin.root(now);
+        // What is detached is bounded by its spawner's own root, whose numbers the plugin holds ready.
+        let own = self.plugin.met();
         let terms = Terms {
             now,
             ceiling: match lifetime {
                 Lifetime::Attached => Ceiling::Parent,
-                Lifetime::Detached => Ceiling::Conversation(own_root.caps().deadline),
+                Lifetime::Detached => Ceiling::Conversation(now.after(own.timeout)),
             },
             memory_bytes: plugin.manifest.memory_bytes,
             timeout: plugin.manifest.asks.timeout,
@@ -362,7 +448,7 @@ impl Live {
         let mut ask = scope.purse;
         if lifetime == Lifetime::Detached {
             // The conversation's purse is everybody's: no plugin draws more than its own root allows.
-            ask = within(ask, own_purse)?;
+            ask = within(ask, own.purse)?;
         }
         let destinations = self.destinations(request.deliver)?;
         let id = parent.id.child(self.attempt.generation, path);

@@ -31,6 +31,7 @@ pub struct Plugin {
     pub manifest: Manifest,
     /// What the operator allows.
     pub allows: Authority,
+    met: Authority,
     /// SHA-256 of its component, hex.
     pub digest: String,
     /// The engine it runs on.
@@ -111,6 +112,12 @@ pub enum LoadError {
 }
 
 impl Plugin {
+    /// What its manifest asks for and the operator allows.
+    #[must_use]
+    pub fn met(&self) -> &Authority {
+        &self.met
+    }
+
     /// The root grants of its runs and tool calls, and the purse that bounds what they may spend.
     #[must_use]
     pub fn root(&self, now: Timestamp) -> (Grants, Purse) {
@@ -157,8 +164,10 @@ impl Plugin {
         let mut linker = Linker::<Ctx>::new(engine);
         crate::imports::link(&mut linker).map_err(unfit)?;
         let pre = linker.instantiate_pre(&component).map_err(unfit)?;
+        let allows = allows(&manifest);
         let mut plugin = Self {
-            allows: allows(&manifest),
+            met: manifest.asks.meet(&allows),
+            allows,
             manifest,
             digest: hex(&Sha256::digest(&wasm)),
             class,

@@ -112,7 +112,8 @@ impl Authority {
     }
 
     /// What both sides agree on.
-    fn meet(&self, other: &Self) -> Self {
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Self {
         let artifacts = self.artifacts && other.artifacts;
         let spawn = self.spawn.as_ref().zip(other.spawn.as_ref()).and_then(|(a, b)| meet_spawn(a, b));
         let purse = Purse {

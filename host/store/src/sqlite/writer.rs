@@ -29,9 +29,6 @@ const MAX_GROUP: usize = 512;
 /// Operations that get a commit of their own after a group was taken back.
 const CAREFUL_OPERATIONS: u32 = 256;
 
-/// Operations between two looks at the length of the write-ahead log.
-const OPERATIONS_PER_LOOK: usize = 128;
-
 /// The thread and its queue. Dropped, it does what is queued and ends.
 pub(super) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
@@ -72,14 +69,11 @@ fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>) {
     let mut session = Session::writing(connection);
     let mut group = Vec::with_capacity(MAX_GROUP);
     let mut careful = 0_u32;
-    let mut unseen = 0;
     while let Some(first) = queue.blocking_recv() {
         let limit = if careful > 0 { 1 } else { MAX_GROUP };
-        unseen += 1;
         match run_group(&mut session, first, &mut queue, limit, &mut group) {
             Ok(()) => {
                 careful = careful.saturating_sub(1);
-                unseen += group.len();
                 group.drain(..).for_each(Job::answer);
             }
             Err(fault) => {
@@ -87,10 +81,7 @@ fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>) {
                 tell(fault, &mut group);
             }
         }
-        if unseen >= OPERATIONS_PER_LOOK {
-            unseen = 0;
-            session.checkpoint(queue.is_empty());
-        }
+        session.checkpoint(queue.is_empty());
     }
 }
 

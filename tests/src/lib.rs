@@ -4,6 +4,8 @@
 //! Every wait here is for a state, with a time-out that fails the test; none
 //! is for a time to pass.
 
+pub mod crash;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,6 +168,28 @@ impl Setup {
     #[must_use]
     pub fn component(mut self, path: PathBuf) -> Self {
         self.plugins.push((path, None));
+        self
+    }
+
+    /// With a plugin and a manifest of its own; it is allowed what that asks for.
+    ///
+    /// # Panics
+    /// When the copy cannot be written.
+    #[must_use]
+    pub fn plugin_with(mut self, name: &str, manifest: &str) -> Self {
+        let directory = self.directory.path().join(format!("plugin-{}", self.plugins.len()));
+        std::fs::create_dir(&directory).expect("a new directory");
+        let copy = directory.join(format!("{name}.wasm"));
+        std::fs::copy(component(name), &copy).expect("the component is copied");
+        std::fs::write(directory.join("plugin.toml"), manifest).expect("the manifest is written");
+        self.plugins.push((copy, None));
+        self
+    }
+
+    /// With instance pools of these sizes.
+    #[must_use]
+    pub fn pools(mut self, small: u32, large: u32) -> Self {
+        self.settings.pools = PoolSizes { small, large };
         self
     }
 

@@ -1,0 +1,189 @@
+//! The agent that uses every import, its children, and its tool.
+
+use std::fmt::Debug;
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+
+use sublane_sdk::subagent::{self, Child};
+use sublane_sdk::{
+    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, kv, log, mailbox, progress, random,
+    timer, tool, tools,
+};
+
+/// What the agent is to do.
+#[data]
+pub(crate) struct Plan {
+    /// Where the changed plugin does otherwise.
+    #[serde(default)]
+    change: Option<Change>,
+}
+
+/// What the changed plugin does otherwise, in the middle of its task.
+#[data]
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Change {
+    /// Asks for another key.
+    OtherArguments,
+    /// Asks for something else.
+    OtherImport,
+    /// Gives its output.
+    Returns,
+    /// Fails.
+    Fails,
+    /// Traps.
+    Traps,
+    /// Asks for something else where it called a tool.
+    NoCall,
+    /// Calls the tool, which does half of what it did.
+    HalfATool,
+}
+
+/// What the agent saw, in order.
+struct Seen(Vec<String>);
+
+impl Seen {
+    /// Remembers what an import came to.
+    fn note(&mut self, what: &str, seen: impl Debug) {
+        self.0.push(format!("{what}: {seen:?}"));
+    }
+
+    /// Remembers what does not come from an import that is written down.
+    fn locals(&mut self) {
+        self.note("random", random::number());
+        self.note("now", clock::now());
+        self.note("deadline", clock::deadline());
+        log::info!("saw {} things", self.0.len());
+    }
+}
+
+/// Uses every import once or more, and gives back what it saw.
+#[agent]
+pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
+    let is_now = |change| crate::IS_CHANGED && plan.change == Some(change);
+    let mut seen = Seen(Vec::new());
+    seen.locals();
+    progress::report(10, "remembering");
+    values(&mut seen);
+    children(&mut seen)?;
+    timer::sleep(Duration::from_millis(40))?;
+    seen.locals();
+    if is_now(Change::OtherArguments) {
+        seen.note("another key", kv::get("memory", "another"));
+    } else if is_now(Change::OtherImport) {
+        seen.note("keys", kv::list_keys("memory", "", None));
+    } else if is_now(Change::Returns) {
+        return Ok(seen.0);
+    } else if is_now(Change::Fails) {
+        return Err(Failure::new("it has had enough"));
+    } else if is_now(Change::Traps) {
+        panic!("it has had enough");
+    } else {
+        seen.note("a key", kv::get("memory", "one"));
+    }
+    file(&mut seen)?;
+    seen.note("tools", tools::list());
+    if is_now(Change::NoCall) {
+        seen.note("a key", kv::get("memory", "one"));
+    } else {
+        called(&mut seen, plan.change)?;
+    }
+    seen.note("sent", delivery::send("origin", "something to remember"));
+    seen.note("mailbox", mailbox::receive_within::<String>(Duration::from_millis(20)));
+    seen.locals();
+    Ok(seen.0)
+}
+
+fn values(seen: &mut Seen) {
+    seen.note("set", kv::set("memory", "one", b"1"));
+    seen.note("set", kv::set("memory", "two", &random::bytes::<4>()));
+    seen.note("get", kv::get("memory", "two"));
+    seen.note("keys", kv::list_keys("memory", "", None));
+    seen.note("deleted", kv::delete("memory", "two"));
+    seen.note("gone", kv::get("memory", "two"));
+    seen.note("denied", kv::get("elsewhere", "one"));
+}
+
+fn children(seen: &mut Seen) -> Result<(), Error> {
+    let first = begin("first")?;
+    seen.note("spawned", &first);
+    seen.note("in vain", first.wait_within(Duration::from_millis(30)));
+    seen.note("told", first.send("go on"));
+    seen.note("ended", first.wait());
+    let second = begin("second")?;
+    seen.note("cancelled", second.cancel("no longer needed"));
+    seen.note("ended", subagent::wait_all(&[&first, &second]));
+    seen.note("status", first.status());
+    Ok(())
+}
+
+fn begin(name: &str) -> Result<Child, Error> {
+    let scope = Scope::new().cpu(Duration::from_secs(1)).kv_read("memory", "");
+    Spawn::agent("remembers/child").task(name).named(name).scope(scope).start()
+}
+
+fn file(seen: &mut Seen) -> Result<(), Failure> {
+    let mut file = artifact::create("memory.txt", "text/plain")?;
+    for part in 0..3 {
+        writeln!(file, "part {part}: {}", random::number()).map_err(|error| Failure::new(error.to_string()))?;
+    }
+    let file = file.finish()?;
+    seen.note("written", &file);
+    let mut text = String::new();
+    artifact::open(&file.id)?.read_to_string(&mut text).map_err(|error| Failure::new(error.to_string()))?;
+    seen.note("read", text);
+    seen.note("not ours", artifact::open(&"0".repeat(64)).err());
+    Ok(())
+}
+
+/// What the tool is asked.
+#[data]
+pub(crate) struct Note {
+    change: Option<Change>,
+}
+
+/// What the tool did.
+#[data]
+#[derive(Debug)]
+pub(crate) struct Noted {
+    run: String,
+    seen: Vec<String>,
+}
+
+fn called(seen: &mut Seen, change: Option<Change>) -> Result<(), Failure> {
+    let note = Note { change };
+    let noted: Noted = tools::call("remembers", "note", &note).map_err(|error| Failure::new(error.to_string()))?;
+    seen.note("noted", &noted);
+    seen.note("sent on", subagent::send(&noted.run, "go on"));
+    seen.note("ended", subagent::wait_any(&[&noted.run]));
+    seen.note("children", subagent::children());
+    Ok(())
+}
+
+/// Writes a note, and has a child that outlives the call.
+#[tool]
+pub(crate) fn note(note: Note) -> Result<Noted, Failure> {
+    let mut seen = Seen(Vec::new());
+    seen.locals();
+    seen.note("set", kv::set("memory", "note", &random::bytes::<4>()));
+    let scope = Scope::new().cpu(Duration::from_secs(1));
+    let child = Spawn::agent("remembers/child").task("noted").named("noted").scope(scope).start()?;
+    seen.note("spawned", &child);
+    if !(crate::IS_CHANGED && note.change == Some(Change::HalfATool)) {
+        seen.note("get", kv::get("memory", "note"));
+    }
+    seen.locals();
+    Ok(Noted { run: child.run, seen: seen.0 })
+}
+
+/// Waits for a message, sleeps, and gives back what it saw.
+#[agent]
+pub(crate) fn child(name: String) -> Result<Vec<String>, Failure> {
+    let mut seen = Seen(vec![name]);
+    seen.note("message", mailbox::receive::<String>());
+    seen.locals();
+    timer::sleep(Duration::from_millis(10))?;
+    seen.note("read", kv::get("memory", "one"));
+    seen.locals();
+    Ok(seen.0)
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sublane_core::Import;
-use sublane_store::{Command, SqliteStore, Store, WaitFor};
+use sublane_store::{Backend as _, Command, SqliteStore, Store, StoreError, WaitFor};
 
 use crate::random::seen;
 use crate::support::{
@@ -73,4 +73,35 @@ async fn a_reader_beside_the_host_sees_what_was_answered() {
     let beside = SqliteStore::open_read_only(&path).expect("beside the host");
     fill(&store).await;
     assert_eq!(seen(&beside).await, seen(&store).await);
+}
+
+#[tokio::test]
+async fn what_was_taken_back_is_not_remembered() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let store = open(&directory.path().join("store.db"));
+    let id = root(&store, 1).await.run;
+    let before = store.run(id).await.expect("readable").expect("there");
+    let failed: Result<(), _> = store
+        .write(move |rows| {
+            let mut run = rows.run(id)?.expect("there");
+            run.crashes = 99;
+            rows.update_run(&run)?;
+            Err(StoreError::NotFound("what it wanted".into()))
+        })
+        .await;
+    failed.expect_err("it failed after it wrote");
+    let seen = store.write(move |rows| rows.run(id)).await.expect("readable");
+    assert_eq!(seen, Some(before));
+}
+
+#[tokio::test]
+async fn what_another_process_wrote_is_seen() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("store.db");
+    let store = open(&path);
+    let id = root(&store, 1).await.run;
+    let beside = rusqlite::Connection::open(&path).expect("SQLite");
+    beside.execute("UPDATE run SET crashes = 2", ()).expect("written");
+    let seen = store.write(move |rows| rows.run(id)).await.expect("readable");
+    assert_eq!(seen.map(|run| run.crashes), Some(2));
 }

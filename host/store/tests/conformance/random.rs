@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
 use sublane_store::{
-    By, Command, DeliveryFilter, Model, RunFilter, Spawn, SqliteStore, Store, Wait, WaitFor,
+    Backend, By, Command, DeliveryFilter, Model, Rows, RunFilter, Spawn, SqliteStore, Store, Wait, WaitFor,
 };
 
 use crate::support::{
@@ -278,6 +278,26 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
     text
 }
 
+/// What only operations look up, as text: indexes that a listing does not show.
+async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
+    let look = move |rows: &mut dyn Rows| {
+        let runs = rows.runs(&RunFilter { limit: 1_000, ..RunFilter::default() })?;
+        let mut text = String::new();
+        for id in runs.iter().map(|run| run.spec.id) {
+            let (children, waiters) = (rows.attached_children(id)?, rows.waiters(id)?);
+            let (mailbox, sent) = (rows.mailbox_len(id)?, rows.sent_by_run(id)?);
+            writeln!(text, "{children:?} {waiters:?} {mailbox} {sent}").expect("a string takes it");
+        }
+        let claimed = rows.claimed_runs(1_000)?;
+        let soon = Timestamp(now.0 + 3_000);
+        let due = (rows.overdue_runs(soon, 3)?, rows.due_waits(soon, 3)?, rows.due_deliveries(soon, 3)?);
+        let sending = rows.sending_deliveries(3)?;
+        writeln!(text, "{claimed:?} {due:?} {sending:?}").expect("a string takes it");
+        Ok(text)
+    };
+    store.read(look).await.expect("readable")
+}
+
 /// The moments of a sequence: each step has a number, and time passes.
 pub(crate) fn moments(steps: &[(Step, u16)]) -> Vec<Moment> {
     let mut now = at(0);
@@ -304,6 +324,8 @@ proptest! {
                 prop_assert_eq!(&answers.0, &answers.1, "answers to {:?}", step);
                 prop_assert!(!answers.0.contains("Corrupt"), "{:?}: {}", step, answers.0);
                 prop_assert_eq!(seen(&model).await, seen(&sqlite).await, "after {:?}", step);
+                let looked = (looked_up(&model, moment.now).await, looked_up(&sqlite, moment.now).await);
+                prop_assert_eq!(looked.0, looked.1, "looked up after {:?}", step);
             }
             Ok(())
         })?;

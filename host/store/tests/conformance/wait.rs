@@ -5,7 +5,8 @@ use sublane_core::{Answer, RunId, RunState};
 use sublane_store::{Command, Parked, Store, WaitFor};
 
 use crate::support::{
-    DEADLINE, at, claim, entry, get, later, link_base, park, root, spawn, state, success, token, wait, wait_answer,
+    DEADLINE, at, claim, entry, get, later, link_base, park, root, spawn, state, success, token, wait,
+    wait_answer,
 };
 
 fn runs(runs: &[RunId], all: bool) -> WaitFor {

@@ -28,11 +28,22 @@ impl Build {
 
 /// Builds every plugin of the repository.
 pub(crate) fn all(toolchain: &Toolchain, quiet: bool) -> Result<Vec<Built>> {
+    chosen(toolchain, quiet, |_| true)
+}
+
+/// Builds the plugins of these names.
+pub(crate) fn only(toolchain: &Toolchain, names: &[&str], quiet: bool) -> Result<Vec<Built>> {
+    chosen(toolchain, quiet, |name| names.contains(&name))
+}
+
+fn chosen(toolchain: &Toolchain, quiet: bool, is_chosen: impl Fn(&str) -> bool) -> Result<Vec<Built>> {
     let mut built = Vec::new();
     for dir in std::iter::once("").chain(repo::OWN_WORKSPACES) {
         let workspace = repo::root().join(dir);
+        let mut packages = plugins_of(&Workspace::load(toolchain, &workspace)?, !dir.is_empty());
+        packages.retain(|name| is_chosen(name));
         let request = BuildRequest {
-            packages: plugins_of(&Workspace::load(toolchain, &workspace)?, !dir.is_empty()),
+            packages,
             workspace,
             out: repo::plugins(),
             options: BuildOptions { target: Some(repo::target()), locked: true, quiet },

@@ -1,19 +1,183 @@
 //! `cargo xtask demo`: the main job, from nothing.
 //!
-//! Owns the order: toolchain, plugins, host, conversation.
+//! Owns the order: toolchain, plugins, host, a new state directory with the
+//! configuration that failed where this project comes from (a token that is
+//! empty, no listener), one message, what a user sees of it, and the report.
+//! Never does a part of the job itself: the host is the program `sublane`.
 
-use anyhow::{Result, bail};
+mod place;
+mod receiver;
+mod report;
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Instant, SystemTime};
+
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use crate::{build, setup};
+use crate::{build, repo, setup};
+use place::Place;
+use receiver::Receiver;
+use report::{Conversation, Report, Timings};
+
+const PROMPT: &str = "Make a 4 second film of a lighthouse in a storm at night, and send it to webhook:films";
+
+/// The webhook's address, as grants and messages call it.
+const ADDRESS: &str = "webhook:films";
 
 /// Set everything up and run the main job: ask for a film, get it delivered
 #[derive(Args)]
-pub(crate) struct Demo {}
+#[command(
+    after_help = "Example:\n  cargo xtask demo --prompt \"Make a 3 second film of a red balloon over the sea\""
+)]
+pub(crate) struct Demo {
+    /// What is said to the concierge; the demo asks for the webhook too where it does not
+    #[arg(long, value_name = "TEXT", default_value = PROMPT)]
+    prompt: String,
+    /// Where `film.mp4` and `report.json` go
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+    /// Print the report only
+    #[arg(long)]
+    json: bool,
+    /// Keep the state directory when the next demo starts
+    #[arg(long)]
+    keep: bool,
+}
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
-        build::all(&setup::toolchain()?, false)?;
-        bail!("the plugins are built; the host that plays the demo is not part of this version")
+        let begun = Instant::now();
+        build::only(&setup::toolchain()?, &["concierge", "video"], self.json)?;
+        let sublane = build_host(self.json)?;
+        let place = Place::new(self.keep)?;
+        let receiver = Receiver::start()?;
+        place.write_config(receiver.url())?;
+        let setup = begun.elapsed();
+
+        let message = message(&self.prompt);
+        self.tell(&format!(
+            "\nstate    {} (new)\ngateway  auth = \"token\", token = \"\", no listener\n\nyou: {message}\n",
+            place.state().display()
+        ));
+        let started = now();
+        let conversation = Conversation::read(&self.converse(&sublane, &place, &receiver, &message)?)?;
+        let received = receiver.received();
+        for line in received.iter().map(receiver::Received::line) {
+            self.tell(&format!("{line}\n"));
+        }
+        let film = conversation.keep_film(&self.out)?;
+        let timings = Timings { started, setup, total: begun.elapsed() };
+        let report = Report::of(&self.prompt, &message, &conversation, &film, &received, &timings)?;
+        let file = report.write(&self.out)?;
+        self.tell(&format!("\n{}report   {}\n", report.summary(&film), file.display()));
+        if self.json {
+            say(&report.text());
+        }
+        report.check()
+    }
+
+    /// Shows people something, unless the report is all that is wanted.
+    fn tell(&self, text: &str) {
+        if !self.json {
+            say(text);
+        }
+    }
+
+    /// Sends the message with `sublane run`, which shows the conversation. Gives what it reports.
+    fn converse(
+        &self,
+        sublane: &std::path::Path,
+        place: &Place,
+        receiver: &Receiver,
+        message: &str,
+    ) -> Result<String> {
+        let mut command = Command::new(sublane);
+        command.arg("--config").arg(place.config()).args(["--json", "run", message]);
+        command.env(place::SECRET, receiver.secret()).env_remove("RUST_LOG");
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        // What people see goes where ours goes, a terminal as a terminal.
+        command.stderr(match self.json {
+            true => Stdio::piped(),
+            false => Stdio::from(std::io::stdout().as_fd().try_clone_to_owned()?),
+        });
+        let child = command.spawn().with_context(|| format!("cannot start {}", sublane.display()))?;
+        let (status, reported, shown) = output(child)?;
+        if reported.is_empty() {
+            bail!("`sublane run` ended with {status} and no report\n{shown}");
+        }
+        if !status.success() {
+            eprint!("{shown}");
+        }
+        Ok(reported)
+    }
+}
+
+/// What a child wrote, its two streams read side by side.
+fn output(mut child: Child) -> Result<(ExitStatus, String, String)> {
+    let stderr = child.stderr.take();
+    let shown = std::thread::spawn(move || {
+        let mut shown = String::new();
+        if let Some(mut stderr) = stderr {
+            let _ = stderr.read_to_string(&mut shown);
+        }
+        shown
+    });
+    let mut reported = String::new();
+    child.stdout.take().context("the child's output is ours")?.read_to_string(&mut reported)?;
+    let status = child.wait()?;
+    Ok((status, reported, shown.join().unwrap_or_default()))
+}
+
+/// The wall clock, as the host's instants are.
+fn now() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "a task for people has no clock that tests move")]
+    SystemTime::now()
+}
+
+/// The prompt, with the webhook asked for.
+fn message(prompt: &str) -> String {
+    let prompt = prompt.trim();
+    if prompt.contains(ADDRESS) {
+        return prompt.to_owned();
+    }
+    format!("{}, and send it to {ADDRESS}", prompt.trim_end_matches(['.', '!']))
+}
+
+/// Builds the host and gives its program's path.
+fn build_host(quiet: bool) -> Result<PathBuf> {
+    let mut cargo = repo::cargo_in("");
+    cargo.args(["build", "--locked", "--package", "sublane", "--bin", "sublane"]);
+    cargo.arg("--message-format=json-render-diagnostics");
+    if quiet {
+        cargo.arg("--quiet");
+    }
+    let built = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    ensure!(built.status.success(), "the host could not be built ({})", built.status);
+    let executable = String::from_utf8_lossy(&built.stdout).lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.context("cargo built the host and named no program")
+}
+
+/// Writes to the standard output; whoever does not read it any more misses nothing.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_webhook_is_asked_for_once() {
+        assert_eq!(message("Make a film of a cat."), "Make a film of a cat, and send it to webhook:films");
+        assert_eq!(message(PROMPT), PROMPT);
     }
 }

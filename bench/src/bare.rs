@@ -1,17 +1,23 @@
 //! The limit of a spawn: a store, an instance and a call on the same engine.
 
-use std::time::Instant;
+use std::sync::Arc;
 
 use sublane::engine::Engines;
 use sublane::engine::limiter::Limiter;
+use sublane::host::Inner;
 use sublane::imports::{Ctx, Instance};
 use sublane::plugin::Plugin;
+use tokio::task::JoinHandle;
 use wasmtime::component::ResourceTable;
 
+/// The task of `echo`: 100 characters as JSON text.
+pub(crate) fn input() -> String {
+    serde_json::Value::String("x".repeat(100)).to_string()
+}
+
 /// Runs `echo` in a fresh instance, with nothing of the host around it. Gives nanoseconds.
-pub async fn spawn(engines: &Engines, plugin: &Plugin, text: &str) -> f64 {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-    let begin = Instant::now();
+pub(crate) async fn spawn(engines: &Engines, plugin: &Plugin, input: &str) -> f64 {
+    let begin = crate::now();
     let engine = &engines.of(plugin.class).engine;
     let limiter = Limiter::new(plugin.manifest.memory_bytes);
     let ctx = Ctx { limiter, table: ResourceTable::new(), instance: Instance::Unprivileged };
@@ -20,11 +26,27 @@ pub async fn spawn(engines: &Engines, plugin: &Plugin, text: &str) -> f64 {
     store.set_epoch_deadline(1_000);
     let pre = plugin.agent_pre.as_ref().expect("the bench plugin has agents");
     let agent = pre.instantiate_async(&mut store).await.expect("it instantiates");
-    let task =
-        sublane::bindings::sublane::plugin::types::Task { input: text.to_owned(), artifacts: Vec::new() };
-    let output =
-        agent.sublane_plugin_agent_entry().call_run(&mut store, "echo", &task).await.expect("it returns");
-    assert!(output.is_ok(), "echo succeeds");
+    let task = sublane::bindings::sublane::plugin::types::Task { input: input.to_owned(), artifacts: Vec::new() };
+    let output = agent.sublane_plugin_agent_entry().call_run(&mut store, "echo", &task).await;
+    assert!(output.expect("it returns").is_ok(), "echo succeeds");
     drop(store);
     begin.elapsed().as_nanos() as f64
+}
+
+/// So many bare spawns on a guest thread of the host. Gives nanoseconds for each.
+pub(crate) fn spawn_task(inner: &Arc<Inner>, count: u32) -> JoinHandle<Vec<f64>> {
+    let plugin = inner.plugins().get("bench").expect("it is there").clone();
+    let (for_task, input) = (inner.clone(), input());
+    inner.threads.fast().spawn(async move {
+        let mut times = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            times.push(spawn(&for_task.engines, &plugin, &input).await);
+        }
+        times
+    })
+}
+
+/// As [`spawn_task`], waited for.
+pub(crate) async fn on_guest_thread(inner: &Arc<Inner>, count: u32) -> Vec<f64> {
+    spawn_task(inner, count).await.expect("no panic")
 }

@@ -2,10 +2,19 @@
 //! same run, by turns, so that a noisy machine moves both alike.
 
 mod bare;
+mod durable;
+mod receiver;
 mod report;
+mod start;
+mod timed;
 mod volatile;
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use clap::Parser;
+use sublane::host::Inner;
+use sublane_core::RunId;
 
 /// The allocator of the `sublane` binary.
 #[global_allocator]
@@ -18,19 +27,25 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     json: Option<std::path::PathBuf>,
     /// Only figures whose name begins with this.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", value_name = "NAME")]
     only: String,
     /// Rounds of each measurement; the median counts.
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 9, value_name = "N")]
     rounds: usize,
+    /// Run so many warm spawns and nothing else, to be traced from outside.
+    #[arg(long, hide = true)]
+    spawns: Option<u32>,
 }
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let mut report = report::Report::new(&args.only);
-    if report.wants("spawn.volatile") {
-        volatile::measure(&mut report, args.rounds)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if let Some(spawns) = args.spawns {
+        runtime.block_on(volatile::only(spawns));
+        return Ok(());
     }
+    let mut report = report::Report::new(&args.only);
+    runtime.block_on(measure(&mut report, args.rounds))?;
     report.print();
     if let Some(file) = args.json {
         report.write(&file)?;
@@ -38,15 +53,48 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until a run has left the host, looked at every millisecond so that the wait costs the host nothing.
-async fn ended(host: &std::sync::Arc<sublane::host::Inner>, run: sublane_core::RunId) {
-    #[expect(clippy::disallowed_methods, reason = "a benchmark waits without touching what it measures")]
+async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<()> {
+    if report.wants("spawn.volatile.p") {
+        volatile::latency(report, rounds).await;
+    }
+    if report.wants("spawn.volatile.threads2") {
+        volatile::threads(report, rounds).await;
+    }
+    if report.wants("spawn.mapping_syscalls") {
+        volatile::mapping_calls(report)?;
+    }
+    if report.wants("spawn.durable.p50") {
+        durable::spawn(report, rounds).await;
+    }
+    if report.wants("spawn.durable.rate256") {
+        durable::rate(report, rounds).await;
+    }
+    if report.wants("delivery.first_byte") {
+        durable::first_byte(report, rounds).await?;
+    }
+    if report.wants("spawn.cold") {
+        start::cold(report, rounds).await?;
+    }
+    if report.wants("host.") {
+        start::process(report, rounds)?;
+    }
+    Ok(())
+}
+
+/// The instant. A benchmark measures time; nothing else here may.
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Waits until a run has succeeded, looked at every millisecond so that the wait costs the host nothing.
+async fn ended(host: &Arc<Inner>, run: RunId) {
     loop {
         let row = host.store.run(run).await.expect("the store answers").expect("the run is there");
         if let Some(outcome) = row.outcome() {
             assert_eq!(outcome.kind(), "succeeded", "{outcome:?}");
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        #[expect(clippy::disallowed_methods, reason = "a benchmark waits without touching what it measures")]
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

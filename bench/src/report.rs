@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Everything that was measured.
 #[derive(Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     figures: Vec<Figure>,
     #[serde(skip)]
     only: String,
@@ -14,26 +14,26 @@ pub struct Report {
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// Its name.
-    pub name: String,
+    name: String,
     /// What was measured.
-    pub value: f64,
+    value: f64,
     /// In what.
-    pub unit: String,
+    unit: String,
     /// What the machine can do, in the same unit and the same run.
-    pub limit: f64,
+    limit: f64,
     /// Value to limit.
-    pub ratio: f64,
+    ratio: f64,
     /// What is aimed at, for example `<= 1.4`.
-    pub goal: String,
+    goal: String,
     /// Whether it is met.
-    pub met: bool,
+    met: bool,
 }
 
 /// What is aimed at.
 #[derive(Clone, Copy, Debug)]
-pub enum Goal {
+pub(crate) enum Goal {
     /// The ratio is at most this.
     AtMost(f64),
     /// The ratio is at least this.
@@ -44,17 +44,17 @@ pub enum Goal {
 
 impl Report {
     /// A report of the figures whose name begins with `only`.
-    pub fn new(only: &str) -> Self {
+    pub(crate) fn new(only: &str) -> Self {
         Self { figures: Vec::new(), only: only.to_owned() }
     }
 
     /// Whether a figure, or one of a group, is wanted.
-    pub fn wants(&self, name: &str) -> bool {
+    pub(crate) fn wants(&self, name: &str) -> bool {
         name.starts_with(&self.only) || self.only.starts_with(name)
     }
 
     /// Adds a figure.
-    pub fn add(&mut self, name: &str, unit: &str, value: f64, limit: f64, goal: Goal) {
+    pub(crate) fn add(&mut self, name: &str, unit: &str, value: f64, limit: f64, goal: Goal) {
         let ratio = if limit == 0.0 { value } else { value / limit };
         let (text, met) = match goal {
             Goal::AtMost(most) => (format!("<= {most}"), ratio <= most),
@@ -68,7 +68,7 @@ impl Report {
     }
 
     /// Prints all figures.
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("{:<26} {:>12} {:>12} {:>8}  {:<14} met", "figure", "value", "limit", "ratio", "goal");
         for figure in &self.figures {
             println!("{}", line(figure));
@@ -76,7 +76,7 @@ impl Report {
     }
 
     /// Writes all figures as JSON.
-    pub fn write(&self, file: &Path) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, file: &Path) -> anyhow::Result<()> {
         std::fs::write(file, serde_json::to_string_pretty(self)?)?;
         Ok(())
     }
@@ -89,13 +89,13 @@ fn line(figure: &Figure) -> String {
 }
 
 /// The value below which the share `q` of the values lies.
-pub fn quantile(values: &mut [f64], q: f64) -> f64 {
+pub(crate) fn quantile(values: &mut [f64], q: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
     values.get((last as f64 * q).round() as usize).copied().unwrap_or(f64::NAN)
 }
 
 /// The value in the middle.
-pub fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     quantile(values, 0.5)
 }

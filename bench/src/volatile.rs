@@ -1,87 +1,109 @@
 //! Volatile spawns: the whole path of the host on the in-memory model.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use parking_lot::Mutex;
-use sublane_store::{Backend, Model, StoreError, Transaction};
-use sublane_tests::{Setup, temporary};
+use sublane_store::Model;
+use sublane_tests::{Setup, TestHost, temporary};
 
 use crate::bare;
 use crate::report::{Goal, Report, median, quantile};
+use crate::timed::{Timed, periods};
 
-/// Spawns in one round.
+/// Spawns of one caller in one round.
 const BATCH: u32 = 2_000;
 /// Writes of one spawn with its wait: spawn, park, claim, finish.
 const WRITES: usize = 4;
 
-/// The model, noting the instant of each write.
-#[derive(Clone, Default)]
-pub struct Timed {
-    model: Arc<Model>,
-    writes: Arc<Mutex<Vec<Instant>>>,
-}
-
-impl Timed {
-    /// Nanoseconds from each spawn to the next of the same caller.
-    fn take(&self) -> Vec<f64> {
-        let writes = std::mem::take(&mut *self.writes.lock());
-        let spawns: Vec<_> = writes.into_iter().skip(WRITES).step_by(WRITES).collect();
-        spawns.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_nanos() as f64).collect()
-    }
-}
-
-impl Backend for Timed {
-    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
-        self.writes.lock().push(Instant::now());
-        self.model.write(transaction).await
-    }
-
-    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.model.read(transaction).await
-    }
+async fn host(store: Timed<Model>, threads: usize) -> TestHost {
+    let mut setup = Setup::on(Arc::new(store), temporary()).plugin("bench");
+    setup.settings.guest_threads = threads;
+    setup.start().await
 }
 
 /// From one spawn of a caller to its next: import, lane, child, result, and the caller's own loop.
-pub fn measure(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let text = serde_json::Value::String("x".repeat(100)).to_string();
+pub(crate) async fn latency(report: &mut Report, rounds: usize) {
     let (mut p50, mut p99, mut limits) = (Vec::new(), Vec::new(), Vec::new());
-    runtime.block_on(async {
-        for _ in 0..rounds {
-            let timed = Timed::default();
-            let mut setup = Setup::on(Arc::new(timed.clone()), temporary()).plugin("bench");
-            setup.settings.guest_threads = 1;
-            let host = setup.start().await;
-            let inner = host.inner().clone();
-            limits.push(bare_p50(&inner, &text).await);
-            timed.take();
-            let run = host.begin("bench/call", serde_json::json!(BATCH)).await;
-            crate::ended(&inner, run).await;
-            let mut times = timed.take();
-            p50.push(median(&mut times));
-            p99.push(quantile(&mut times, 0.99));
-            host.host.stop().await;
-        }
-    });
+    for _ in 0..rounds {
+        let timed = Timed::new(Model::default());
+        let host = host(timed.clone(), 1).await;
+        limits.push(median(&mut bare::on_guest_thread(host.inner(), BATCH).await));
+        timed.take();
+        let run = host.begin("bench/call", serde_json::json!(BATCH)).await;
+        crate::ended(host.inner(), run).await;
+        let mut times = periods(&timed.take(), WRITES, WRITES);
+        p50.push(median(&mut times));
+        p99.push(quantile(&mut times, 0.99));
+        host.host.stop().await;
+    }
     let limit = median(&mut limits) / 1_000.0;
     report.add("spawn.volatile.p50", "us", median(&mut p50) / 1_000.0, limit, Goal::AtMost(1.4));
     report.add("spawn.volatile.p99", "us", median(&mut p99) / 1_000.0, limit, Goal::AtMost(3.0));
-    Ok(())
 }
 
-/// The middle time of a bare spawn on a guest thread.
-async fn bare_p50(inner: &Arc<sublane::host::Inner>, text: &str) -> f64 {
-    let plugin = inner.plugins().get("bench").expect("it is there").clone();
-    let (inner, text) = (inner.clone(), text.to_owned());
-    let handle = inner.threads.fast().clone();
-    let task = handle.spawn(async move {
-        let mut times = Vec::with_capacity(BATCH as usize);
-        for _ in 0..BATCH {
-            times.push(bare::spawn(&inner.engines, &plugin, &text).await);
+/// Spawns per second with two callers on two threads, to those with one on one; against the same gain of bare spawns.
+pub(crate) async fn threads(report: &mut Report, rounds: usize) {
+    let (mut gains, mut limits) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let mut rates = Vec::new();
+        let mut bare = Vec::new();
+        for threads in [1_u32, 2] {
+            let host = host(Timed::new(Model::default()), threads as usize).await;
+            let begin = crate::now();
+            let tasks: Vec<_> = (0..threads).map(|_| bare::spawn_task(host.inner(), BATCH)).collect();
+            for task in tasks {
+                task.await.expect("no panic");
+            }
+            bare.push(f64::from(threads * BATCH) / begin.elapsed().as_secs_f64());
+            let begin = crate::now();
+            let mut runs = Vec::new();
+            for _ in 0..threads {
+                runs.push(host.begin("bench/call", serde_json::json!(BATCH)).await);
+            }
+            for run in runs {
+                crate::ended(host.inner(), run).await;
+            }
+            rates.push(f64::from(threads * BATCH) / begin.elapsed().as_secs_f64());
+            host.host.stop().await;
         }
-        median(&mut times)
-    });
-    task.await.expect("no panic")
+        gains.push(rates[1] / rates[0]);
+        limits.push(bare[1] / bare[0]);
+    }
+    report.add(
+        "spawn.volatile.threads2",
+        "x",
+        median(&mut gains),
+        median(&mut limits),
+        Goal::AtLeast(0.75),
+    );
+}
+
+/// Runs `spawns` warm spawns and nothing else; traced from outside by [`mapping_calls`].
+pub(crate) async fn only(spawns: u32) {
+    let host = host(Timed::new(Model::default()), 1).await;
+    let run = host.begin("bench/call", serde_json::json!(spawns)).await;
+    crate::ended(host.inner(), run).await;
+    host.host.stop().await;
+}
+
+/// Mapping calls of a warm spawn: the difference of two runs of different length under `strace`.
+pub(crate) fn mapping_calls(report: &mut Report) -> anyhow::Result<()> {
+    const SHORT: u32 = 2_000;
+    const LONG: u32 = 12_000;
+    let count = |spawns: u32| -> anyhow::Result<f64> {
+        let output = tempfile::NamedTempFile::new()?;
+        let status = std::process::Command::new("strace")
+            .args(["-f", "-qq", "-e", "trace=mprotect,madvise,mmap,munmap", "-o"])
+            .arg(output.path())
+            .arg(std::env::current_exe()?)
+            .args(["--spawns", &spawns.to_string()])
+            .status()
+            .map_err(|error| anyhow::anyhow!("strace cannot be run ({error}): install it to count system calls"))?;
+        anyhow::ensure!(status.success(), "the traced run failed: {status}");
+        // Threads of the host's own (the main one and its IO) are not on the way of a spawn, but counted all the same.
+        Ok(std::fs::read_to_string(output.path())?.lines().count() as f64)
+    };
+    let each = ((count(LONG)? - count(SHORT)?) / f64::from(LONG - SHORT)).max(0.0);
+    // Rows of the in-memory model stay, so its maps grow: a hundredth of a call for each spawn is theirs.
+    report.add("spawn.mapping_syscalls", "calls", (each * 100.0).round() / 100.0, 0.0, Goal::ValueAtMost(0.0));
+    Ok(())
 }

@@ -41,6 +41,7 @@ impl Clock for SystemClock {
             if left.is_zero() {
                 return;
             }
+            #[expect(clippy::disallowed_methods, reason = "the one place that sleeps by the machine's clock")]
             tokio::time::sleep(left.min(Duration::from_secs(30))).await;
         }
     }

@@ -217,6 +217,25 @@ impl Lanes {
         self.0.lock().parked.len()
     }
 
+    /// Gives no more slots of this lane; who has one keeps it.
+    pub fn pause(&self, lane: &str) {
+        if let Some(lane) = self.0.lock().lanes.get_mut(lane) {
+            lane.pause();
+        }
+    }
+
+    /// Gives slots of this lane again.
+    pub fn resume_lane(&self, host: &Arc<Inner>, lane: &str) {
+        let next = {
+            let mut state = self.0.lock();
+            if let Some(lane) = state.lanes.get_mut(lane) {
+                lane.resume();
+            }
+            state.next(lane)
+        };
+        perform(host, next);
+    }
+
     /// All lanes, by name.
     #[must_use]
     pub fn status(&self) -> Vec<LaneStatus> {

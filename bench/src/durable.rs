@@ -1,0 +1,280 @@
+//! Durable spawns and deliveries: the host on SQLite with every commit on the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sublane::channel::{Channel, Class};
+use sublane::intake::Task;
+use sublane_core::delivery::AttemptResult;
+use sublane_core::lane::LaneLimits;
+use sublane_core::{Delivery, Destination, Outcome, Output, Path, Run, RunId, Timestamp, Token};
+use sublane_store::sqlite::{Bare, BareSession};
+use sublane_store::{Accept, By, SqliteStore, Spawn, StoreError, ops};
+use sublane_tests::{Setup, TestHost, temporary};
+
+use crate::bare;
+use crate::report::{Goal, Report, median, quantile};
+use crate::timed::{Timed, periods};
+
+/// Counts deliveries and drops them.
+#[derive(Default)]
+struct Counter(AtomicU32);
+
+#[async_trait]
+impl Channel for Counter {
+    fn class(&self) -> Class {
+        Class::Idempotent
+    }
+
+    async fn deliver(&self, _: &Delivery) -> AttemptResult {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        AttemptResult::Delivered { note: String::new() }
+    }
+}
+
+fn sqlite(directory: &tempfile::TempDir, name: &str) -> SqliteStore {
+    SqliteStore::open(&directory.path().join(name)).expect("the store opens")
+}
+
+/// A run as a template for bare commits, taken from a real one.
+async fn template(host: &TestHost) -> Run {
+    let run = host.begin("bench/echo", serde_json::json!("x".repeat(100))).await;
+    crate::ended(host.inner(), run).await;
+    host.inner().store.run(run).await.expect("the store answers").expect("it is there")
+}
+
+fn by(run: RunId, token: Token) -> By {
+    By { run, token, cpu_us: 10, link_base: "file:///".into(), now: Timestamp(1_800_000_000_000) }
+}
+
+/// What the host writes for one run, without a host.
+struct Script {
+    template: Run,
+    count: u64,
+}
+
+impl Script {
+    fn id(&mut self) -> RunId {
+        self.count += 1;
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.count.to_be_bytes());
+        RunId::new(Timestamp(1_800_000_000_000), random)
+    }
+
+    fn accept(&mut self) -> Accept {
+        let mut spec = (*self.template.spec).clone();
+        spec.id = self.id();
+        let conversation = ops::NewConversation {
+            id: spec.conversation,
+            origin: spec.origin.clone(),
+            purse: sublane::Settings::default().purse,
+        };
+        let ask = sublane_core::PurseAsk { cpu_us: Some(1_000), ..Default::default() };
+        Accept { conversation, event: None, spec: Box::new(spec), ask }
+    }
+
+    fn spawn(&mut self, parent: RunId, seq: u32) -> Spawn {
+        let path = Path::root().then(seq);
+        let mut spec = (*self.template.spec).clone();
+        spec.id = parent.child(0, &path);
+        spec.destinations.clear();
+        let ask = sublane_core::PurseAsk { cpu_us: Some(1), ..Default::default() };
+        Spawn { by: by(parent, Token(1)), path, args: 1, spec: Box::new(spec), ask, active_children: u32::MAX, position: 0 }
+    }
+}
+
+fn output() -> Outcome {
+    Outcome::Succeeded(Output { value: bare::input().into(), text: None, artifacts: Vec::new() })
+}
+
+/// Milliseconds of each of these transactions.
+fn commits(
+    session: &mut BareSession<'_>,
+    count: u32,
+    mut work: impl FnMut(&mut dyn sublane_store::Rows, u32) -> Result<(), StoreError>,
+) -> Vec<f64> {
+    let one = |n| {
+        let begin = crate::now();
+        session.transaction(|rows| work(rows, n)).expect("it commits");
+        begin.elapsed().as_nanos() as f64 / 1e6
+    };
+    (1..=count).map(one).collect()
+}
+
+/// Import call to receipt, one caller, against one bare commit of the same rows.
+pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
+    const BATCH: u32 = 200;
+    let (mut ours, mut limits) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let directory = temporary();
+        let timed = Timed::new(sqlite(&directory, "ours.db"));
+        let mut setup = Setup::on(Arc::new(timed.clone()), directory.clone()).plugin("bench");
+        setup.settings.guest_threads = 1;
+        let host = setup.start().await;
+        let template = template(&host).await;
+        host.inner().lanes.pause("subagent");
+        timed.take();
+        let run = host.begin("bench/start", serde_json::json!(BATCH)).await;
+        crate::ended(host.inner(), run).await;
+        // Two writes bring the caller itself; the last one is its ending.
+        let times = timed.take();
+        let mut times = periods(&times[..times.len() - 1], 2, 1);
+        ours.push(median(&mut times) / 1e6);
+        host.host.stop().await;
+        let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");
+        let mut script = Script { template, count: 0 };
+        let mut session = bare.session();
+        let accept = script.accept();
+        let parent = accept.spec.id;
+        session.transaction(|rows| ops::accept(rows, accept)).expect("it commits");
+        session.transaction(|rows| ops::claim(rows, parent, Token(1), Timestamp(1))).expect("it commits");
+        let mut times =
+            commits(&mut session, BATCH, |rows, seq| ops::spawn(rows, script.spawn(parent, seq)).map(|_| ()));
+        limits.push(median(&mut times));
+    }
+    report.add("spawn.durable.p50", "ms", median(&mut ours), median(&mut limits), Goal::AtMost(1.3));
+}
+
+/// Runs enqueued, executed, ended and delivered per second by 256 callers, against
+/// group commits of the same statements and bare spawns, one after the other.
+pub(crate) async fn rate(report: &mut Report, rounds: usize) {
+    const CALLERS: u32 = 256;
+    const EACH: u32 = 16;
+    let total = CALLERS * EACH;
+    let (mut ours, mut limits) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        let directory = temporary();
+        let counter = Arc::new(Counter::default());
+        let limits_of = LaneLimits { slots: 8, ..LaneLimits::default() };
+        let mut setup = Setup::on(Arc::new(sqlite(&directory, "ours.db")), directory.clone())
+            .plugin("bench")
+            .channel("null", counter.clone(), None);
+        setup.lanes = vec![("main".to_owned(), limits_of)];
+        let host = setup.start().await;
+        let template = template(&host).await;
+        let begin = crate::now();
+        let mut callers = tokio::task::JoinSet::new();
+        for caller in 0..CALLERS {
+            let inner = host.inner().clone();
+            callers.spawn(async move {
+                let origin: Destination = format!("null:{caller}").parse().expect("well formed");
+                for _ in 0..EACH {
+                    let task = Task {
+                        agent: "bench/echo".to_owned(),
+                        input: bare::input(),
+                        origin: origin.clone(),
+                        lane: "main",
+                        deliver: vec![origin.clone()],
+                        event: None,
+                    };
+                    inner.task(task).await.expect("it is accepted");
+                }
+            });
+        }
+        while callers.join_next().await.is_some() {}
+        let mut changes = host.inner().changes();
+        while counter.0.load(Ordering::Relaxed) < total {
+            let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+        }
+        ours.push(f64::from(total) / begin.elapsed().as_secs_f64());
+        let spawn = median(&mut bare::on_guest_thread(host.inner(), 500).await) / 1e9;
+        host.host.stop().await;
+        let grouped = grouped(&directory, template, total, CALLERS);
+        limits.push(f64::from(total) / (grouped + f64::from(total) * spawn));
+    }
+    report.add("spawn.durable.rate256", "runs/s", median(&mut ours), median(&mut limits), Goal::AtLeast(0.6));
+}
+
+/// Seconds for the statements of `total` runs in commits of `group` operations.
+fn grouped(directory: &tempfile::TempDir, template: Run, total: u32, group: u32) -> f64 {
+    let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");
+    let mut session = bare.session();
+    let mut script = Script { template, count: 0 };
+    let begin = crate::now();
+    for _ in 0..total / group {
+        let accepts: Vec<_> = (0..group).map(|_| script.accept()).collect();
+        let ids: Vec<_> = accepts.iter().map(|accept| accept.spec.id).collect();
+        let transaction = session.transaction(|rows| {
+            accepts.into_iter().try_for_each(|accept| ops::accept(rows, accept).map(|_| ()))
+        });
+        transaction.expect("it commits");
+        let claim = |rows: &mut dyn sublane_store::Rows| {
+            ids.iter().try_for_each(|id| ops::claim(rows, *id, Token(1), Timestamp(1)).map(|_| ()))
+        };
+        session.transaction(claim).expect("it commits");
+        let mut owed = Vec::new();
+        let finish = |rows: &mut dyn sublane_store::Rows| {
+            for id in &ids {
+                owed.extend(ops::finish(rows, &by(*id, Token(1)), output())?.deliveries);
+            }
+            Ok(())
+        };
+        session.transaction(finish).expect("it commits");
+        let settle = |rows: &mut dyn sublane_store::Rows| {
+            owed.iter().try_for_each(|delivery| {
+                let delivered = AttemptResult::Delivered { note: String::new() };
+                ops::settle(rows, delivery.id, 1, delivered, 0.5, Timestamp(1)).map(|_| ())
+            })
+        };
+        session.transaction(settle).expect("it commits");
+    }
+    begin.elapsed().as_secs_f64()
+}
+
+/// From the end of a run to the first byte of its delivery at a loopback receiver, p99, against the p99 of one commit.
+pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
+    const RUNS: u32 = 150;
+    let (mut ours, mut limits) = (Vec::new(), Vec::new());
+    for _ in 0..rounds.min(5) {
+        let directory = temporary();
+        let receiver = crate::receiver::Receiver::start()?;
+        let timed = Timed::new(sqlite(&directory, "ours.db"));
+        let webhook = crate::receiver::channel(&receiver, directory.path())?;
+        let host = Setup::on(Arc::new(timed.clone()), directory.clone())
+            .plugin("bench")
+            .channel("webhook", webhook, None)
+            .start()
+            .await;
+        let template = template(&host).await;
+        let mut times = Vec::new();
+        let origin: Destination = "webhook:bench".parse().expect("well formed");
+        for _ in 0..RUNS {
+            timed.take();
+            let task = Task {
+                agent: "bench/echo".to_owned(),
+                input: bare::input(),
+                origin: origin.clone(),
+                lane: "main",
+                deliver: vec![origin.clone()],
+                event: None,
+            };
+            let run = host.inner().task(task).await?.run;
+            let first = receiver.next().await?;
+            crate::ended(host.inner(), run).await;
+            // Accept, claim, finish: the third write is the ending.
+            if let Some(ending) = timed.take().get(2) {
+                times.push(first.duration_since(*ending).as_nanos() as f64 / 1e6);
+            }
+        }
+        ours.push(quantile(&mut times, 0.99));
+        host.host.stop().await;
+        let bare = Bare::open(&directory.path().join("bare.db"))?;
+        let mut script = Script { template, count: 0 };
+        let mut session = bare.session();
+        let ids: Vec<_> = (0..RUNS).map(|_| script.accept()).collect();
+        let mut times = Vec::new();
+        for accept in ids {
+            let id = accept.spec.id;
+            session.transaction(|rows| ops::accept(rows, accept)).map_err(anyhow::Error::from)?;
+            session.transaction(|rows| ops::claim(rows, id, Token(1), Timestamp(1))).map_err(anyhow::Error::from)?;
+            times.extend(commits(&mut session, 1, |rows, _| {
+                ops::finish(rows, &by(id, Token(1)), output()).map(|_| ())
+            }));
+        }
+        limits.push(quantile(&mut times, 0.99));
+    }
+    report.add("delivery.first_byte.p99", "ms", median(&mut ours), median(&mut limits), Goal::AtMost(2.0));
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Starting: a plugin from the compile cache, and a whole host.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use sublane::engine::cache::Cache;
+use sublane::engine::{Engines, PoolSizes};
+use sublane::plugin::Plugin;
+use sublane_tests::component;
+use wasmtime::component::{Component, Linker};
+
+use crate::bare;
+use crate::report::{Goal, Report, median};
+
+/// The first spawn of a plugin whose code is in the cache, against mapping that code plus a bare spawn.
+pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
+    let directory = tempfile::tempdir()?;
+    let cache = Cache::open(&directory.path().join("cache"))?;
+    let engines = Engines::new(PoolSizes::default()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let (mut ours, mut limits) = (Vec::new(), Vec::new());
+    let path = component("bench");
+    let load = || Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone());
+    let warm = load().await?;
+    let code = std::fs::read_dir(directory.path().join("cache"))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
+        .ok_or_else(|| anyhow::anyhow!("nothing in the cache"))?;
+    let engine = &engines.of(warm.class).engine;
+    let input = bare::input();
+    for _ in 0..rounds * 5 {
+        let begin = crate::now();
+        let plugin = load().await?;
+        bare::spawn(&engines, &plugin, &input).await;
+        ours.push(begin.elapsed().as_nanos() as f64 / 1e3);
+        let begin = crate::now();
+        #[expect(unsafe_code, reason = "the limit maps the same file that the cache has just verified")]
+        // SAFETY: the file was written by the cache above, in a directory of this process alone.
+        let component = unsafe { Component::deserialize_file(engine, &code) };
+        let component = component.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let mut linker = Linker::new(engine);
+        sublane::imports::link(&mut linker).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        std::hint::black_box(linker.instantiate_pre(&component).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+        bare::spawn(&engines, &warm, &input).await;
+        limits.push(begin.elapsed().as_nanos() as f64 / 1e3);
+    }
+    report.add("spawn.cold", "us", median(&mut ours), median(&mut limits), Goal::AtMost(2.0));
+    Ok(())
+}
+
+/// A process of the `sublane` binary: from its start to readiness, and what it holds then.
+pub(crate) fn process(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
+    let binary = std::env::current_exe()?.with_file_name("sublane");
+    anyhow::ensure!(binary.exists(), "{} is missing: run this through `cargo xtask bench`", binary.display());
+    let directory = tempfile::tempdir()?;
+    let config = directory.path().join("sublane.toml");
+    let plugin = |name: &str| {
+        format!("[plugins.{name}]\ncomponent = {:?}\nallow = \"asked\"\n", component(name).display().to_string())
+    };
+    let channel = "[channels.console]\nkind = \"console\"\nagent = \"concierge/concierge\"\n";
+    std::fs::write(&config, format!("{}{channel}", plugin("concierge")))?;
+    let (mut millis, mut mebibytes) = (Vec::new(), Vec::new());
+    for round in 0..rounds + 1 {
+        let begin = crate::now();
+        let mut child = Command::new(&binary)
+            .arg("--config")
+            .arg(&config)
+            .args(["--log", "info", "serve"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = child.stderr.take().ok_or_else(|| anyhow::anyhow!("no standard error"))?;
+        let ready = BufReader::new(stderr).lines().map_while(Result::ok).any(|line| line.contains("ready"));
+        let elapsed = begin.elapsed().as_secs_f64() * 1e3;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        child.kill()?;
+        child.wait()?;
+        anyhow::ensure!(ready, "the host did not become ready");
+        // The first start compiles the plugin; the cache is warm from then on.
+        if round > 0 {
+            millis.push(elapsed);
+            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kibibytes = resident.and_then(|rest| rest.trim().split(' ').next()?.parse::<f64>().ok());
+            mebibytes.push(kibibytes.unwrap_or(f64::NAN) / 1_024.0);
+        }
+    }
+    report.add("host.start", "ms", median(&mut millis), 0.0, Goal::ValueAtMost(200.0));
+    report.add("host.rss", "MiB", median(&mut mebibytes), 0.0, Goal::ValueAtMost(64.0));
+    Ok(())
+}

@@ -1,0 +1,232 @@
+//! Takes steps: each is one import call, and what it came to is JSON.
+
+use std::fmt::Display;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use sublane_sdk::artifact::Artifact;
+use sublane_sdk::serde_json::{Value, json};
+use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
+use sublane_sdk::{
+    Child, Failure, Outcome, Spawn, artifact, clock, delivery, kv, mailbox, progress, random, timer, tools,
+    wait_all, wait_any,
+};
+
+use crate::step::{SpawnAsk, Step};
+
+/// A scope for so many levels of relays.
+pub(crate) fn levels(levels: u32) -> SpawnScope {
+    SpawnScope { agents: vec!["spawns/relay".to_owned()], depth: levels, active_children: 1, total: levels }
+}
+
+/// What earlier steps left.
+#[derive(Default)]
+struct Hands {
+    children: Vec<Child>,
+    files: Vec<Artifact>,
+}
+
+/// Takes the steps. A refused one gives `{"error": "..."}` and the next one is taken.
+pub(crate) fn act(steps: Vec<Step>) -> Result<Vec<Value>, Failure> {
+    let mut hands = Hands::default();
+    let mut done = Vec::with_capacity(steps.len());
+    for step in steps {
+        if let Step::Fail(why) = step {
+            return Err(Failure::new(why));
+        }
+        done.push(hands.take(step).unwrap_or_else(|error| json!({ "error": error })));
+    }
+    Ok(done)
+}
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+impl Hands {
+    fn take(&mut self, step: Step) -> Result<Value, String> {
+        Ok(match step {
+            Step::Spawn(ask) => self.spawn(ask)?,
+            Step::Wait { children, any, within_ms } => self.wait(&children, any, within_ms)?,
+            Step::WaitFor(run) => outcome(wait_any(&[run]).map_err(text)?.1),
+            Step::Status(child) => status(self.children[child].status().map_err(text)?),
+            Step::Children => subagent::children().map_err(text)?.into_iter().map(status).collect(),
+            Step::Send { child, message } => json!(self.children[child].send(&message).map_err(text)?),
+            Step::SendTo { run, message } => json!(subagent::send(&run, &message).map_err(text)?),
+            Step::Receive { within_ms: Some(ms) } => {
+                json!(mailbox::receive_within::<Value>(Duration::from_millis(ms)).map_err(text)?)
+            }
+            Step::Receive { within_ms: None } => mailbox::receive().map_err(text)?,
+            Step::Cancel { child, reason } => json!(self.children[child].cancel(&reason).map_err(text)?),
+            Step::CancelRun(run) => json!(subagent::cancel(&run, "no more").map_err(text)?),
+            Step::Deliver { to, text: said } => {
+                let message = delivery::Message { text: said, artifacts: self.files.clone() };
+                json!(delivery::send(&to, message).map_err(text)?.len())
+            }
+            Step::KvGet { bucket, key } => {
+                let value = kv::get(&bucket, &key).map_err(text)?;
+                json!(value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+            }
+            Step::KvSet { bucket, key, value } => {
+                json!(kv::set(&bucket, &key, value.as_bytes()).map_err(text)?)
+            }
+            Step::KvDelete { bucket, key } => json!(kv::delete(&bucket, &key).map_err(text)?),
+            Step::KvList { bucket, prefix } => json!(kv::list_keys(&bucket, &prefix, None).map_err(text)?),
+            Step::Tools => {
+                let listed = tools::list().map_err(text)?;
+                listed.into_iter().map(|tool| json!(format!("{}.{}", tool.plugin, tool.name))).collect()
+            }
+            Step::Call { plugin, tool, arguments } => {
+                tools::call(&plugin, &tool, &arguments).map_err(text)?
+            }
+            Step::Write { name, text: content } => {
+                let file = artifact::write(&name, "text/plain", content.as_bytes()).map_err(text)?;
+                self.files.push(file.clone());
+                json!({ "id": file.id, "size": file.size })
+            }
+            Step::Read { id, child } => self.read(id, child)?,
+            Step::Sleep(ms) => json!(timer::sleep(Duration::from_millis(ms)).map_err(text)?),
+            Step::Progress { percent, note } => json!(progress::report(percent, &note)),
+            Step::Now => json!(millis(clock::now())),
+            Step::Random => json!(random::number()),
+            Step::Fail(_) => unreachable!("giving up is taken before"),
+        })
+    }
+
+    fn spawn(&mut self, ask: SpawnAsk) -> Result<Value, String> {
+        let mut spawn =
+            Spawn::agent(ask.agent).task(ask.task).scope(ask.scope.into_scope()).deliver_to(ask.deliver);
+        if let Some(name) = ask.name {
+            spawn = spawn.named(name);
+        }
+        if ask.attached {
+            spawn = spawn.attached();
+        }
+        if ask.detached {
+            spawn = spawn.detached();
+        }
+        if let Some(lane) = ask.lane {
+            spawn = spawn.lane(lane);
+        }
+        spawn = match ask.priority.as_deref() {
+            Some("low") => spawn.priority(Priority::Low),
+            Some("high") => spawn.priority(Priority::High),
+            _ => spawn,
+        };
+        if let Some(ms) = ask.timeout_ms {
+            spawn = spawn.timeout(Duration::from_millis(ms));
+        }
+        if let Some(key) = ask.dedupe_key {
+            spawn = spawn.dedupe_key(key);
+        }
+        if ask.with_files {
+            spawn = self.files.iter().cloned().fold(spawn, Spawn::with_artifact);
+        }
+        let child = spawn.start().map_err(text)?;
+        let receipt = receipt(&child);
+        self.children.push(child);
+        Ok(receipt)
+    }
+
+    fn wait(&self, children: &[usize], any: bool, within_ms: Option<u64>) -> Result<Value, String> {
+        let named: Vec<&Child> = match children {
+            [] => self.children.iter().collect(),
+            some => some.iter().map(|child| &self.children[*child]).collect(),
+        };
+        let runs: Vec<&str> = named.iter().map(|child| child.run.as_str()).collect();
+        let within = within_ms.map(Duration::from_millis);
+        let first =
+            |(position, ended): (usize, Outcome)| json!({ "child": position, "outcome": outcome(ended) });
+        let all = |ended: Vec<Outcome>| ended.into_iter().map(outcome).collect::<Value>();
+        Ok(match (any, within) {
+            (true, None) => first(wait_any(&runs).map_err(text)?),
+            (true, Some(within)) => {
+                subagent::wait_any_within(&runs, within).map_err(text)?.map_or(json!("timed out"), first)
+            }
+            (false, None) => all(wait_all(&runs).map_err(text)?),
+            (false, Some(within)) => {
+                subagent::wait_all_within(&runs, within).map_err(text)?.map_or(json!("timed out"), all)
+            }
+        })
+    }
+
+    fn read(&self, id: Option<String>, child: Option<usize>) -> Result<Value, String> {
+        let id = match (id, child) {
+            (Some(id), _) => id,
+            (None, Some(child)) => {
+                let RunState::Ended(Outcome::Succeeded(output)) =
+                    self.children[child].status().map_err(text)?.state
+                else {
+                    return Err("it gave nothing back".to_owned());
+                };
+                output.artifacts.first().ok_or("it gave no file back")?.id.clone()
+            }
+            (None, None) => self.files.first().ok_or("there is no file")?.id.clone(),
+        };
+        let content = artifact::read(&id).map_err(text)?;
+        Ok(json!(String::from_utf8_lossy(&content)))
+    }
+}
+
+fn millis(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// A receipt as JSON.
+pub(crate) fn receipt(child: &Child) -> Value {
+    let grants = &child.grants;
+    let spawn = grants.spawn.as_ref().map(|spawn| {
+        json!({
+            "agents": spawn.agents,
+            "depth": spawn.depth,
+            "active-children": spawn.active_children,
+            "total": spawn.total,
+        })
+    });
+    let tools: Vec<String> =
+        grants.tools.iter().map(|tool| format!("{}.{}", tool.plugin, tool.tools.join("|"))).collect();
+    let mode = |write: bool| if write { "write" } else { "read" };
+    let kv: Vec<String> =
+        grants.kv.iter().map(|kv| format!("{} {}/{}", mode(kv.write), kv.bucket, kv.prefix)).collect();
+    json!({
+        "run": child.run,
+        "name": child.name,
+        "duplicate": child.duplicate,
+        "position": child.position,
+        "grants": {
+            "spawn": spawn,
+            "channels": grants.channels,
+            "tools": tools,
+            "kv": kv,
+            "artifacts": grants.artifacts,
+            "artifact-bytes": grants.artifact_bytes,
+            "cpu-ms": grants.cpu.as_millis() as u64,
+            "memory-bytes": grants.memory_bytes,
+            "deadline": millis(grants.deadline),
+        },
+    })
+}
+
+/// How a child ended, as JSON.
+fn outcome(outcome: Outcome) -> Value {
+    match outcome {
+        Outcome::Succeeded(output) => {
+            let value: Value = sublane_sdk::serde_json::from_str(&output.value).unwrap_or(Value::Null);
+            json!({ "succeeded": value })
+        }
+        Outcome::Failed(reason, message) => json!({ "failed": format!("{reason:?}: {message}") }),
+        Outcome::TimedOut => json!("timed-out"),
+        Outcome::Cancelled(reason) => json!({ "cancelled": reason }),
+    }
+}
+
+/// Where a child stands, as JSON.
+fn status(status: Status) -> Value {
+    let state = match status.state {
+        RunState::Queued => json!("queued"),
+        RunState::Running => json!("running"),
+        RunState::Waiting => json!("waiting"),
+        RunState::Closing => json!("closing"),
+        RunState::Ended(ended) => outcome(ended),
+    };
+    json!({ "name": status.name, "agent": status.agent, "state": state, "percent": status.percent, "note": status.note })
+}

@@ -1,0 +1,147 @@
+//! The steps that a task can consist of.
+
+use std::time::Duration;
+
+use sublane_sdk::serde_json::Value;
+use sublane_sdk::subagent::SpawnScope;
+use sublane_sdk::{Scope, data};
+
+/// One import call. Children are named by the order of their spawns, from 0.
+#[data]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Step {
+    /// Spawn.
+    Spawn(SpawnAsk),
+    /// Wait for children, all of them if none are named.
+    Wait {
+        #[serde(default)]
+        children: Vec<usize>,
+        #[serde(default)]
+        any: bool,
+        within_ms: Option<u64>,
+    },
+    /// Wait for a run by its id.
+    WaitFor(String),
+    /// Look at a child.
+    Status(usize),
+    /// List the children.
+    Children,
+    /// Put a message into a child's mailbox.
+    Send { child: usize, message: Value },
+    /// Put a message into the mailbox of a run, by its id.
+    SendTo { run: String, message: Value },
+    /// Take a message from the own mailbox.
+    Receive { within_ms: Option<u64> },
+    /// Cancel a child.
+    Cancel { child: usize, reason: String },
+    /// Cancel a run by its id.
+    CancelRun(String),
+    /// Tell people.
+    Deliver { to: String, text: String },
+    /// Read a value as text.
+    KvGet { bucket: String, key: String },
+    /// Set a value to text.
+    KvSet { bucket: String, key: String, value: String },
+    /// Remove a value.
+    KvDelete { bucket: String, key: String },
+    /// List keys.
+    KvList { bucket: String, prefix: String },
+    /// List tools.
+    Tools,
+    /// Call a tool.
+    Call { plugin: String, tool: String, arguments: Value },
+    /// Write a file of so much text; it goes with the output.
+    Write { name: String, text: String },
+    /// Read a file as text: by id, or the first one that a child gave back.
+    Read { id: Option<String>, child: Option<usize> },
+    /// Sleep.
+    Sleep(u64),
+    /// Report progress.
+    Progress { percent: u8, note: String },
+    /// The run's time.
+    Now,
+    /// Random bytes, as a number.
+    Random,
+    /// Give up.
+    Fail(String),
+}
+
+/// A spawn.
+#[data]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct SpawnAsk {
+    pub(crate) agent: String,
+    pub(crate) task: Value,
+    pub(crate) name: Option<String>,
+    pub(crate) scope: ScopeAsk,
+    pub(crate) deliver: Vec<String>,
+    pub(crate) attached: bool,
+    pub(crate) detached: bool,
+    pub(crate) lane: Option<String>,
+    pub(crate) priority: Option<String>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) dedupe_key: Option<String>,
+    /// Files of earlier steps go with it.
+    pub(crate) with_files: bool,
+}
+
+/// A scope.
+#[data]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct ScopeAsk {
+    agents: Vec<String>,
+    depth: Option<u32>,
+    active_children: Option<u32>,
+    total: Option<u32>,
+    channels: Vec<String>,
+    /// `plugin.tool`, or `plugin` for all.
+    tools: Vec<String>,
+    /// `bucket/prefix`.
+    kv_read: Vec<String>,
+    /// `bucket/prefix`.
+    kv_write: Vec<String>,
+    artifact_bytes: Option<u64>,
+    cpu_ms: Option<u64>,
+    memory_bytes: Option<u64>,
+}
+
+fn bucket_and_prefix(text: &str) -> (&str, &str) {
+    text.split_once('/').unwrap_or((text, ""))
+}
+
+impl ScopeAsk {
+    /// The scope that it means.
+    pub(crate) fn into_scope(self) -> Scope {
+        let mut scope = Scope::new().channels(self.channels);
+        if !self.agents.is_empty() {
+            scope = scope.spawn(SpawnScope {
+                agents: self.agents,
+                depth: self.depth.unwrap_or(1),
+                active_children: self.active_children.unwrap_or(5),
+                total: self.total.unwrap_or(5),
+            });
+        }
+        for tool in &self.tools {
+            let (plugin, name) = tool.split_once('.').unwrap_or((tool, ""));
+            scope = scope.tools(plugin, Some(name).filter(|name| !name.is_empty()));
+        }
+        for (bucket, prefix) in self.kv_read.iter().map(|text| bucket_and_prefix(text)) {
+            scope = scope.kv_read(bucket, prefix);
+        }
+        for (bucket, prefix) in self.kv_write.iter().map(|text| bucket_and_prefix(text)) {
+            scope = scope.kv_write(bucket, prefix);
+        }
+        if let Some(bytes) = self.artifact_bytes {
+            scope = scope.artifacts(bytes);
+        }
+        if let Some(ms) = self.cpu_ms {
+            scope = scope.cpu(Duration::from_millis(ms));
+        }
+        if let Some(bytes) = self.memory_bytes {
+            scope = scope.memory(bytes);
+        }
+        scope
+    }
+}

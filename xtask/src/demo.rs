@@ -1,13 +1,15 @@
 //! `cargo xtask demo`: the main job, from nothing.
 //!
-//! Owns the order: toolchain, plugins, host, a new state directory with the
-//! configuration that failed where this project comes from (a token that is
-//! empty, no listener), one message, what a user sees of it, and the report.
+//! Owns the order: toolchain, plugins and host, where something has changed since
+//! the last time; a new state directory with the configuration that failed where
+//! this project comes from (a token that is empty, no listener); one message, what
+//! a user sees of it, and the report.
 //! Never does a part of the job itself: the host is the program `sublane`.
 
 mod place;
 mod receiver;
 mod report;
+mod stamp;
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -22,8 +24,12 @@ use crate::{build, repo, setup};
 use place::Place;
 use receiver::Receiver;
 use report::{Conversation, Report, Timings};
+use stamp::Stamp;
 
 const PROMPT: &str = "Make a 4 second film of a lighthouse in a storm at night, and send it to webhook:films";
+
+/// The plugins that take part.
+const PLUGINS: [&str; 2] = ["concierge", "video"];
 
 /// The webhook's address, as grants and messages call it.
 const ADDRESS: &str = "webhook:films";
@@ -51,8 +57,7 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
         let begun = Instant::now();
-        build::only(&setup::toolchain()?, &["concierge", "video"], self.json)?;
-        let sublane = build_host(self.json)?;
+        let sublane = self.set_up()?;
         let place = Place::new(self.keep)?;
         let receiver = Receiver::start()?;
         place.write_config(receiver.url())?;
@@ -60,7 +65,7 @@ impl Demo {
 
         let message = message(&self.prompt);
         self.tell(&format!(
-            "\nstate    {} (new)\ngateway  auth = \"token\", token = \"\", no listener\n\nyou: {message}\n",
+            "state    {} (new)\ngateway  auth = \"token\", token = \"\", no listener\n\nyou: {message}\n",
             place.state().display()
         ));
         let started = now();
@@ -78,6 +83,18 @@ impl Demo {
             say(&report.text());
         }
         report.check()
+    }
+
+    /// Builds the plugins and the host, and gives the host's program.
+    fn set_up(&self) -> Result<PathBuf> {
+        let stamp = Stamp::take();
+        if let Some(sublane) = stamp.holds() {
+            return Ok(sublane);
+        }
+        build::only(&setup::toolchain()?, &PLUGINS, self.json)?;
+        let sublane = build_host(self.json)?;
+        stamp.write(&sublane);
+        Ok(sublane)
     }
 
     /// Shows people something, unless the report is all that is wanted.

@@ -33,9 +33,18 @@ pub(crate) fn plugins() -> PathBuf {
 }
 
 /// The cargo that runs us, started in a directory of the repository.
+///
+/// What `cargo run` says of us to us is taken away: build scripts that look at it
+/// would run again, and all that stands on them, whenever cargo is run by a person.
 pub(crate) fn cargo_in(dir: &str) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root().join(dir));
+    for (name, _) in std::env::vars_os() {
+        let is_ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(is_ours) {
+            cargo.env_remove(&name);
+        }
+    }
     cargo
 }
 

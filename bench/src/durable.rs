@@ -106,6 +106,8 @@ fn commits(
 /// Import call to receipt, one caller, against one bare commit of the same rows.
 pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
     const BATCH: u32 = 200;
+    /// Children that one run may have alive.
+    const ACTIVE: u32 = 20;
     let (mut ours, mut limits) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let directory = temporary();
@@ -115,12 +117,15 @@ pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
         let host = setup.start().await;
         let template = template(&host).await;
         host.inner().lanes.pause("subagent");
-        timed.take();
-        let run = host.begin("bench/start", serde_json::json!(BATCH)).await;
-        crate::ended(host.inner(), run).await;
-        // Two writes bring the caller itself; the last one is its ending.
-        let times = timed.take();
-        let mut times = periods(&times[..times.len() - 1], 2, 1);
+        let mut times = Vec::new();
+        for _ in 0..BATCH / ACTIVE {
+            timed.take();
+            let run = host.begin("bench/start", serde_json::json!(ACTIVE)).await;
+            crate::ended(host.inner(), run).await;
+            // Two writes bring the caller itself; the last one is its ending.
+            let writes = timed.take();
+            times.extend(periods(&writes[..writes.len() - 1], 2, 1));
+        }
         ours.push(median(&mut times) / 1e6);
         host.host.stop().await;
         let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");

@@ -48,7 +48,7 @@ pub struct Settings {
     /// How long a stop waits for attempts and deliveries under way. Default 5 s.
     pub grace: Duration,
     /// What each message from outside fills its conversation's purse up to.
-    /// Default an hour of guest CPU, 10,000 spawns, 64 GiB of artifacts.
+    /// Default two hours of guest CPU, 100,000 spawns, 64 GiB of artifacts; a root run draws at most half.
     pub purse: Purse,
     /// Instances of each engine.
     pub pools: PoolSizes,
@@ -65,7 +65,7 @@ impl Default for Settings {
             journal_entries: MAX_ENTRIES,
             sweep: Duration::from_secs(1),
             grace: Duration::from_secs(5),
-            purse: Purse { cpu_us: 3_600_000_000, spawns: 10_000, artifact_bytes: 64 << 30 },
+            purse: Purse { cpu_us: 7_200_000_000, spawns: 100_000, artifact_bytes: 64 << 30 },
             pools: PoolSizes::default(),
             guest_threads: crate::engine::threads::default_threads(),
         }

@@ -29,7 +29,7 @@ pub struct RunSpec {
     pub plugin: String,
     /// The agent's name in it.
     pub agent: String,
-    /// SHA-256 of the component that it was spawned on, hex.
+    /// BLAKE3 of the component that it was spawned on, hex.
     pub component: String,
     /// A handle for people.
     pub name: String,

@@ -1,19 +1,21 @@
 //! The compile cache: machine code of components, made once.
 //!
 //! Owns a directory that only this host writes (mode 0700, owner checked).
-//! A file is written whole or not at all, named by the component's hash and
-//! the engine's compatibility hash, and begins with a digest of its own that is
-//! verified before Wasmtime maps it. Here is the one `unsafe` of the host:
+//! A file is written whole or not at all, and named by the component's hash and
+//! the engine's compatibility hash. A digest beside it is verified before
+//! Wasmtime maps it: against damage, since whoever could write the one could
+//! write the other, so it is a fast one. Here is the one `unsafe` of the host:
 //! mapping a file as machine code trusts that we wrote it, and these are the
 //! checks behind that trust.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Why a component could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -70,13 +72,18 @@ impl Cache {
         Ok(Self { directory: directory.to_owned() })
     }
 
-    /// The component of these bytes, from the cache or compiled now.
+    /// The component of these bytes, whose BLAKE3 hash is `hash`, from the cache or compiled now.
     ///
     /// # Errors
     /// [`CacheError::Compile`] says why Wasmtime refuses it. A cache file that
     /// is damaged is no error: it is made again.
-    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> Result<Component, CacheError> {
-        let path = self.path(engine, wasm);
+    pub fn component(
+        &self,
+        engine: &Engine,
+        wasm: &[u8],
+        hash: blake3::Hash,
+    ) -> Result<Component, CacheError> {
+        let path = self.path(engine, hash);
         if let Some(component) = load(engine, &path) {
             return Ok(component);
         }
@@ -88,10 +95,10 @@ impl Cache {
         })
     }
 
-    fn path(&self, engine: &Engine, wasm: &[u8]) -> PathBuf {
+    fn path(&self, engine: &Engine, hash: blake3::Hash) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        let name = format!("{}-{:016x}", blake3::hash(wasm).to_hex(), hasher.finish());
+        let name = format!("{}-{:016x}", hash.to_hex(), hasher.finish());
         self.directory.join(name)
     }
 }
@@ -99,12 +106,8 @@ impl Cache {
 /// The compiled component at `path`, if it is there and whole.
 fn load(engine: &Engine, path: &Path) -> Option<Component> {
     let code_path = path.with_extension("cwasm");
-    let mut digest = [0; 32];
-    std::fs::File::open(path.with_extension("b3")).ok()?.read_exact(&mut digest).ok()?;
-    let file = std::fs::File::open(&code_path).ok()?;
-    let mut hasher = blake3::Hasher::new();
-    std::io::copy(&mut std::io::BufReader::with_capacity(1 << 16, file), &mut hasher).ok()?;
-    if hasher.finalize() != blake3::Hash::from_bytes(digest) {
+    let digest = std::fs::read(path.with_extension("digest")).ok()?;
+    if digest != xxh3_128(&std::fs::read(&code_path).ok()?).to_be_bytes() {
         return None;
     }
     #[expect(
@@ -121,8 +124,8 @@ fn load(engine: &Engine, path: &Path) -> Option<Component> {
 
 /// Writes code and digest so that each is there whole or not at all, the digest last.
 fn write_whole(path: &Path, code: &[u8]) -> std::io::Result<()> {
-    let digest = blake3::hash(code);
-    for (extension, bytes) in [("cwasm", code), ("b3", digest.as_bytes().as_slice())] {
+    let digest = xxh3_128(code).to_be_bytes();
+    for (extension, bytes) in [("cwasm", code), ("digest", digest.as_slice())] {
         let staging = path.with_extension(format!("{extension}.{}", std::process::id()));
         let mut file =
             std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staging)?;

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use sublane_core::grants::Authority;
 use sublane_core::{Grants, Purse, Timestamp};
 use wasmtime::component::{Linker, ResourceTable};
@@ -32,7 +31,7 @@ pub struct Plugin {
     /// What the operator allows.
     pub allows: Authority,
     met: Authority,
-    /// SHA-256 of its component, hex.
+    /// BLAKE3 of its component, hex.
     pub digest: String,
     /// The engine it runs on.
     pub class: Class,
@@ -154,10 +153,11 @@ impl Plugin {
             .map_err(|error| LoadError::Manifest(error.to_string()))?;
         let refused = |source| LoadError::Refused { path: path.to_owned(), source };
         load::check_bytes(&wasm).map_err(refused)?;
+        let hash = blake3::hash(&wasm);
         let class = Class::for_memory(manifest.memory_bytes);
         let engine = &engines.of(class).engine;
         let component = cache
-            .component(engine, &wasm)
+            .component(engine, &wasm, hash)
             .map_err(|source| LoadError::Cache { path: path.to_owned(), source })?;
         let shape = load::shape(engine, &component).map_err(refused)?;
         let unfit = |error: wasmtime::Error| refused(Refused::NotAComponent(format!("{error:#}")));
@@ -169,7 +169,7 @@ impl Plugin {
             met: manifest.asks.meet(&allows),
             allows,
             manifest,
-            digest: hex(&Sha256::digest(&wasm)),
+            digest: hash.to_hex().to_string(),
             class,
             agents: Vec::new(),
             tools: Vec::new(),
@@ -227,16 +227,6 @@ impl Plugin {
 fn definition(name: String, description: String, schema: &str) -> Definition {
     let input_schema = serde_json::from_str(schema).unwrap_or(serde_json::Value::Bool(true));
     Definition { name, description, input_schema }
-}
-
-/// Lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
 }
 
 /// The plugins of a host, by id.

@@ -67,12 +67,14 @@ pub fn accept(rows: &mut dyn Rows, accept: Accept) -> Result<Accepted> {
     });
     conversation.purse = new.purse;
     conversation.ceiling = new.purse;
-    // A root run is never refused for want of a purse: it gets what there is.
+    // A root run is never refused for want of a purse, and leaves half of it
+    // for what its tool calls spawn, which draws on the conversation too.
+    let half = |wanted: u64, full: u64| wanted.min(full / 2);
     let full = conversation.purse;
     let ask = PurseAsk {
-        cpu_us: Some(ask.cpu_us.unwrap_or(full.cpu_us).min(full.cpu_us)),
-        spawns: ask.spawns.min(full.spawns.saturating_sub(1)),
-        artifact_bytes: Some(ask.artifact_bytes.unwrap_or(0).min(full.artifact_bytes)),
+        cpu_us: Some(half(ask.cpu_us.unwrap_or(full.cpu_us), full.cpu_us)),
+        spawns: half(ask.spawns, full.spawns),
+        artifact_bytes: Some(half(ask.artifact_bytes.unwrap_or(0), full.artifact_bytes)),
         artifacts: ask.artifacts,
     };
     spec.purse = conversation

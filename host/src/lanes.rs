@@ -91,7 +91,10 @@ impl Lanes {
             None => {
                 let mut names: Vec<_> = state.lanes.keys().map(String::as_str).collect();
                 names.sort_unstable();
-                Err(ImportError::Invalid(format!("there is no lane `{lane}`; there are {}", names.join(", "))))
+                Err(ImportError::Invalid(format!(
+                    "there is no lane `{lane}`; there are {}",
+                    names.join(", ")
+                )))
             }
         }
     }
@@ -179,12 +182,22 @@ impl Lanes {
         perform(host, next);
     }
 
-    /// A run that had a slot could not be claimed.
+    /// A run that had a slot could not be claimed: it was offered twice, and its attempt may well be
+    /// parked or in line, which is not touched.
     pub fn release_unclaimed(&self, host: &Arc<Inner>, run: RunId) {
-        let lanes: Vec<String> = self.0.lock().lanes.keys().cloned().collect();
-        for lane in lanes {
-            self.release(host, run, &lane);
-        }
+        let next = {
+            let mut state = self.0.lock();
+            let lanes: Vec<String> = state.lanes.keys().cloned().collect();
+            let mut next = Vec::new();
+            for name in lanes {
+                if let Some(lane) = state.lanes.get_mut(&name) {
+                    lane.release(run);
+                }
+                next.extend(state.next(&name));
+            }
+            next
+        };
+        perform(host, next);
     }
 
     /// Asks the attempt of this engine that is parked for longest to drop its instance.

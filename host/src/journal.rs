@@ -4,7 +4,7 @@
 //! what time the run sees, whether it still replays. The rules are the core's;
 //! the rows are the store's.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 use rand_chacha::ChaCha12Rng;
@@ -20,8 +20,8 @@ pub struct Journal {
 
 #[derive(Debug)]
 struct State {
-    /// Entries that the guest has not come to yet.
-    held: HashMap<Path, Entry>,
+    /// Entries that the guest has not come to yet, in order of their paths.
+    held: VecDeque<Entry>,
     /// Entries there are in all.
     count: u32,
     limit: u32,
@@ -35,6 +35,30 @@ pub enum JournalError {
     /// The guest did something else than it did before.
     #[error(transparent)]
     Nondeterministic(#[from] Nondeterministic),
+    /// The guest did something where its journal has nothing, before the journal's end.
+    #[error(
+        "at journal entry {path} the guest called {called}, but the journal goes on with {held} at entry {held_path}"
+    )]
+    Skipped {
+        /// Where the guest is.
+        path: Path,
+        /// What it called.
+        called: Import,
+        /// Where the journal goes on.
+        held_path: Path,
+        /// With what.
+        held: Import,
+    },
+    /// Guest code came to its end before its journal did.
+    #[error("{ended}, but the journal goes on with {held} at entry {held_path}")]
+    Short {
+        /// What ended, and how.
+        ended: String,
+        /// Where the journal goes on.
+        held_path: Path,
+        /// With what.
+        held: Import,
+    },
     /// An entry is not what its import answers.
     #[error("journal entry {0} cannot be read: {1}")]
     Unreadable(Path, String),
@@ -49,8 +73,7 @@ impl Journal {
     #[must_use]
     pub fn new(entries: Vec<Entry>, start: Timestamp, limit: u32) -> Self {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let held = entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect();
-        Self { state: Mutex::new(State { held, count, limit, now: start }) }
+        Self { state: Mutex::new(State { held: entries.into(), count, limit, now: start }) }
     }
 
     /// Whether there is an entry that the guest has not come to.
@@ -59,12 +82,14 @@ impl Journal {
         !self.state.lock().held.is_empty()
     }
 
-    /// Entries that the guest has not come to, in order.
-    #[must_use]
-    pub fn left_over(&self) -> Vec<Path> {
-        let mut left: Vec<_> = self.state.lock().held.keys().cloned().collect();
-        left.sort();
-        left
+    /// Guest code ended; fine, unless the journal goes on below `prefix`, the whole of which it stood for.
+    pub fn check_end(&self, prefix: &Path, ended: impl FnOnce() -> String) -> Result<(), JournalError> {
+        match self.state.lock().held.front().filter(|next| next.path.is_below(prefix)) {
+            Some(next) => {
+                Err(JournalError::Short { ended: ended(), held_path: next.path.clone(), held: next.import })
+            }
+            None => Ok(()),
+        }
     }
 
     /// The time that the run sees: that of its last entry.
@@ -81,16 +106,28 @@ impl Journal {
         args: u128,
     ) -> Result<Option<Answer<T>>, JournalError> {
         let mut state = self.state.lock();
-        if state.held.is_empty() {
+        let Some(next) = state.held.front() else {
             return if state.count >= state.limit { Err(JournalError::Full(state.limit)) } else { Ok(None) };
+        };
+        if next.path != *path {
+            // A tool call that was interrupted is made again, and finds what it did.
+            if import == Import::CallTool && next.path.is_below(path) {
+                return Ok(None);
+            }
+            let (held_path, held) = (next.path.clone(), next.import);
+            return Err(JournalError::Skipped { path: path.clone(), called: import, held_path, held });
         }
-        let Some(entry) = state.held.get(path) else { return Ok(None) };
-        replay(entry, import, args)?;
-        let answer = decode(entry).map_err(|error| JournalError::Unreadable(path.clone(), error.to_string()))?;
-        state.now = entry.at;
-        state.held.remove(path);
+        replay(next, import, args)?;
+        let answer =
+            decode(next).map_err(|error| JournalError::Unreadable(path.clone(), error.to_string()))?;
+        // As it was when the entry was written, whatever the machine's clock had done.
+        let at = next.at;
+        state.now = state.now.max(at);
+        state.held.pop_front();
         // A finished tool call is answered whole; what happened in it is behind us.
-        state.held.retain(|held, _| !held.is_below(path));
+        while state.held.front().is_some_and(|next| next.path.is_below(path)) {
+            state.held.pop_front();
+        }
         Ok(Some(answer))
     }
 
@@ -183,7 +220,8 @@ mod tests {
         let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(5), 9);
         assert_eq!((journal.now(), journal.is_replaying()), (Timestamp(5), true));
         let path = Path::root().then(1);
-        let answer = journal.answer::<String>(&path, Import::KvGet, args(Import::KvGet, &[])).expect("agrees");
+        let answer =
+            journal.answer::<String>(&path, Import::KvGet, args(Import::KvGet, &[])).expect("agrees");
         assert_eq!(answer, Some(Ok("a".to_owned())));
         assert_eq!((journal.now(), journal.is_replaying()), (Timestamp(10), false));
     }
@@ -191,8 +229,41 @@ mod tests {
     #[test]
     fn another_call_is_nondeterministic() {
         let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(0), 9);
-        let error = journal.answer::<String>(&Path::root().then(1), Import::KvDelete, 0).expect_err("differs");
+        let error =
+            journal.answer::<String>(&Path::root().then(1), Import::KvDelete, 0).expect_err("differs");
         assert!(matches!(error, JournalError::Nondeterministic(_)), "{error}");
+    }
+
+    #[test]
+    fn what_the_journal_does_not_hold_is_new_ground_only_at_its_end() {
+        let call = Path::root().then(2);
+        let below = Entry { path: call.then(1), ..entry(1, Import::KvSet, "a") };
+        let journal = Journal::new(vec![entry(1, Import::KvGet, "a"), below], Timestamp(0), 9);
+        let ask = |path: &Path, import| journal.answer::<String>(path, import, args(import, &[]));
+        let error = ask(&call, Import::CallTool).expect_err("entry 1 was passed over").to_string();
+        assert_eq!(
+            error,
+            "at journal entry 2 the guest called tools.call-tool, but the journal goes on with kv.get at entry 1"
+        );
+        ask(&Path::root().then(1), Import::KvGet).expect("agrees");
+        ask(&call, Import::KvSet).expect_err("a tool was called here");
+        assert_eq!(ask(&call, Import::CallTool).expect("it is made again"), None);
+        let error = journal.check_end(&call, || "the tool returned".to_owned()).expect_err("it did less");
+        assert_eq!(error.to_string(), "the tool returned, but the journal goes on with kv.set at entry 2.1");
+        journal
+            .check_end(&Path::root().then(3), String::new)
+            .expect("another call's entries are not its own");
+    }
+
+    #[test]
+    fn the_runs_clock_does_not_go_back() {
+        let late = Entry { at: Timestamp(90), ..entry(1, Import::KvGet, "a") };
+        let journal = Journal::new(vec![late, entry(2, Import::KvGet, "a")], Timestamp(5), 9);
+        for seq in [1, 2] {
+            let path = Path::root().then(seq);
+            journal.answer::<String>(&path, Import::KvGet, args(Import::KvGet, &[])).expect("agrees");
+        }
+        assert_eq!(journal.now(), Timestamp(90), "the machine's clock was set back in between");
     }
 
     #[test]

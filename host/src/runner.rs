@@ -15,7 +15,7 @@ use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 use crate::attempt::{Attempt, Exit};
 use crate::bindings::sublane::plugin::types;
 use crate::engine::Class;
-use crate::engine::guest::{Metered, Meter, Stop};
+use crate::engine::guest::{Meter, Metered, Stop};
 use crate::engine::limiter::{Limiter, MachineOutOfMemory, OutOfMemory};
 use crate::host::Inner;
 use crate::imports::{Ctx, HOSTCALL_BYTES, Instance, Live, MAX_JSON_BYTES, output_from_guest, task_to_guest};
@@ -27,6 +27,9 @@ const MAX_TEXT_BYTES: usize = 16 << 10;
 const MAX_ARTIFACTS: usize = 32;
 /// Bytes of a failure's message; the rest is cut.
 const MAX_MESSAGE_CHARS: usize = 4 << 10;
+
+/// Characters of it where it is quoted.
+const MAX_SAID_CHARS: usize = 200;
 
 /// A run has a slot: begins an attempt on it.
 pub fn start(host: &Arc<Inner>, run: RunId) {
@@ -78,9 +81,16 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
             Ok(Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)))
         }
     };
-    host.lanes.release(&host, id, &run.spec.lane);
+    // The run of an evicted attempt may have a new one already: slot and place are that one's.
+    if !matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
+        host.lanes.release(&host, id, &run.spec.lane);
+    }
     conclude(&attempt, &run, ended).instrument(span).await;
-    host.attempts.lock().remove(&id);
+    let mut attempts = host.attempts.lock();
+    if attempts.get(&id).is_some_and(|newest| newest.token == token) {
+        attempts.remove(&id);
+    }
+    drop(attempts);
     attempt.is_gone();
 }
 
@@ -110,11 +120,14 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
         grants: Arc::new(spec.grants.clone()),
         is_tool: false,
     };
-    let mut store = store(&class.engine, Ctx {
-        limiter: Limiter::new(spec.grants.caps().memory_bytes),
-        table: ResourceTable::new(),
-        instance: Instance::Live(Box::new(live)),
-    });
+    let mut store = store(
+        &class.engine,
+        Ctx {
+            limiter: Limiter::new(spec.grants.caps().memory_bytes),
+            table: ResourceTable::new(),
+            instance: Instance::Live(Box::new(live)),
+        },
+    );
     let returned = {
         let task = task_to_guest(spec);
         let called = std::pin::pin!(async {
@@ -128,10 +141,19 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
     drop(place);
     Ok(match returned {
         Err(stop) => left(attempt, Exit::Stopped(stop)),
-        Ok(Ok(returned)) => Ended::Outcome(match attempt.journal.left_over().first() {
-            Some(path) => diverged(&format!("the guest returned, but its journal goes on with entry {path}")),
-            None => decided(attempt, returned).await?,
-        }),
+        Ok(Ok(returned)) => {
+            let how = || match &returned {
+                Ok(_) => "the guest returned".to_owned(),
+                Err(failure) => {
+                    let said: String = failure.message.chars().take(MAX_SAID_CHARS).collect();
+                    format!("the guest failed ({said})")
+                }
+            };
+            Ended::Outcome(match attempt.journal.check_end(&Path::root(), how) {
+                Err(error) => diverged(&error.to_string()),
+                Ok(()) => decided(attempt, returned).await?,
+            })
+        }
         Ok(Err(error)) => trapped(attempt, &error)?,
     })
 }
@@ -154,7 +176,10 @@ async fn decided(
     };
     let invalid = |why: String| Ok(Outcome::failed(Failure::InvalidOutput, why));
     if output.value.len() > MAX_JSON_BYTES {
-        return invalid(format!("its result has {} bytes, at most {MAX_JSON_BYTES} may be given back", output.value.len()));
+        return invalid(format!(
+            "its result has {} bytes, at most {MAX_JSON_BYTES} may be given back",
+            output.value.len()
+        ));
     }
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&output.value) {
         return invalid(format!("its result is not JSON: {error}"));
@@ -182,10 +207,12 @@ fn trapped(attempt: &Arc<Attempt>, error: &wasmtime::Error) -> Result<Ended, Str
         return Ok(left(attempt, exit.clone()));
     }
     let (reason, why) = failure(attempt, error).ok_or_else(|| format!("{error:#}"))?;
-    Ok(Ended::Outcome(match attempt.journal.left_over().first() {
-        Some(path) => diverged(&format!("the guest ended ({why}), but its journal goes on with entry {path}")),
-        None => Outcome::failed(reason, why),
-    }))
+    Ok(Ended::Outcome(
+        match attempt.journal.check_end(&Path::root(), || format!("the guest ended ({why})")) {
+            Err(error) => diverged(&error.to_string()),
+            Ok(()) => Outcome::failed(reason, why),
+        },
+    ))
 }
 
 /// Which failure of the guest's an error is; `None` when it is the host's.
@@ -212,7 +239,9 @@ fn left(attempt: &Attempt, exit: Exit) -> Ended {
             let used = attempt.meter.used().as_secs_f64();
             Ended::Outcome(Outcome::failed(Failure::OutOfCpu, format!("{used:.1} s in this attempt")))
         }
-        Exit::Journal(JournalError::Full(_)) => Ended::Outcome(Outcome::failed(Failure::JournalFull, exit.to_string())),
+        Exit::Journal(JournalError::Full(_)) => {
+            Ended::Outcome(Outcome::failed(Failure::JournalFull, exit.to_string()))
+        }
         Exit::Journal(error) => Ended::Outcome(diverged(&error.to_string())),
         exit => Ended::Left(exit),
     }

@@ -6,8 +6,16 @@
 
 mod memory;
 
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
 use memory::{Life, Scene};
+use serde_json::json;
+use sublane::clock::ManualClock;
 use sublane::engine::pool::SMALLEST;
+use sublane_core::{Failure, Outcome, Timestamp};
+use sublane_store::Ready;
+use sublane_tests::Setup;
 use sublane_tests::crash::{Point, Side};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,4 +54,86 @@ async fn crashed_at_each_commit_it_remembers_the_same() {
         lived.memory().must_equal(&left_alone, &format!("crashed {point}"));
     }
     assert!(crashes > 30, "only {crashes} of its attempts ended with their host");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_offered_a_slot_by_mistake_keeps_its_place() {
+    let clock = ManualClock::at(Timestamp(1_800_000_000_000));
+    let host = Setup::in_memory().clock(Arc::new(clock)).plugin("remembers").start().await;
+    let id = host.begin("remembers/child", json!("alone")).await;
+    let run = host.when(id, "parked", |run| run.state.kind() == "waiting").await;
+    host.until("it is parked", || host.inner().lanes.parked() == 1).await;
+    host.inner().lanes.offer(host.inner(), Ready::of(&run));
+    let running = || host.inner().lanes.status().iter().map(|lane| lane.running).sum::<u32>();
+    host.until("nobody has a slot", || running() == 0).await;
+    assert_eq!(host.inner().lanes.parked(), 1, "it is still there to be resumed or dropped");
+}
+
+/// A run whose host is gone after this entry goes on with the changed plugin.
+async fn check_changed(change: &str, entry: &str, expect: Expect) {
+    let scene = Scene::new(&format!("{change:?}")).await.crashed_at(entry).await;
+    let before = scene.journal().await;
+    let lived = scene.live(Life { plugin: "remembers-changed", ..Life::default() }).await;
+    let Outcome::Failed { reason: Failure::Nondeterministic, message } = lived.outcome() else {
+        panic!("it ended as {:?}", lived.outcome());
+    };
+    expect.assert_eq(message);
+    assert_eq!(lived.journal().await, before, "nothing was done that the journal does not hold");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_argument_is_nondeterministic() {
+    check_changed("other-arguments", "18", expect!["at journal entry 17 the guest called kv.get with arguments e0b99029a03bd9bb250148d8d30b68a8, but the journal holds kv.get with arguments 139883a65ecd8da870f246215043e455"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_import_is_nondeterministic() {
+    check_changed("other-import", "18", expect!["at journal entry 17 the guest called kv.list-keys with arguments 9ab117053e21917b681cf65dee5272de, but the journal holds kv.get with arguments 139883a65ecd8da870f246215043e455"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_return_is_nondeterministic() {
+    check_changed(
+        "returns",
+        "18",
+        expect!["the guest returned, but the journal goes on with kv.get at entry 17"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_early_failure_is_nondeterministic() {
+    check_changed(
+        "fails",
+        "18",
+        expect!["the guest failed (it has had enough), but the journal goes on with kv.get at entry 17"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_before_the_journals_end_is_no_outcome() {
+    check_changed("traps", "18", expect!["the guest ended (wasm trap: wasm `unreachable` instruction executed), but the journal goes on with kv.get at entry 17"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_else_than_the_interrupted_tool_call_is_nondeterministic() {
+    check_changed(
+        "no-call",
+        "22.2",
+        expect![
+            "at journal entry 22 the guest called kv.get, but the journal goes on with kv.set at entry 22.1"
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_does_less_than_it_did_is_nondeterministic() {
+    check_changed(
+        "half-a-tool",
+        "22.3",
+        expect!["the call of remembers/note ended, but the journal goes on with kv.get at entry 22.3"],
+    )
+    .await;
 }

@@ -86,6 +86,8 @@ impl tools::Host for Ctx {
             Some(called) => called,
             None => {
                 let called = live.call(&path, &plugin, &tool, arguments).await?;
+                let ended = || format!("the call of {plugin}/{tool} ended");
+                live.attempt.journal.check_end(&path, ended).map_err(Exit::Journal)?;
                 live.append(path, import, args, &called).await?;
                 called
             }
@@ -148,7 +150,8 @@ impl Live {
     ) -> wasmtime::Result<Result<String, String>> {
         let host = &self.attempt.host;
         let level = self.frame.level() + 1;
-        let pre = callee.toolbox_pre.as_ref().ok_or_else(|| Exit::Fault("a tool without a toolbox".to_owned()))?;
+        let pre =
+            callee.toolbox_pre.as_ref().ok_or_else(|| Exit::Fault("a tool without a toolbox".to_owned()))?;
         let class = host.engines.of(callee.class);
         let admitted = std::pin::pin!(class.pool.admit(level, || host.lanes.make_room(callee.class)));
         let _place = self.attempt.meter.or_stop(admitted).await.map_err(Exit::Stopped)?;
@@ -161,11 +164,14 @@ impl Live {
             grants: Arc::new(grants),
             is_tool: true,
         };
-        let mut store = runner::store(&class.engine, Ctx {
-            limiter: Limiter::new(callee.manifest.memory_bytes),
-            table: ResourceTable::new(),
-            instance: Instance::Live(Box::new(live)),
-        });
+        let mut store = runner::store(
+            &class.engine,
+            Ctx {
+                limiter: Limiter::new(callee.manifest.memory_bytes),
+                table: ResourceTable::new(),
+                instance: Instance::Live(Box::new(live)),
+            },
+        );
         let toolbox = pre.instantiate_async(&mut store).await?;
         toolbox.sublane_plugin_tools_entry().call_call_tool(&mut store, tool, &arguments).await
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sublane::clock::{Clock, ManualClock};
 use sublane_core::{Delivery, DeliveryState, Entry, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{DeliveryFilter, RunFilter, SqliteStore, Store};
-use sublane_tests::crash::{Blow, Crash, Crashing, Point};
+use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
 use sublane_tests::{PATIENCE, Setup, TestHost, temporary};
 use tempfile::TempDir;
 
@@ -28,8 +28,10 @@ pub(super) struct Life {
     pub(super) is_evicted: bool,
     /// The host is gone at this point; another one takes over.
     pub(super) crash: Option<Point>,
-    /// The plugin that the second host has.
-    pub(super) second: &'static str,
+    /// The first host is left where it crashed.
+    pub(super) is_over: bool,
+    /// The plugin that the host has.
+    pub(super) plugin: &'static str,
     /// Instances of small plugins that there may be.
     pub(super) instances: u32,
     /// Entries of a journal.
@@ -38,21 +40,47 @@ pub(super) struct Life {
 
 impl Default for Life {
     fn default() -> Self {
-        Self { is_evicted: false, crash: None, second: "remembers", instances: 24, entries: 1_000 }
+        Self {
+            is_evicted: false,
+            crash: None,
+            is_over: false,
+            plugin: "remembers",
+            instances: 24,
+            entries: 1_000,
+        }
     }
 }
 
 /// What a life has left behind.
 pub(super) struct Lived {
     store: Arc<dyn Store>,
-    /// Writes of the host before the crash, or of the only host.
-    pub(super) writes: u64,
     /// Whether the crash came.
     pub(super) has_crashed: bool,
     /// The run.
     pub(super) run: Run,
     memory: Memory,
-    _directory: Arc<TempDir>,
+    directory: Arc<TempDir>,
+}
+
+impl Scene {
+    /// The journal of the run so far.
+    pub(super) async fn journal(&self) -> Vec<Entry> {
+        let store = SqliteStore::open(&self.directory.path().join("sublane.db")).expect("the store opens");
+        store.journal(self.run, 0).await.expect("the store answers")
+    }
+
+    /// Where the run stands when its host is gone right after the journal got this entry.
+    pub(super) async fn crashed_at(&self, entry: &str) -> Scene {
+        for write in 2.. {
+            let crash = Some(Point { side: Side::After, write });
+            let lived = self.live(Life { crash, is_over: true, ..Life::default() }).await;
+            assert!(lived.has_crashed, "no host is gone right after entry {entry}");
+            if lived.journal().await.last().is_some_and(|last| last.path.to_string() == entry) {
+                return Scene { directory: lived.directory, run: self.run };
+            }
+        }
+        unreachable!("a run ends");
+    }
 }
 
 /// Everything that must not depend on how a run was treated.
@@ -115,35 +143,32 @@ impl Scene {
         copy(self.directory.path(), directory.path());
         let clock = ManualClock::at(BEGIN);
         let crash = Crash::new(life.crash, Blow::Refuse);
-        let host = start(&directory, &clock, "remembers", life, crash.clone()).await;
+        let host = start(&directory, &clock, life, crash.clone()).await;
         let mut store = drive(&host, &clock, life, &crash).await;
         host.host.stop().await;
-        if crash.has_happened() {
+        if crash.has_happened() && !life.is_over {
             let none = Crash::new(None, Blow::Refuse);
-            let host = start(&directory, &clock, life.second, life, none.clone()).await;
+            let host = start(&directory, &clock, life, none.clone()).await;
             store = drive(&host, &clock, life, &none).await;
             host.host.stop().await;
         }
+        if crash.has_happened() && life.is_over {
+            store =
+                Arc::new(SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens"));
+        }
         let run = store.run(self.run).await.expect("the store answers").expect("it is there");
         let memory = remembered(&*store).await;
-        let (writes, has_crashed) = (crash.writes(), crash.has_happened());
-        Lived { store, writes, has_crashed, run, memory, _directory: directory }
+        Lived { store, has_crashed: crash.has_happened(), run, memory, directory }
     }
 }
 
-async fn start(
-    directory: &Arc<TempDir>,
-    clock: &ManualClock,
-    plugin: &str,
-    life: Life,
-    crash: Arc<Crash>,
-) -> TestHost {
+async fn start(directory: &Arc<TempDir>, clock: &ManualClock, life: Life, crash: Arc<Crash>) -> TestHost {
     let store = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
     let mut setup = Setup::on(Arc::new(Crashing::new(store, crash)), directory.clone());
     setup.settings.pools.small = life.instances;
     setup.settings.journal_entries = life.entries;
     setup.settings.hot_window = Duration::from_secs(3_600);
-    setup.clock(Arc::new(clock.clone())).plugin(plugin).start().await
+    setup.clock(Arc::new(clock.clone())).plugin(life.plugin).start().await
 }
 
 /// Lets the host work until nothing is left to do or the crash has come. Time moves only when every
@@ -162,11 +187,11 @@ async fn drive(host: &TestHost, clock: &ManualClock, life: Life, crash: &Crash) 
             Some(true) => return store,
             Some(false) => {}
         }
-        assert!(
-            tokio::time::Instant::now() < patience,
-            "{life:?}: it hangs: {:?}",
-            store.runs(all_runs()).await
-        );
+        if tokio::time::Instant::now() >= patience {
+            let runs = store.runs(all_runs()).await.expect("the store answers");
+            let runs: Vec<_> = runs.into_iter().map(|run| (run.spec.name.clone(), run.state)).collect();
+            panic!("{life:?}: it hangs: {runs:#?}");
+        }
         let _ = tokio::time::timeout(Duration::from_millis(1), changes.changed()).await;
     }
 }
@@ -174,7 +199,8 @@ async fn drive(host: &TestHost, clock: &ManualClock, life: Life, crash: &Crash) 
 /// One look at the host: whether all is done. `None`: its store does not answer.
 async fn step(host: &TestHost, store: &dyn Store, clock: &ManualClock, life: Life) -> Option<bool> {
     let runs = store.runs(all_runs()).await.ok()?;
-    if runs.iter().all(Run::is_ended) {
+    // Children of a tool call outlive the run that called it.
+    if runs.iter().filter(|run| run.spec.depth == 0).all(Run::is_ended) {
         let open = |delivery: &Delivery| delivery.state != DeliveryState::Delivered;
         return Some(!store.deliveries(all_deliveries()).await.ok()?.iter().any(open));
     }
@@ -226,8 +252,12 @@ async fn remembered(store: &dyn Store) -> Memory {
 fn copy(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).expect("the directory is there") {
         let file = file.expect("it can be read");
-        if file.file_type().expect("it has a type").is_file() {
-            std::fs::copy(file.path(), to.join(file.file_name())).expect("it is copied");
+        let to = to.join(file.file_name());
+        if file.file_type().expect("it has a type").is_dir() {
+            std::fs::create_dir(&to).expect("it is new");
+            copy(&file.path(), &to);
+        } else {
+            std::fs::copy(file.path(), to).expect("it is copied");
         }
     }
 }

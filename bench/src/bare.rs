@@ -26,7 +26,8 @@ pub(crate) async fn spawn(engines: &Engines, plugin: &Plugin, input: &str) -> f6
     store.set_epoch_deadline(1_000);
     let pre = plugin.agent_pre.as_ref().expect("the bench plugin has agents");
     let agent = pre.instantiate_async(&mut store).await.expect("it instantiates");
-    let task = sublane::bindings::sublane::plugin::types::Task { input: input.to_owned(), artifacts: Vec::new() };
+    let task =
+        sublane::bindings::sublane::plugin::types::Task { input: input.to_owned(), artifacts: Vec::new() };
     let output = agent.sublane_plugin_agent_entry().call_run(&mut store, "echo", &task).await;
     assert!(output.expect("it returns").is_ok(), "echo succeeds");
     drop(store);

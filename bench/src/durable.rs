@@ -11,7 +11,7 @@ use sublane_core::delivery::AttemptResult;
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Delivery, Destination, Outcome, Output, Path, Run, RunId, Timestamp, Token};
 use sublane_store::sqlite::{Bare, BareSession};
-use sublane_store::{Accept, By, SqliteStore, Spawn, StoreError, ops};
+use sublane_store::{Accept, By, Spawn, SqliteStore, StoreError, ops};
 use sublane_tests::{Setup, TestHost, temporary};
 
 use crate::bare;
@@ -81,7 +81,15 @@ impl Script {
         spec.id = parent.child(0, &path);
         spec.destinations.clear();
         let ask = sublane_core::PurseAsk { cpu_us: Some(1), ..Default::default() };
-        Spawn { by: by(parent, Token(1)), path, args: 1, spec: Box::new(spec), ask, active_children: u32::MAX, position: 0 }
+        Spawn {
+            by: by(parent, Token(1)),
+            path,
+            args: 1,
+            spec: Box::new(spec),
+            ask,
+            active_children: u32::MAX,
+            position: 0,
+        }
     }
 }
 
@@ -273,7 +281,9 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
         for accept in ids {
             let id = accept.spec.id;
             session.transaction(|rows| ops::accept(rows, accept)).map_err(anyhow::Error::from)?;
-            session.transaction(|rows| ops::claim(rows, id, Token(1), Timestamp(1))).map_err(anyhow::Error::from)?;
+            session
+                .transaction(|rows| ops::claim(rows, id, Token(1), Timestamp(1)))
+                .map_err(anyhow::Error::from)?;
             times.extend(commits(&mut session, 1, |rows, _| {
                 ops::finish(rows, &by(id, Token(1)), output()).map(|_| ())
             }));

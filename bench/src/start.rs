@@ -39,7 +39,9 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
         let component = component.map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let mut linker = Linker::new(engine);
         sublane::imports::link(&mut linker).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        std::hint::black_box(linker.instantiate_pre(&component).map_err(|error| anyhow::anyhow!("{error:#}"))?);
+        std::hint::black_box(
+            linker.instantiate_pre(&component).map_err(|error| anyhow::anyhow!("{error:#}"))?,
+        );
         bare::spawn(&engines, &warm, &input).await;
         limits.push(begin.elapsed().as_nanos() as f64 / 1e3);
     }
@@ -54,7 +56,10 @@ pub(crate) fn process(report: &mut Report, rounds: usize) -> anyhow::Result<()> 
     let directory = tempfile::tempdir()?;
     let config = directory.path().join("sublane.toml");
     let plugin = |name: &str| {
-        format!("[plugins.{name}]\ncomponent = {:?}\nallow = \"asked\"\n", component(name).display().to_string())
+        format!(
+            "[plugins.{name}]\ncomponent = {:?}\nallow = \"asked\"\n",
+            component(name).display().to_string()
+        )
     };
     let channel = "[channels.console]\nkind = \"console\"\nagent = \"concierge/concierge\"\n";
     std::fs::write(&config, format!("{}{channel}", plugin("concierge")))?;

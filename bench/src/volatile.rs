@@ -68,13 +68,7 @@ pub(crate) async fn threads(report: &mut Report, rounds: usize) {
         gains.push(rates[1] / rates[0]);
         limits.push(bare[1] / bare[0]);
     }
-    report.add(
-        "spawn.volatile.threads2",
-        "x",
-        median(&mut gains),
-        median(&mut limits),
-        Goal::AtLeast(0.75),
-    );
+    report.add("spawn.volatile.threads2", "x", median(&mut gains), median(&mut limits), Goal::AtLeast(0.75));
 }
 
 /// Runs `spawns` warm spawns and nothing else; traced from outside by [`mapping_calls`].
@@ -100,12 +94,20 @@ pub(crate) fn mapping_calls(report: &mut Report) -> anyhow::Result<()> {
             .env("MIMALLOC_RESERVE_OS_MEMORY", "1GiB")
             .env("MIMALLOC_PURGE_DELAY", "-1")
             .status()
-            .map_err(|error| anyhow::anyhow!("strace cannot be run ({error}): install it to count system calls"))?;
+            .map_err(|error| {
+                anyhow::anyhow!("strace cannot be run ({error}): install it to count system calls")
+            })?;
         anyhow::ensure!(status.success(), "the traced run failed: {status}");
         // Calls of the host's other threads are counted all the same.
         Ok(std::fs::read_to_string(output.path())?.lines().count() as f64)
     };
     let each = ((count(LONG)? - count(SHORT)?) / f64::from(LONG - SHORT)).max(0.0);
-    report.add("spawn.mapping_syscalls", "calls", (each * 1_000.0).round() / 1_000.0, 0.0, Goal::ValueAtMost(0.0));
+    report.add(
+        "spawn.mapping_syscalls",
+        "calls",
+        (each * 1_000.0).round() / 1_000.0,
+        0.0,
+        Goal::ValueAtMost(0.0),
+    );
     Ok(())
 }

@@ -41,7 +41,10 @@ impl Clock for SystemClock {
             if left.is_zero() {
                 return;
             }
-            #[expect(clippy::disallowed_methods, reason = "the one place that sleeps by the machine's clock")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the one place that sleeps by the machine's clock"
+            )]
             tokio::time::sleep(left.min(Duration::from_secs(30))).await;
         }
     }

@@ -205,7 +205,11 @@ impl Inner {
     ///
     /// # Errors
     /// Those of the store. A run that has ended is no error.
-    pub async fn cancel(self: &Arc<Self>, run: RunId, reason: &str) -> Result<u32, sublane_store::StoreError> {
+    pub async fn cancel(
+        self: &Arc<Self>,
+        run: RunId,
+        reason: &str,
+    ) -> Result<u32, sublane_store::StoreError> {
         let now = self.clock.now();
         let effects = self.store.cancel(run, reason.into(), self.link_base.clone(), now).await?;
         let count = u32::try_from(effects.ended.len()).unwrap_or(u32::MAX);

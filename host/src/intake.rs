@@ -17,7 +17,9 @@ use crate::host::Inner;
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
     /// Nobody answers on this channel.
-    #[error("nobody answers messages on channel `{channel}`: give it an `agent = \"plugin/agent\"` in the configuration")]
+    #[error(
+        "nobody answers messages on channel `{channel}`: give it an `agent = \"plugin/agent\"` in the configuration"
+    )]
     NobodyAnswers {
         /// The channel.
         channel: String,
@@ -79,7 +81,8 @@ impl Inner {
         let agent = agent.ok_or_else(|| IntakeError::NobodyAnswers { channel: channel.clone() })?;
         let input = serde_json::json!({ "text": message.text, "from": message.from }).to_string();
         let deliver = vec![message.origin.clone()];
-        self.task(Task { agent, input, origin: message.origin, lane: "main", deliver, event: message.event }).await
+        self.task(Task { agent, input, origin: message.origin, lane: "main", deliver, event: message.event })
+            .await
     }
 
     /// A task becomes a run.
@@ -98,7 +101,9 @@ impl Inner {
             agent: task.agent.clone(),
             known: plugins
                 .iter()
-                .flat_map(|plugin| plugin.agents.iter().map(|agent| format!("{}/{}", plugin.manifest.id, agent.name)))
+                .flat_map(|plugin| {
+                    plugin.agents.iter().map(|agent| format!("{}/{}", plugin.manifest.id, agent.name))
+                })
                 .collect(),
         })?;
         let now = self.clock.now();

@@ -112,7 +112,10 @@ pub async fn open(
     let engines = Engines::new(settings.pools).map_err(OpenError::Engines)?;
     let plugins = plugins(config, &engines).await?;
     let channels = channels(config, &console, &clock)?;
-    let answers = config.channels.iter().filter_map(|(name, channel)| Some((name.clone(), agent(channel.agent.as_ref()?))));
+    let answers = config
+        .channels
+        .iter()
+        .filter_map(|(name, channel)| Some((name.clone(), agent(channel.agent.as_ref()?))));
     let parts = Parts {
         store,
         engines,

@@ -33,7 +33,10 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The directory of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a directory of the repository").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate is a directory of the repository")
+        .to_owned()
 }
 
 /// The component of a plugin that `cargo xtask build` made.

@@ -295,7 +295,7 @@ pub struct Nondeterministic {
 ///
 /// # Errors
 /// [`Nondeterministic`] shows both sides.
-pub fn replay<'e>(held: &'e Entry, called: Import, called_args: u128) -> Result<&'e Entry, Nondeterministic> {
+pub fn replay(held: &Entry, called: Import, called_args: u128) -> Result<&Entry, Nondeterministic> {
     if held.import == called && held.args == called_args {
         return Ok(held);
     }

@@ -8,6 +8,7 @@ use sublane::channel::console::size;
 use sublane::channel::scrub_line;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Class, Engines, PoolSizes};
+use sublane::plugin::load::check_bytes;
 use sublane::plugin::{Definition, Manifest, Plugin};
 use sublane_build::{BuildOptions, Built, Toolchain, build_dir};
 
@@ -92,10 +93,13 @@ pub(super) fn engines() -> anyhow::Result<Engines> {
 
 /// Loads a component and its manifest; as an error, why it is no plugin for this host.
 async fn load(engines: &Engines, cache: &Cache, file: &Path) -> std::result::Result<Plugin, String> {
-    let manifest = file.with_file_name(sublane::plugin::manifest::FILE_NAME);
-    if file.exists() && !manifest.exists() {
-        let manifest = manifest.display();
-        return Err(format!("{manifest} is missing: a component's manifest lies beside it"));
+    // What the file is comes first: whoever names the wrong one has no manifest either.
+    if let Ok(bytes) = std::fs::read(file) {
+        check_bytes(&bytes).map_err(|refused| format!("{}: {refused}", file.display()))?;
+        let manifest = file.with_file_name(sublane::plugin::manifest::FILE_NAME);
+        if !manifest.exists() {
+            return Err(format!("{} is missing: a component's manifest lies beside it", manifest.display()));
+        }
     }
     Plugin::load(engines, cache, file, |manifest| manifest.asks.clone())
         .await
@@ -162,10 +166,10 @@ impl PluginView {
     }
 }
 
-/// Names with the first line of what they do.
+/// Names with the first paragraph of what they do.
 fn definitions(definitions: &[Definition]) -> Vec<String> {
     let line = |definition: &Definition| {
-        let description = definition.description.lines().next().unwrap_or_default();
+        let description = definition.description.split("\n\n").next().unwrap_or_default().replace('\n', " ");
         scrub_line(format!("{:<16} {description}", definition.name).trim_end())
     };
     definitions.iter().map(line).collect()

@@ -40,7 +40,10 @@ fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {
     let chars = name.chars().count();
     if !(1..=MAX_NAME_CHARS).contains(&chars) || name.contains(bad) || name == "." || name == ".." {
         let rule = format!("1 to {MAX_NAME_CHARS} characters without `/`, `\\` or control characters");
-        return Err(ImportError::Invalid(format!("`{}` is no file name: it has {rule}", name.escape_debug())));
+        return Err(ImportError::Invalid(format!(
+            "`{}` is no file name: it has {rule}",
+            name.escape_debug()
+        )));
     }
     let token = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
     match media_type.split_once('/') {
@@ -81,7 +84,11 @@ impl artifact::Host for Ctx {
                 return Ok(Err(ImportError::Limit(LimitHit::new("artifact.open", MAX_OPEN as u64))));
             }
             let host = &live.attempt.host;
-            Ok(host.store.readable_artifact(live.attempt.spec.id, id.as_str().into()).await.map_err(Exit::store)?)
+            Ok(host
+                .store
+                .readable_artifact(live.attempt.spec.id, id.as_str().into())
+                .await
+                .map_err(Exit::store)?)
         });
         match opened.await? {
             Ok(file) => Ok(Ok(self.table.push(Reader { file })?)),

@@ -20,7 +20,10 @@ type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 
 fn check_key(key: &str) -> Result<(), ImportError> {
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
-        return Err(ImportError::Invalid(format!("a key has 1 to {MAX_KEY_BYTES} bytes, this one {}", key.len())));
+        return Err(ImportError::Invalid(format!(
+            "a key has 1 to {MAX_KEY_BYTES} bytes, this one {}",
+            key.len()
+        )));
     }
     Ok(())
 }
@@ -85,7 +88,12 @@ impl kv::Host for Ctx {
         answer(done.await)
     }
 
-    async fn list_keys(&mut self, bucket: String, prefix: String, after: Option<String>) -> Reply<Vec<String>> {
+    async fn list_keys(
+        &mut self,
+        bucket: String,
+        prefix: String,
+        after: Option<String>,
+    ) -> Reply<Vec<String>> {
         let import = Import::KvListKeys;
         let live = match self.live(import) {
             Ok(live) => live,

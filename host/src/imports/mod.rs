@@ -228,7 +228,9 @@ impl Exit {
 fn check_json(what: &str, text: &str) -> Result<(), ImportError> {
     if text.len() > MAX_JSON_BYTES {
         let size = text.len();
-        return Err(ImportError::Invalid(format!("{what} has {size} bytes; at most {MAX_JSON_BYTES} may be passed")));
+        return Err(ImportError::Invalid(format!(
+            "{what} has {size} bytes; at most {MAX_JSON_BYTES} may be passed"
+        )));
     }
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map(|_| ())

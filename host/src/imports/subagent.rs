@@ -79,10 +79,14 @@ impl subagent::Host for Ctx {
         let ids: Result<Vec<RunId>, ImportError> = runs.iter().map(|run| parse_id(run)).collect();
         // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
         let named = ids.clone().unwrap_or_default();
-        let allowed = if live.attempt.journal.is_replaying() { Ok(()) } else { live.own_children(&named).await? };
+        let allowed =
+            if live.attempt.journal.is_replaying() { Ok(()) } else { live.own_children(&named).await? };
         let check = |_: &Live, _| {
             if runs.is_empty() || runs.len() > MAX_RUNS {
-                return Err(ImportError::Invalid(format!("a wait names 1 to {MAX_RUNS} runs, this one {}", runs.len())));
+                return Err(ImportError::Invalid(format!(
+                    "a wait names 1 to {MAX_RUNS} runs, this one {}",
+                    runs.len()
+                )));
             }
             ids.map(|_| ())?;
             allowed
@@ -129,7 +133,11 @@ impl subagent::Host for Ctx {
             Err(error) => return Ok(Err(error.into())),
         };
         let seen = live.effect(import, args(import, &[]), async |live| {
-            let filter = RunFilter { parent: Some(live.attempt.spec.id), limit: MAX_RUNS as u32, ..Default::default() };
+            let filter = RunFilter {
+                parent: Some(live.attempt.spec.id),
+                limit: MAX_RUNS as u32,
+                ..Default::default()
+            };
             let mut runs = live.attempt.host.store.runs(filter).await.map_err(Exit::store)?;
             runs.reverse();
             Ok(Ok(runs.iter().map(Seen::of).collect::<Vec<_>>()))
@@ -177,7 +185,8 @@ impl subagent::Host for Ctx {
         let args = args(import, &[run.as_bytes(), reason.as_bytes()]);
         let cancelled = live.command(import, args, async |_| {
             if reason.len() > MAX_REASON_BYTES {
-                let rule = format!("a reason has at most {MAX_REASON_BYTES} bytes, this one {}", reason.len());
+                let rule =
+                    format!("a reason has at most {MAX_REASON_BYTES} bytes, this one {}", reason.len());
                 return Ok(Err(ImportError::Invalid(rule)));
             }
             Ok(parse_id(&run).map(|run| Command::Cancel { run, reason: reason.into() }))
@@ -311,11 +320,14 @@ impl Bytes {
     }
 
     fn scope(&mut self, scope: &subagent::Scope) {
-        let subagent::Scope { spawn, channels, tools, kv, artifacts, artifact_bytes, cpu, memory_bytes } = scope;
+        let subagent::Scope { spawn, channels, tools, kv, artifacts, artifact_bytes, cpu, memory_bytes } =
+            scope;
         self.number(u64::from(spawn.is_some()));
         if let Some(spawn) = spawn {
             self.texts(&spawn.agents);
-            [spawn.depth, spawn.active_children, spawn.total].into_iter().for_each(|n| self.number(u64::from(n)));
+            [spawn.depth, spawn.active_children, spawn.total]
+                .into_iter()
+                .for_each(|n| self.number(u64::from(n)));
         }
         self.texts(channels);
         self.number(tools.len() as u64);

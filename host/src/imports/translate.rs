@@ -1,7 +1,9 @@
 //! Between the WIT's types and the core's. Nothing here decides.
 
 use sublane_core::grants::{AgentPattern, ChannelGrant, KvGrant, KvMode, SpawnGrant, ToolGrant};
-use sublane_core::{Answer, ArtifactRef, Failure, Grants, ImportError, Outcome, Output, PurseAsk, Run, RunState, Scope};
+use sublane_core::{
+    Answer, ArtifactRef, Failure, Grants, ImportError, Outcome, Output, PurseAsk, Run, RunState, Scope,
+};
 
 use crate::bindings::sublane::plugin::{subagent, types};
 
@@ -14,7 +16,9 @@ impl From<ImportError> for types::Error {
     fn from(error: ImportError) -> Self {
         match error {
             ImportError::Denied(what) => Self::Denied(what),
-            ImportError::Limit(limit) => Self::Limit(types::LimitHit { which: limit.which, value: limit.value }),
+            ImportError::Limit(limit) => {
+                Self::Limit(types::LimitHit { which: limit.which, value: limit.value })
+            }
             ImportError::Invalid(why) => Self::Invalid(why),
             ImportError::NotFound => Self::NotFound,
             ImportError::Unavailable(after) => Self::Unavailable(after),
@@ -62,7 +66,9 @@ pub(super) fn outcome_to_guest(outcome: &Outcome) -> types::Outcome {
             text: output.text.as_ref().map(ToString::to_string),
             artifacts: output.artifacts.iter().cloned().map(artifact_to_guest).collect(),
         }),
-        Outcome::Failed { reason, message } => types::Outcome::Failed((reason_to_guest(*reason), message.to_string())),
+        Outcome::Failed { reason, message } => {
+            types::Outcome::Failed((reason_to_guest(*reason), message.to_string()))
+        }
         Outcome::TimedOut => types::Outcome::TimedOut,
         Outcome::Cancelled { reason } => types::Outcome::Cancelled(reason.to_string()),
     }
@@ -103,23 +109,28 @@ pub(super) fn status_to_guest(run: &Run) -> subagent::RunStatus {
 }
 
 /// A scope that a guest asks for, parsed.
-pub(super) fn scope_from_guest(scope: subagent::Scope, timeout_ms: Option<u64>) -> Result<Scope, ImportError> {
+pub(super) fn scope_from_guest(
+    scope: subagent::Scope,
+    timeout_ms: Option<u64>,
+) -> Result<Scope, ImportError> {
     let invalid = |error: &dyn std::fmt::Display| ImportError::Invalid(error.to_string());
-    let channels: Result<Vec<ChannelGrant>, _> = scope.channels.iter().map(|channel| channel.parse()).collect();
+    let channels: Result<Vec<ChannelGrant>, _> =
+        scope.channels.iter().map(|channel| channel.parse()).collect();
     let mut spawns = 0;
     let spawn = match scope.spawn {
         Some(spawn) => {
             spawns = u64::from(spawn.total);
-            let agents: Result<Vec<AgentPattern>, _> = spawn.agents.iter().map(|agent| agent.parse()).collect();
+            let agents: Result<Vec<AgentPattern>, _> =
+                spawn.agents.iter().map(|agent| agent.parse()).collect();
             let agents = agents.map_err(|error| invalid(&error))?;
             Some(SpawnGrant { agents, depth: spawn.depth, active_children: spawn.active_children })
         }
         None => None,
     };
-    let tools = scope.tools.into_iter().map(|tool| ToolGrant {
-        plugin: tool.plugin,
-        tools: (!tool.tools.is_empty()).then_some(tool.tools),
-    });
+    let tools = scope
+        .tools
+        .into_iter()
+        .map(|tool| ToolGrant { plugin: tool.plugin, tools: (!tool.tools.is_empty()).then_some(tool.tools) });
     let kv = scope.kv.into_iter().map(|kv| KvGrant {
         bucket: kv.bucket,
         prefix: kv.prefix,

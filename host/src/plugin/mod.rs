@@ -73,7 +73,9 @@ pub enum LoadError {
     #[error("{0}")]
     Manifest(String),
     /// The configuration names it otherwise than its manifest does.
-    #[error("{path}: the manifest says `id = \"{found}\"`, the configuration calls it `{configured}`: use one name")]
+    #[error(
+        "{path}: the manifest says `id = \"{found}\"`, the configuration calls it `{configured}`: use one name"
+    )]
     OtherId {
         /// The manifest.
         path: PathBuf,
@@ -190,11 +192,14 @@ impl Plugin {
         };
         let engine = &engines.of(self.class).engine;
         let store = || {
-            let mut store = wasmtime::Store::new(engine, Ctx {
-                limiter: Limiter::new(self.manifest.memory_bytes),
-                table: ResourceTable::new(),
-                instance: Instance::Unprivileged,
-            });
+            let mut store = wasmtime::Store::new(
+                engine,
+                Ctx {
+                    limiter: Limiter::new(self.manifest.memory_bytes),
+                    table: ResourceTable::new(),
+                    instance: Instance::Unprivileged,
+                },
+            );
             store.limiter(|ctx| &mut ctx.limiter);
             store.set_hostcall_fuel(crate::imports::HOSTCALL_BYTES);
             // A second of guest CPU is more than naming one's exports can take.
@@ -209,7 +214,8 @@ impl Plugin {
                 agent.sublane_plugin_agent_entry().call_list_agents(&mut store).await
             };
             let agents = asked.await.map_err(|error| failed("agents", error))?;
-            self.agents = agents.into_iter().map(|a| definition(a.name, a.description, &a.input_schema)).collect();
+            self.agents =
+                agents.into_iter().map(|a| definition(a.name, a.description, &a.input_schema)).collect();
         }
         if let Some(pre) = &self.toolbox_pre {
             let mut store = store();
@@ -218,7 +224,8 @@ impl Plugin {
                 toolbox.sublane_plugin_tools_entry().call_list_tools(&mut store).await
             };
             let tools = asked.await.map_err(|error| failed("tools", error))?;
-            self.tools = tools.into_iter().map(|t| definition(t.name, t.description, &t.input_schema)).collect();
+            self.tools =
+                tools.into_iter().map(|t| definition(t.name, t.description, &t.input_schema)).collect();
         }
         Ok(())
     }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Run, RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Run, RunId, Timestamp,
+    Token,
 };
 
 use crate::ops::{self, Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled};
@@ -38,7 +39,12 @@ pub trait Backend: Send + Sync + 'static {
 
 #[async_trait]
 impl<B: Backend> Store for B {
-    async fn recover(&self, max_crashes: u32, link_base: Arc<str>, now: Timestamp) -> Result<Recovered, StoreError> {
+    async fn recover(
+        &self,
+        max_crashes: u32,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Recovered, StoreError> {
         self.write(move |rows| ops::recover(rows, max_crashes, &link_base, now)).await
     }
     async fn accept(&self, accept: Accept) -> Result<Accepted, StoreError> {

@@ -24,9 +24,7 @@ pub use model::Model;
 pub use ops::{
     Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
 };
-pub use rows::{
-    Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor,
-};
+pub use rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor};
 pub use sqlite::SqliteStore;
 
 /// Why an operation did not happen. Then nothing of it was written.
@@ -66,7 +64,12 @@ pub trait Store: Send + Sync + 'static {
     /// A host takes the store over: what other processes had claimed is ready again.
     /// Attempts that were executing are counted as crashes; a run with more than
     /// `max_crashes` of them ends as crash-looping.
-    async fn recover(&self, max_crashes: u32, link_base: Arc<str>, now: Timestamp) -> Result<Recovered, StoreError>;
+    async fn recover(
+        &self,
+        max_crashes: u32,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Recovered, StoreError>;
     /// A message or a command from outside becomes a run.
     async fn accept(&self, accept: Accept) -> Result<Accepted, StoreError>;
     /// `subagent.spawn-subagent`: run, entry, purses and counters.
@@ -152,5 +155,9 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<String>, StoreError>;
     /// An artifact that a run may read: its own, its task's, or one that a run it spawned gave back.
-    async fn readable_artifact(&self, run: RunId, id: Arc<str>) -> Result<Result<ArtifactRef, ImportError>, StoreError>;
+    async fn readable_artifact(
+        &self,
+        run: RunId,
+        id: Arc<str>,
+    ) -> Result<Result<ArtifactRef, ImportError>, StoreError>;
 }

@@ -63,7 +63,10 @@ impl HostLock {
                     std::thread::sleep(LOOK);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(LockError::Held { directory: directory.to_owned(), holder: holder(&mut file) });
+                    return Err(LockError::Held {
+                        directory: directory.to_owned(),
+                        holder: holder(&mut file),
+                    });
                 }
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }

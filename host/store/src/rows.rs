@@ -10,8 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Path, Purse, Run,
-    RunId, Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Path,
+    Purse, Run, RunId, Timestamp,
 };
 
 use crate::StoreError;
@@ -127,7 +127,12 @@ pub trait Rows {
     /// A run by its id.
     fn run(&mut self, id: RunId) -> Result<Option<Run>>;
     /// The run that `spawner` made in this conversation under this dedupe key.
-    fn run_by_dedupe(&mut self, spawner: &str, conversation: ConversationId, key: &str) -> Result<Option<RunId>>;
+    fn run_by_dedupe(
+        &mut self,
+        spawner: &str,
+        conversation: ConversationId,
+        key: &str,
+    ) -> Result<Option<RunId>>;
     /// Attached children of a run that have not ended.
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>>;
     /// Runs by filter, newest first.
@@ -216,7 +221,8 @@ pub trait Rows {
     /// Removes a value; nothing there is no error.
     fn kv_delete(&mut self, bucket: &str, key: &str) -> Result<()>;
     /// Keys that start with `prefix` and come after `after`, in byte order.
-    fn kv_keys(&mut self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>>;
+    fn kv_keys(&mut self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32)
+    -> Result<Vec<String>>;
     /// Notes that a run wrote this artifact, or gave it back; repeated is no error.
     fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()>;
     /// The artifact, if one of these is linked to this run.

@@ -2,8 +2,8 @@
 
 use sublane_core::journal::{SpawnAnswer, encode};
 use sublane_core::{
-    Answer, ConversationId, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Purse, PurseAsk, Run,
-    RunId, RunSpec,
+    Answer, ConversationId, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Purse,
+    PurseAsk, Run, RunId, RunSpec,
 };
 
 use super::{By, Effects, Ready, Result, claimed};
@@ -136,9 +136,11 @@ pub fn spawn(rows: &mut dyn Rows, spawn: Spawn) -> Result<Spawned> {
     let (by, path, args) = (spawn.by.clone(), spawn.path.clone(), spawn.args);
     let found = admit(rows, &mut parent, spawn)?;
     let answer = match &found {
-        Ok((child, duplicate)) => {
-            Ok(SpawnAnswer { run: child.spec.id, duplicate: *duplicate, position: if *duplicate { 0 } else { position } })
-        }
+        Ok((child, duplicate)) => Ok(SpawnAnswer {
+            run: child.spec.id,
+            duplicate: *duplicate,
+            position: if *duplicate { 0 } else { position },
+        }),
         Err(error) => Err(error.clone()),
     };
     let entry = Entry { path, import: Import::Spawn, args, result: encode(&answer), at: by.now };

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sublane_core::delivery::DeliveryBody;
 use sublane_core::journal::encode;
 use sublane_core::{
-    Answer, ArtifactRef, Delivery, DeliveryId, DeliveryState, Destination, Entry, ImportError, LimitHit, Outcome, RunId,
+    Answer, ArtifactRef, Delivery, DeliveryId, DeliveryState, Destination, Entry, ImportError, LimitHit,
+    Outcome, RunId,
 };
 
 use super::{By, Effects, Result, claimed, must_run};
@@ -107,7 +108,13 @@ fn send(rows: &mut dyn Rows, by: &By, to: RunId, message: &str, effects: &mut Ef
     Ok(Ok(()))
 }
 
-fn cancel(rows: &mut dyn Rows, by: &By, run: RunId, reason: &str, effects: &mut Effects) -> Result<Answer<()>> {
+fn cancel(
+    rows: &mut dyn Rows,
+    by: &By,
+    run: RunId,
+    reason: &str,
+    effects: &mut Effects,
+) -> Result<Answer<()>> {
     if !is_child(rows, by, run)? {
         return Ok(Err(ImportError::Denied(format!("subagent cancel {run}"))));
     }

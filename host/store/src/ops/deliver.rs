@@ -29,7 +29,12 @@ pub fn take_deliveries(rows: &mut dyn Rows, limit: u32, now: Timestamp) -> Resul
 
 /// Gives begun attempts back as if they had not been begun: nothing was sent, nothing is counted.
 /// An attempt that is not the newest, or is settled, changes nothing.
-pub fn postpone(rows: &mut dyn Rows, begun: &[(DeliveryId, u32)], until: Timestamp, note: &str) -> Result<()> {
+pub fn postpone(
+    rows: &mut dyn Rows,
+    begun: &[(DeliveryId, u32)],
+    until: Timestamp,
+    note: &str,
+) -> Result<()> {
     for (id, number) in begun {
         let Some(mut delivery) = rows.delivery(*id)? else { continue };
         if delivery.state != DeliveryState::Sending || delivery.attempts != *number {
@@ -60,13 +65,15 @@ pub fn settle(
     (delivery.state, delivery.note) = match &result {
         AttemptResult::Delivered { note } => (DeliveryState::Delivered, note.clone()),
         AttemptResult::Permanent { note } => (DeliveryState::Dead, note.clone()),
-        AttemptResult::Retry { note, retry_after, .. } => match next_attempt(number, now, *retry_after, jitter) {
-            Some(at) => {
-                delivery.next_at = at;
-                (DeliveryState::Pending, note.clone())
+        AttemptResult::Retry { note, retry_after, .. } => {
+            match next_attempt(number, now, *retry_after, jitter) {
+                Some(at) => {
+                    delivery.next_at = at;
+                    (DeliveryState::Pending, note.clone())
+                }
+                None => (DeliveryState::Dead, format!("given up after {number} attempts: {note}")),
             }
-            None => (DeliveryState::Dead, format!("given up after {number} attempts: {note}")),
-        },
+        }
     };
     rows.update_delivery(&delivery)?;
     rows.insert_attempt(&DeliveryAttempt { delivery: id, number, at: now, result })?;
@@ -89,7 +96,12 @@ pub(super) fn release_unsettled(rows: &mut dyn Rows, now: Timestamp) -> Result<u
             delivery.note.clone_from(&note);
             rows.update_delivery(&delivery)?;
             let result = AttemptResult::Retry { note, retry_after: None, ambiguous: true };
-            rows.insert_attempt(&DeliveryAttempt { delivery: delivery.id, number: delivery.attempts, at: now, result })?;
+            rows.insert_attempt(&DeliveryAttempt {
+                delivery: delivery.id,
+                number: delivery.attempts,
+                at: now,
+                result,
+            })?;
             released += 1;
         }
     }

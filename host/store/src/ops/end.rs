@@ -28,7 +28,13 @@ pub fn finish(rows: &mut dyn Rows, by: &By, outcome: Outcome) -> Result<Effects>
 }
 
 /// Cancels a run and what is attached to it.
-pub fn cancel(rows: &mut dyn Rows, id: RunId, reason: &str, link_base: &str, now: Timestamp) -> Result<Effects> {
+pub fn cancel(
+    rows: &mut dyn Rows,
+    id: RunId,
+    reason: &str,
+    link_base: &str,
+    now: Timestamp,
+) -> Result<Effects> {
     let mut effects = Effects::default();
     end(rows, id, Outcome::Cancelled { reason: reason.into() }, link_base, now, &mut effects)?;
     Ok(effects)
@@ -88,7 +94,13 @@ fn end_run(
 }
 
 /// What follows from an ending, in this order: children, purse, deliveries, waiters, parent.
-fn settle_ended(rows: &mut dyn Rows, run: Run, link_base: &str, now: Timestamp, effects: &mut Effects) -> Result<()> {
+fn settle_ended(
+    rows: &mut dyn Rows,
+    run: Run,
+    link_base: &str,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
     let id = run.spec.id;
     rows.update_run(&run)?;
     if run.attached_children > 0 {
@@ -153,7 +165,13 @@ fn return_purse(rows: &mut dyn Rows, run: &Run, rest: Purse) -> Result<()> {
 }
 
 /// The parent has one child fewer; it may have waited for just that.
-fn tell_parent(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects: &mut Effects) -> Result<()> {
+fn tell_parent(
+    rows: &mut dyn Rows,
+    run: &Run,
+    link_base: &str,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
     let Some(parent) = run.spec.parent else { return Ok(()) };
     let mut parent = must_run(rows, parent)?;
     parent.active_children = parent.active_children.saturating_sub(1);

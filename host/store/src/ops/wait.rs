@@ -48,7 +48,12 @@ pub fn evict(rows: &mut dyn Rows, by: &By) -> Result<bool> {
 }
 
 /// Decides the wait of a run if what it waits for is there.
-pub(super) fn decide(rows: &mut dyn Rows, waiter: RunId, now: Timestamp, effects: &mut Effects) -> Result<()> {
+pub(super) fn decide(
+    rows: &mut dyn Rows,
+    waiter: RunId,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
     let Some(wait) = rows.wait(waiter)? else { return Ok(()) };
     match outcome(rows, &wait, false, now)? {
         Some(entry) => wake(rows, &wait, entry, now, effects),
@@ -57,7 +62,12 @@ pub(super) fn decide(rows: &mut dyn Rows, waiter: RunId, now: Timestamp, effects
 }
 
 /// Decides the wait of a run whose time is up.
-pub(super) fn resolve_timeout(rows: &mut dyn Rows, waiter: RunId, now: Timestamp, effects: &mut Effects) -> Result<()> {
+pub(super) fn resolve_timeout(
+    rows: &mut dyn Rows,
+    waiter: RunId,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
     let Some(wait) = rows.wait(waiter)? else { return Ok(()) };
     match outcome(rows, &wait, true, now)? {
         Some(entry) => wake(rows, &wait, entry, now, effects),

@@ -125,7 +125,8 @@ fn begin(name: &str) -> Result<Child, Error> {
 fn file(seen: &mut Seen) -> Result<(), Failure> {
     let mut file = artifact::create("memory.txt", "text/plain")?;
     for part in 0..3 {
-        writeln!(file, "part {part}: {}", random::number()).map_err(|error| Failure::new(error.to_string()))?;
+        writeln!(file, "part {part}: {}", random::number())
+            .map_err(|error| Failure::new(error.to_string()))?;
     }
     let file = file.finish()?;
     seen.note("written", &file);
@@ -152,7 +153,8 @@ pub(crate) struct Noted {
 
 fn called(seen: &mut Seen, change: Option<Change>) -> Result<(), Failure> {
     let note = Note { change };
-    let noted: Noted = tools::call("remembers", "note", &note).map_err(|error| Failure::new(error.to_string()))?;
+    let noted: Noted =
+        tools::call("remembers", "note", &note).map_err(|error| Failure::new(error.to_string()))?;
     seen.note("noted", &noted);
     seen.note("sent on", subagent::send(&noted.run, "go on"));
     seen.note("ended", subagent::wait_any(&[&noted.run]));

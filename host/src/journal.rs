@@ -162,7 +162,7 @@ impl Frame {
     }
 
     /// The place of the next import that is not local.
-    pub fn next(&mut self) -> Path {
+    pub fn next_path(&mut self) -> Path {
         self.seq += 1;
         self.prefix.then(self.seq)
     }

@@ -16,7 +16,7 @@ use sublane::strict::{Problem, StrictError};
 use sublane_core::Authority;
 use toml::de::{DeTable, DeValue};
 
-use super::{Exit, Failed, Global, Result, complain, plugin, render, say, say_json, small_runtime};
+use super::{Exit, Failed, Global, Result, chain, complain, plugin, render, say, say_json, small_runtime};
 
 /// Look at the configuration.
 #[derive(Debug, Subcommand)]
@@ -164,7 +164,7 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
             // A manifest's own problems have their file and line already.
             Err(error) => report.problems.extend(match error {
                 LoadError::Manifest(_) => manifest_problems(plugin),
-                error => vec![lines.problem(&["plugins", id, "component"], error.to_string())],
+                error => vec![lines.problem(&["plugins", id, "component"], chain(&error))],
             }),
         }
     }
@@ -224,7 +224,7 @@ fn secrets(name: &str, channel: &ChannelConfig, lines: &Lines<'_>) -> Vec<Proble
     let ChannelKind::Webhook { addresses } = &channel.kind else { return Vec::new() };
     let problem = |(address, endpoint): (&String, &sublane::channel::Endpoint)| {
         let error = Signer::new(endpoint.secret.clone()).err()?;
-        Some(lines.problem(&["channels", name, "addresses", address, "secret"], error.to_string()))
+        Some(lines.problem(&["channels", name, "addresses", address, "secret"], chain(&error)))
     };
     addresses.iter().filter_map(problem).collect()
 }

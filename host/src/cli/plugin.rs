@@ -12,7 +12,7 @@ use sublane::plugin::load::check_bytes;
 use sublane::plugin::{Definition, Manifest, Plugin};
 use sublane_build::{BuildOptions, Built, Toolchain, build_dir};
 
-use super::{Exit, Failed, Global, Result, complain, render, say, say_json, small_runtime};
+use super::{Exit, Failed, Global, Result, chain, complain, render, say, say_json, small_runtime};
 
 /// Make and look at plugins.
 #[derive(Debug, Subcommand)]

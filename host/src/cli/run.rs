@@ -17,7 +17,7 @@ use tracing::Level;
 use super::console::{self, Screen, Stream};
 use super::signals::Signals;
 use super::watch::Watch;
-use super::{Exit, Failed, Global, Result, complain, host_runtime, logs, render, say_json};
+use super::{Exit, Failed, Global, Result, complain, host_runtime, logs, not_opened, render, say_json};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -124,7 +124,8 @@ impl Work {
 
 async fn run(config: &Config, work: Work, screen: &Screen, json: bool) -> Result {
     let mut signals = Signals::catch()?;
-    let opened = open(config, screen.output(), Arc::new(SystemClock), &Handle::current()).await?;
+    let opened =
+        open(config, screen.output(), Arc::new(SystemClock), &Handle::current()).await.map_err(not_opened)?;
     let host = opened.host.inner.clone();
     let changes = host.changes();
     let accepted = match work.begin(&host).await {

@@ -17,7 +17,7 @@ use tracing::Level;
 use super::console::{self, Screen, Stream};
 use super::run::ADDRESS;
 use super::signals::Signals;
-use super::{Exit, Global, Result, host_runtime, logs};
+use super::{Exit, Global, Result, host_runtime, logs, not_opened};
 
 /// Lines of the standard input that may wait to be accepted.
 const MAX_WAITING: usize = 16;
@@ -62,7 +62,8 @@ impl Args {
 
 async fn serve(config: &Config, reader: Option<Reader>, screen: &Screen, begun: Instant) -> Result {
     let mut signals = Signals::catch()?;
-    let opened = open(config, screen.output(), Arc::new(SystemClock), &Handle::current()).await?;
+    let opened =
+        open(config, screen.output(), Arc::new(SystemClock), &Handle::current()).await.map_err(not_opened)?;
     tell_ready(&opened, config, begun);
     let host = opened.host.inner.clone();
     let signal = tokio::select! {

@@ -143,10 +143,7 @@ impl Meter {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "measures guest CPU; no decision that a replay repeats depends on it"
-)]
+/// Measures guest CPU; no decision that a replay repeats depends on it.
 fn now() -> Instant {
     Instant::now()
 }

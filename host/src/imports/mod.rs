@@ -92,7 +92,7 @@ impl Live {
         import: Import,
         args: u128,
     ) -> wasmtime::Result<(Path, Option<Answer<T>>)> {
-        let path = self.frame.next();
+        let path = self.frame.next_path();
         let held = self.attempt.journal.answer(&path, import, args).map_err(Exit::Journal)?;
         if held.is_some() {
             self.attempt.replayed();
@@ -158,17 +158,14 @@ impl Live {
     }
 
     /// A wait: decided at once, or parked until one transaction decides it.
-    async fn wait<T: DeserializeOwned>(
+    async fn wait<T: Serialize + DeserializeOwned>(
         &mut self,
         import: Import,
         args: u128,
         what: WaitFor,
         timeout_ms: Option<u64>,
         check: impl FnOnce(&Self, Timestamp) -> Result<(), ImportError>,
-    ) -> Answered<T>
-    where
-        T: Serialize,
-    {
+    ) -> Answered<T> {
         let (path, held) = self.replayed(import, args)?;
         if let Some(answer) = held {
             return Ok(answer);

@@ -9,6 +9,7 @@ use sublane_sdk::{Scope, data};
 /// One import call. Children are named by the order of their spawns, from 0.
 #[data]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a test guest holds a handful of them")]
 pub(crate) enum Step {
     /// Spawn.
     Spawn(SpawnAsk),

@@ -122,13 +122,16 @@ fn load(engine: &Engine, path: &Path) -> Option<Component> {
     component.inspect_err(|error| tracing::debug!(%error, "a compiled component is out of date")).ok()
 }
 
-/// Writes code and digest so that each is there whole or not at all, the digest last.
+/// Writes code and digest so that each is there whole or not at all, the digest
+/// last. Each writer has staging files of its own: several may write the same.
 fn write_whole(path: &Path, code: &[u8]) -> std::io::Result<()> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(std::io::Error::other)?;
+    let own = u64::from_le_bytes(random);
     let digest = xxh3_128(code).to_be_bytes();
     for (extension, bytes) in [("cwasm", code), ("digest", digest.as_slice())] {
-        let staging = path.with_extension(format!("{extension}.{}", std::process::id()));
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&staging)?;
+        let staging = path.with_extension(format!("{extension}.{own:016x}"));
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staging)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&staging, path.with_extension(extension))?;

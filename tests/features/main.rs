@@ -1,5 +1,10 @@
 //! The feature tests, one binary. Each line says what belongs there.
 
 mod arrows; // which crate and module may name what, and what the documents say is there
+mod authority; // what a plugin may do, and who says no
 mod examples; // every example plugin does what its README says
+mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
+mod lanes; // slots, queues and pools, down to the smallest
+mod loading; // what is no plugin is refused when it is loaded
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
+mod subagents; // spawn, wait, look, speak, cancel, deliver

@@ -5,6 +5,7 @@
 //! is for a time to pass.
 
 pub mod crash;
+mod denials;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ use sublane_core::lane::LaneLimits;
 use sublane_core::{Delivery, Destination, Outcome, Run, RunId};
 use sublane_store::{Model, SqliteStore, Store};
 use tempfile::TempDir;
+
+pub use denials::{Denial, denials};
 
 /// How long a test waits for a state before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -217,6 +220,7 @@ impl Setup {
     /// # Panics
     /// When a plugin cannot be loaded or the host does not start.
     pub async fn start(self) -> TestHost {
+        denials::listen();
         let engines = Engines::new(self.settings.pools).expect("the engines start");
         let cache = Cache::open(&repository().join("target/test-cache")).expect("the cache opens");
         let mut plugins = Plugins::default();

@@ -1,0 +1,172 @@
+//! Slots, queues and pools: whoever waits holds none of them, down to the
+//! smallest that the host accepts.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sublane::engine::pool::SMALLEST;
+use sublane::engine::{Class, Engines, PoolSizes};
+use sublane_core::lane::LaneLimits;
+use sublane_core::{RunId, RunState};
+use sublane_tests::{Setup, TestHost, value};
+
+/// The plugin on the engine for guests with much memory.
+const LARGE: &str = r#"
+    id = "spawns"
+    version = "0.1.0"
+    memory = "8MiB"
+    [asks]
+    spawn = { agents = ["spawns"], depth = 5, active-children = 20, total = 1000 }
+    tools = [{ plugin = "spawns" }]
+    cpu = "60s"
+"#;
+
+/// Instances stay as long as nobody asks for their room.
+fn kept(mut setup: Setup) -> Setup {
+    setup.settings.hot_window = Duration::from_secs(3_600);
+    setup
+}
+
+async fn check_relay(setup: Setup) {
+    let host = setup.start().await;
+    assert_eq!(value(&host.run("spawns/relay", json!({ "levels": 5 })).await), json!(5));
+    // Nobody is left in a slot, and what is still in memory is nobody's.
+    host.until("all slots are free", || host.inner().lanes.status().iter().all(|lane| lane.running == 0))
+        .await;
+    let used = |class| host.inner().engines.of(class).pool.used();
+    host.until("all instances are gone", || used(Class::Small) + used(Class::Large) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_levels_finish_on_one_slot() {
+    check_relay(kept(Setup::in_memory().plugin("spawns").slots(1))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_levels_finish_in_the_smallest_pool() {
+    check_relay(kept(Setup::in_memory().plugin("spawns").pools(SMALLEST, SMALLEST))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_levels_finish_in_the_smallest_pool_of_large_guests() {
+    check_relay(kept(Setup::in_memory().plugin_with("spawns", LARGE).pools(SMALLEST, SMALLEST))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_levels_finish_on_one_slot_in_the_smallest_pool() {
+    check_relay(kept(Setup::in_memory().plugin("spawns").pools(SMALLEST, SMALLEST).slots(1))).await;
+    check_relay(kept(Setup::in_memory().plugin_with("spawns", LARGE).pools(SMALLEST, SMALLEST).slots(1)))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_levels_finish_on_one_slot_and_one_thread_in_a_durable_store() {
+    let directory = sublane_tests::temporary();
+    let mut setup = kept(Setup::durable(&directory).plugin("spawns").pools(SMALLEST, SMALLEST).slots(1));
+    setup.settings.guest_threads = 1;
+    check_relay(setup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tool_calls_as_deep_as_they_may_be_finish_in_the_smallest_pool() {
+    let host = Setup::in_memory().plugin("spawns").pools(SMALLEST, SMALLEST).start().await;
+    let call = json!({ "call": { "plugin": "spawns", "tool": "call_back", "arguments": {} } });
+    let runs = [
+        host.begin("spawns/act", json!([call])).await,
+        host.begin("spawns/act", json!([call])).await,
+        host.begin("spawns/act", json!([call])).await,
+    ];
+    for run in runs {
+        assert_eq!(value(&host.ended(run).await)[0]["calls"], json!(3));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_wait_in_a_tool_call_do_not_fill_the_smallest_pool() {
+    let host = kept(Setup::in_memory().plugin("spawns").pools(SMALLEST, SMALLEST)).start().await;
+    let steps = json!([{ "spawn": { "agent": "spawns/relay", "task": { "levels": 0 } } }, { "wait": {} }]);
+    let call = json!({ "call": { "plugin": "spawns", "tool": "act", "arguments": { "steps": steps } } });
+    let first = host.begin("spawns/act", json!([call])).await;
+    let second = host.begin("spawns/act", json!([call])).await;
+    for run in [first, second] {
+        assert_eq!(value(&host.ended(run).await)[0][1], json!([{ "succeeded": 0 }]));
+    }
+}
+
+#[test]
+fn a_pool_that_is_too_small_is_refused() {
+    for sizes in [PoolSizes { small: SMALLEST - 1, large: SMALLEST }, PoolSizes { small: SMALLEST, large: 0 }]
+    {
+        let Err(error) = Engines::new(sizes) else { panic!("{sizes:?} was accepted") };
+        assert!(error.to_string().contains("is too small: 5 is the smallest"), "{error}");
+    }
+}
+
+/// A spawn that nobody waits for.
+fn detached(name: &str, priority: &str) -> Value {
+    json!({ "spawn": {
+        "agent": "spawns/echo", "task": name, "name": name, "priority": priority,
+        "detached": true, "deliver": ["origin"], "lane": "narrow", "scope": { "cpu-ms": 10 },
+    } })
+}
+
+/// A host whose lane `narrow` has one slot, in which a run computes without end.
+async fn narrow(queue_length: u32) -> (TestHost, RunId) {
+    let narrow = LaneLimits { slots: 1, queue_length, ..LaneLimits::default() };
+    let mut setup = Setup::in_memory().plugin("spawns").plugin("misbehaves");
+    setup.lanes.push(("narrow".to_owned(), narrow));
+    let host = setup.start().await;
+    let spin = json!({ "spawn": {
+        "agent": "misbehaves/spin", "detached": true, "lane": "narrow", "scope": { "cpu-ms": 50_000 },
+    } });
+    let done = value(&host.run("spawns/act", json!([spin])).await);
+    let spinning = done[0]["run"].as_str().expect("a receipt").parse().expect("an id");
+    host.when(spinning, "running", |run| matches!(run.state, RunState::Running { .. })).await;
+    (host, spinning)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_serves_the_urgent_first() {
+    let (host, spinning) = narrow(10).await;
+    let steps = json!([
+        detached("c", "low"),
+        detached("b", "normal"),
+        detached("a", "high"),
+        detached("b2", "normal")
+    ]);
+    let done = value(&host.run("spawns/act", steps).await);
+    let positions: Vec<_> = (0..4).map(|step| done[step]["position"].clone()).collect();
+    assert_eq!(positions, [json!(0), json!(1), json!(2), json!(3)]);
+    host.inner().cancel(spinning, "enough").await.expect("it is cancelled");
+    let order = ["a", "b", "b2", "c"];
+    let delivered = || {
+        let texts = host.recorder.texts();
+        texts.into_iter().filter(|text| order.contains(&text.as_str())).collect::<Vec<_>>()
+    };
+    host.until("all are delivered", || delivered().len() == 4).await;
+    let mut ended = Vec::new();
+    for step in 0..4 {
+        let id = done[step]["run"].as_str().expect("a receipt").parse().expect("an id");
+        let run = host.inner().store.run(id).await.expect("the store answers").expect("it is there");
+        ended.push((run.since, run.spec.name.clone()));
+    }
+    ended.sort();
+    let since: Vec<_> = ended.iter().map(|(since, _)| *since).collect();
+    let position = |name: &str| ended.iter().find(|(_, ended)| ended == name).map(|(since, _)| *since);
+    assert!(
+        position("a") <= position("b") && position("b") <= position("b2") && position("b2") <= position("c"),
+        "{since:?} {ended:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_lane_refuses_with_its_length() {
+    let (host, spinning) = narrow(2).await;
+    let steps = json!([detached("a", "normal"), detached("b", "normal"), detached("c", "normal")]);
+    let done = value(&host.run("spawns/act", steps).await);
+    assert!(done[1].get("run").is_some(), "{done}");
+    let error = done[2]["error"].as_str().expect("the third is refused");
+    assert!(error.starts_with("the limit lane.queue-length of 2 is reached"), "{error}");
+    host.inner().cancel(spinning, "enough").await.expect("it is cancelled");
+    host.until("those that were accepted end", || host.recorder.texts().iter().any(|text| text == "b")).await;
+}

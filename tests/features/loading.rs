@@ -1,0 +1,185 @@
+//! What is no plugin for this host is refused when it is loaded, by its name
+//! and with what the host serves; and no plugin can keep a host from loading.
+
+use std::path::Path;
+use std::sync::Barrier;
+
+use sublane::engine::cache::Cache;
+use sublane::engine::{Engines, PoolSizes};
+use sublane::plugin::{LoadError, Plugin};
+use sublane_tests::{component, repository, temporary};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+const MANIFEST: &str = "id = \"stranger\"\nversion = \"0.1.0\"\n";
+/// A list of nothing, at an address that holds zeros.
+const NO_AGENTS: &str = "i32.const 16";
+
+/// What loading these bytes comes to.
+async fn load(bytes: &[u8]) -> Result<Plugin, LoadError> {
+    let directory = temporary();
+    let path = directory.path().join("stranger.wasm");
+    std::fs::write(&path, bytes).expect("the file is written");
+    std::fs::write(directory.path().join("plugin.toml"), MANIFEST).expect("the manifest is written");
+    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
+    Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await
+}
+
+/// Loading these bytes is refused with these words, and the file is named.
+async fn check_refused(bytes: &[u8], words: &[&str]) {
+    let Err(error) = load(bytes).await else { panic!("it was loaded, and not refused: {words:?}") };
+    let error = error.to_string();
+    assert!(error.contains("stranger.wasm: "), "{error}");
+    for words in words {
+        assert!(error.contains(words), "{words} is not in: {error}");
+    }
+}
+
+fn wat(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text is well formed")
+}
+
+/// A component for the world `agent`, of the contract after `change`, with
+/// these core imports and this body of `list-agents`.
+fn agent(change: impl Fn(&str) -> String, imports: &str, list_agents: &str) -> Vec<u8> {
+    let contract = temporary();
+    for file in std::fs::read_dir(repository().join("wit")).expect("the contract is there") {
+        let path = file.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("it is text");
+        let name = path.file_name().expect("a file has a name");
+        std::fs::write(contract.path().join(name), change(&text)).expect("the copy is written");
+    }
+    let entry = format!("sublane:plugin/agent-entry@{}", version(contract.path()));
+    let mut module = wat(&format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "{entry}#list-agents") (result i32) {list_agents})
+            (func (export "{entry}#run") (param i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#
+    ));
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(contract.path()).expect("the contract is well formed");
+    let world = resolve.select_world(&[package], Some("agent")).expect("the world is there");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+        .expect("it can be described");
+    let mut encoder = ComponentEncoder::default().module(&module).expect("it fits the contract");
+    encoder.encode().expect("it becomes a component")
+}
+
+fn version(contract: &Path) -> String {
+    let text = std::fs::read_to_string(contract.join("types.wit")).expect("the contract is there");
+    let (_, rest) = text.split_once('@').expect("it has a version");
+    rest.split(';').next().expect("it ends").to_owned()
+}
+
+#[tokio::test]
+async fn the_smallest_agent_is_loaded() {
+    let plugin = load(&agent(str::to_owned, "", NO_AGENTS)).await.expect("it is loaded");
+    assert!(plugin.agents.is_empty() && plugin.imports == ["types"]);
+}
+
+#[tokio::test]
+async fn what_is_no_component_is_refused() {
+    check_refused(b"", &["the file is empty"]).await;
+    check_refused(b"#!/bin/sh\necho no plugin\n", &["it is not WebAssembly"]).await;
+    check_refused(&wat("(module)"), &["core module and not a component", "sublane plugin build"]).await;
+    let whole = agent(str::to_owned, "", NO_AGENTS);
+    check_refused(&whole[..whole.len() / 2], &["cannot be compiled"]).await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_is_named() {
+    let directory = temporary();
+    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
+    let load = async |name: &str| {
+        let path = directory.path().join(name);
+        let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await;
+        loaded.err().expect("it is refused").to_string()
+    };
+    assert!(load("none.wasm").await.contains("none.wasm cannot be read"));
+    std::fs::write(directory.path().join("some.wasm"), b"").expect("the file is written");
+    assert!(load("some.wasm").await.contains("plugin.toml cannot be read"));
+}
+
+#[tokio::test]
+async fn an_unknown_import_is_refused_by_name() {
+    let served = "served are sublane:plugin/types@0.1.0, sublane:plugin/subagent@0.1.0";
+    for import in ["wasi:sockets/tcp@0.2.0", "sublane:plugin/teleport@0.1.0", "sublane:other/log@0.1.0"] {
+        let bytes = wat(&format!(r#"(component (import "{import}" (instance)))"#));
+        let named = format!("it imports `{import}`, which this host does not serve");
+        check_refused(&bytes, &[&named, served]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_import_of_another_version_is_refused_by_name() {
+    for import in ["sublane:plugin/log@0.2.0", "sublane:plugin/log@1.0.0", "sublane:plugin/log"] {
+        let bytes = wat(&format!(r#"(component (import "{import}" (instance)))"#));
+        check_refused(&bytes, &[&format!("it imports `{import}`; this host serves version 0.1.0")]).await;
+    }
+    let next = |text: &str| text.replace("sublane:plugin@0.1.0", "sublane:plugin@0.2.0");
+    let bytes =
+        agent(next, r#"(import "sublane:plugin/random@0.2.0" "bytes" (func (param i32 i32)))"#, NO_AGENTS);
+    check_refused(&bytes, &["it imports `sublane:plugin/types@0.2.0`; this host serves version 0.1.0"]).await;
+}
+
+#[tokio::test]
+async fn a_function_that_its_interface_does_not_have_is_refused_by_name() {
+    let more = |text: &str| text.replace("interface log {", "interface log {\n  shout: func();");
+    let bytes = agent(more, r#"(import "sublane:plugin/log@0.1.0" "shout" (func))"#, NO_AGENTS);
+    check_refused(&bytes, &["sublane:plugin/log@0.1.0", "shout"]).await;
+}
+
+#[tokio::test]
+async fn a_function_of_another_type_is_refused_by_name() {
+    let other = |text: &str| text.replace("now: func() -> instant-ms", "now: func() -> string");
+    let bytes = agent(other, r#"(import "sublane:plugin/clock@0.1.0" "now" (func (param i32)))"#, NO_AGENTS);
+    check_refused(&bytes, &["sublane:plugin/clock@0.1.0", "now"]).await;
+}
+
+#[tokio::test]
+async fn what_exports_nothing_known_is_refused() {
+    let expected = "and none of sublane:plugin/agent-entry@0.1.0 or sublane:plugin/tools-entry@0.1.0";
+    check_refused(&wat("(component)"), &["it exports nothing", expected]).await;
+    let other = wat(r#"(component (instance $i) (export "wasi:cli/run@0.2.0" (instance $i)))"#);
+    check_refused(&other, &["it exports `wasi:cli/run@0.2.0`", expected]).await;
+}
+
+#[tokio::test]
+async fn an_entry_of_another_type_is_refused() {
+    let other = |text: &str| {
+        text.replace("list-agents: func() -> list<agent-definition>", "list-agents: func() -> u32")
+    };
+    check_refused(&agent(other, "", NO_AGENTS), &["its agents", "expected `list` found `u32`"]).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_misbehaves_when_it_is_asked_is_refused() {
+    let asked = "it failed when it was asked for its agents";
+    check_refused(&agent(str::to_owned, "", "unreachable"), &[asked, "unreachable"]).await;
+    check_refused(&agent(str::to_owned, "", "(loop $l (br $l)) unreachable"), &[asked, "interrupt"]).await;
+    let grow = "(loop $l (drop (memory.grow (i32.const 16))) (br $l)) unreachable";
+    check_refused(&agent(str::to_owned, "", grow), &[asked, "may have 4194304"]).await;
+}
+
+#[test]
+fn many_can_compile_the_same_component_at_once() {
+    let directory = temporary();
+    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
+    let together = Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                together.wait();
+                let path = component("hello-agent");
+                let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone());
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+                assert_eq!(runtime.block_on(loaded).expect("it is loaded").agents.len(), 1);
+            });
+        }
+    });
+}

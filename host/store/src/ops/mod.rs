@@ -192,7 +192,9 @@ fn requeue(
 
 /// A host takes the store over.
 pub fn recover(rows: &mut dyn Rows, max_crashes: u32, link_base: &str, now: Timestamp) -> Result<Recovered> {
-    let mut recovered = Recovered::default();
+    // First, so that what is owed below is not taken for what an earlier host left.
+    let unsettled = deliver::release_unsettled(rows, now)?;
+    let mut recovered = Recovered { unsettled, ..Recovered::default() };
     loop {
         let page = rows.claimed_runs(RECOVERY_PAGE)?;
         if page.is_empty() {
@@ -211,7 +213,6 @@ pub fn recover(rows: &mut dyn Rows, max_crashes: u32, link_base: &str, now: Time
             }
         }
     }
-    recovered.unsettled = deliver::release_unsettled(rows, now)?;
     Ok(recovered)
 }
 

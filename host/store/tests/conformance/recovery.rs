@@ -2,7 +2,7 @@
 
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{DeliveryState, RunState};
-use sublane_store::{Recovered, Store, WaitFor};
+use sublane_store::{DeliveryFilter, Recovered, Store, WaitFor};
 
 use crate::support::{
     MAX_CRASHES, accept, at, claim, ended_as, get, link_base, park, root, spawn, state, success, token, wait,
@@ -38,6 +38,8 @@ pub(crate) async fn a_run_that_takes_its_hosts_with_it_ends(store: &dyn Store) {
     let outcome = format!("{:?}", get(store, run).await.outcome());
     assert!(outcome.contains("CrashLooping"), "{outcome}");
     assert_eq!(recovered.effects.deliveries.len(), 1, "the user is told");
+    let owed = store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.expect("readable");
+    assert_eq!(owed, recovered.effects.deliveries, "its attempt is begun, not one that was interrupted");
 }
 
 pub(crate) async fn a_parked_attempt_is_evicted_without_a_crash(store: &dyn Store) {

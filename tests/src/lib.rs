@@ -98,6 +98,7 @@ pub struct Setup {
     plugins: Vec<(PathBuf, Option<Authority>)>,
     answers: HashMap<String, String>,
     channels: Vec<(String, Arc<dyn Channel>)>,
+    artifacts: Option<PathBuf>,
     directory: Arc<TempDir>,
 }
 
@@ -145,6 +146,7 @@ impl Setup {
             plugins: Vec::new(),
             answers: HashMap::new(),
             channels: Vec::new(),
+            artifacts: None,
             directory,
         }
     }
@@ -207,6 +209,13 @@ impl Setup {
         self
     }
 
+    /// With its artifacts in this directory instead of one below its own.
+    #[must_use]
+    pub fn artifacts(mut self, directory: PathBuf) -> Self {
+        self.artifacts = Some(directory);
+        self
+    }
+
     /// With so many slots on the lane `subagent`, and on `main`.
     #[must_use]
     pub fn slots(mut self, slots: u32) -> Self {
@@ -239,7 +248,7 @@ impl Setup {
             plugins,
             channels: channels.into_iter().collect::<Channels>(),
             lanes: self.lanes,
-            artifacts: self.directory.path().join("artifacts"),
+            artifacts: self.artifacts.unwrap_or_else(|| self.directory.path().join("artifacts")),
             clock: self.clock,
             settings: self.settings,
             answers: self.answers,

@@ -1,0 +1,229 @@
+//! The host as a process of its own, which may be killed: the test binary runs
+//! itself with nothing but the test `crash::child`, and its orders in the environment.
+//!
+//! Owns the state directory's layout: `sublane.db`, `artifacts/`, `secret`, and
+//! `console.jsonl`, where the process notes what it delivered to the console.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sublane::channel::webhook::{Endpoint, Webhook};
+use sublane::channel::{Channel, Class, SecretRef};
+use sublane::clock::SystemClock;
+use sublane::intake::{Message, Task};
+use sublane_core::delivery::AttemptResult;
+use sublane_core::{Delivery, DeliveryState, Run};
+use sublane_store::{DeliveryFilter, HostLock, RunFilter, SqliteStore, Store};
+use sublane_tests::crash::{Blow, Crash, Crashing};
+use sublane_tests::{PATIENCE, Setup, temporary};
+
+/// The orders' environment variable.
+const ORDERS: &str = "SUBLANE_CRASH";
+/// The event of the one message or task: it is accepted once, however often it is handed in.
+const EVENT: &str = "the-one";
+
+/// What the process is to do: work in a state directory until nothing is left to do.
+#[derive(Clone, Debug)]
+pub(super) struct Orders {
+    /// The state directory.
+    pub(super) state: PathBuf,
+    /// Plugins, allowed what they ask for.
+    pub(super) plugins: Vec<&'static str>,
+    /// A message to the agent that answers on the console.
+    pub(super) message: Option<(&'static str, String)>,
+    /// An agent and its input.
+    pub(super) task: Option<(&'static str, Value)>,
+    /// Where `webhook:films` is.
+    pub(super) webhook: Option<String>,
+    /// How long a waiting run keeps its instance.
+    pub(super) hot_window: Duration,
+}
+
+impl Orders {
+    /// Orders for a state directory.
+    pub(super) fn new(state: &Path, plugins: &[&'static str]) -> Self {
+        Self {
+            state: state.to_owned(),
+            plugins: plugins.to_vec(),
+            message: None,
+            task: None,
+            webhook: None,
+            hot_window: Duration::from_secs(60),
+        }
+    }
+
+    /// Starts the process; with a point, it kills itself there.
+    pub(super) fn start(&self, point: Option<&str>) -> Process {
+        let orders = json!({
+            "state": self.state,
+            "plugins": self.plugins,
+            "message": self.message,
+            "task": self.task,
+            "webhook": self.webhook,
+            "hot_window_ms": u64::try_from(self.hot_window.as_millis()).expect("a test's window"),
+            "point": point,
+        });
+        let mut command = Command::new(std::env::current_exe().expect("a test is a file"));
+        command.args(["--exact", "crash::child", "--nocapture"]).env(ORDERS, orders.to_string());
+        let log = OpenOptions::new().create(true).append(true).open(self.state.join("log")).expect("a log");
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        Process { child: child.expect("the process starts"), state: self.state.clone() }
+    }
+}
+
+/// A process that works, or did. Dropped, it is killed.
+pub(super) struct Process {
+    child: Child,
+    state: PathBuf,
+}
+
+/// How a process came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Nothing was left to do.
+    Done,
+    /// By SIGKILL.
+    Killed,
+}
+
+impl Process {
+    /// Kills it.
+    pub(super) fn kill(mut self) {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it is ours");
+    }
+
+    /// Waits for its end.
+    pub(super) async fn end(mut self) -> End {
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it is ours") {
+                break status;
+            }
+            let log = || std::fs::read_to_string(self.state.join("log")).unwrap_or_default();
+            assert!(tokio::time::Instant::now() < patience, "it does not come to an end: {}", log());
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        };
+        match std::os::unix::process::ExitStatusExt::signal(&status) {
+            Some(9) => End::Killed,
+            _ if status.success() => End::Done,
+            _ => panic!("{status}: {}", std::fs::read_to_string(self.state.join("log")).unwrap_or_default()),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already, or nobody is interested in it any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Notes what it is given in a file, one line for each attempt.
+struct Noting(PathBuf);
+
+#[async_trait]
+impl Channel for Noting {
+    fn class(&self) -> Class {
+        Class::Idempotent
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
+        let line = format!("{}\n", json!({ "id": delivery.id.to_string(), "body": &*delivery.body }));
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.0).expect("it can be written");
+        file.write_all(line.as_bytes()).expect("it can be written");
+        AttemptResult::Delivered { note: "noted".to_owned() }
+    }
+}
+
+/// What was noted in a state directory: ids and bodies, in order.
+pub(super) fn noted(state: &Path) -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(state.join("console.jsonl")).unwrap_or_default();
+    let line = |line: &str| {
+        let line: Value = serde_json::from_str(line).expect("a whole line");
+        let part = |name: &str| line[name].as_str().expect("a text").to_owned();
+        (part("id"), part("body"))
+    };
+    text.lines().map(line).collect()
+}
+
+/// The process's side: does what the environment orders; nothing without orders.
+pub(super) async fn obey() {
+    let Ok(orders) = std::env::var(ORDERS) else { return };
+    let orders: Value = serde_json::from_str(&orders).expect("orders are JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let state = PathBuf::from(text(&orders["state"]));
+    let _lock = HostLock::acquire(&state).expect("the last process is gone, and its lock with it");
+    let point = orders["point"].as_str().map(|point| point.parse().expect("a point"));
+    let store = SqliteStore::open(&state.join("sublane.db")).expect("the store opens");
+    let store = Arc::new(Crashing::new(store, Crash::new(point, Blow::Kill)));
+    let mut setup = Setup::on(store.clone(), temporary()).artifacts(state.join("artifacts"));
+    setup.settings.hot_window = Duration::from_millis(orders["hot_window_ms"].as_u64().expect("a number"));
+    for plugin in orders["plugins"].as_array().expect("a list") {
+        setup = setup.plugin(&text(plugin));
+    }
+    if let Some(url) = orders["webhook"].as_str() {
+        let endpoint = Endpoint::new(url, SecretRef::File(state.join("secret")));
+        let webhook = Webhook::new([("films".to_owned(), endpoint)].into(), Arc::new(SystemClock));
+        setup = setup.channel("webhook", Arc::new(webhook.expect("the endpoint is right")), None);
+    }
+    let answers = orders["message"][0].as_str();
+    let console = Noting(state.join("console.jsonl"));
+    let host = setup.channel("console", Arc::new(console), answers).start().await;
+    let origin: sublane_core::Destination = "console:test".parse().expect("well formed");
+    let event = Some(EVENT.to_owned());
+    if answers.is_some() {
+        let message =
+            Message { origin, from: "somebody".to_owned(), text: text(&orders["message"][1]), event };
+        host.inner().message(message).await.expect("it is accepted");
+    } else {
+        let task = Task {
+            agent: text(&orders["task"][0]),
+            input: orders["task"][1].to_string(),
+            deliver: vec![origin.clone()],
+            origin,
+            lane: "main",
+            event,
+        };
+        host.inner().task(task).await.expect("it is accepted");
+    }
+    let mut changes = host.inner().changes();
+    while !is_settled(&*store).await {
+        let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+    }
+    host.host.stop().await;
+}
+
+/// Whether every run has ended and every delivery has come to its end.
+async fn is_settled(store: &dyn Store) -> bool {
+    let runs = runs(store).await;
+    let open =
+        |delivery: &Delivery| matches!(delivery.state, DeliveryState::Pending | DeliveryState::Sending);
+    runs.iter().all(Run::is_ended) && !deliveries(store).await.iter().any(open)
+}
+
+/// All runs, oldest first.
+pub(super) async fn runs(store: &dyn Store) -> Vec<Run> {
+    let mut runs =
+        store.runs(RunFilter { limit: 100, ..RunFilter::default() }).await.expect("the store answers");
+    runs.reverse();
+    runs
+}
+
+/// All deliveries.
+pub(super) async fn deliveries(store: &dyn Store) -> Vec<Delivery> {
+    let filter = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
+    store.deliveries(filter).await.expect("the store answers")
+}
+
+/// What a state directory holds, read beside a host or after it. `None`: there is no store yet.
+pub(super) fn look(state: &Path) -> Option<SqliteStore> {
+    SqliteStore::open_read_only(&state.join("sublane.db")).ok()
+}

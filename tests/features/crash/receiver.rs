@@ -1,0 +1,63 @@
+//! A receiver of webhooks on loopback that remembers every body it was sent.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Ids and bodies, in the order of their arrival.
+type Received = Arc<Mutex<Vec<(String, String)>>>;
+
+/// It listens as long as its runtime lives.
+pub(super) struct Receiver {
+    /// Where it is.
+    pub(super) url: String,
+    received: Received,
+}
+
+impl Receiver {
+    /// Listens on a free port.
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
+        let url = format!("http://{}/hook", listener.local_addr().expect("it is bound"));
+        let received = Received::default();
+        let to = received.clone();
+        tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(receive(connection, to.clone()));
+            }
+        });
+        Self { url, received }
+    }
+
+    /// What it was sent so far.
+    pub(super) fn received(&self) -> Vec<(String, String)> {
+        self.received.lock().clone()
+    }
+}
+
+/// One request. What does not arrive whole was not received.
+async fn receive(mut connection: TcpStream, to: Received) -> Option<()> {
+    let mut bytes = Vec::new();
+    let head = loop {
+        if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break end;
+        }
+        (connection.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
+    };
+    let text = String::from_utf8(bytes[..head].to_vec()).ok()?;
+    let header = |name: &str| {
+        let named = text.lines().filter_map(|line| line.split_once(':'));
+        let mut named = named.filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.trim().to_owned())
+    };
+    let length: usize = header("content-length")?.parse().ok()?;
+    header("webhook-signature")?;
+    while bytes.len() < head + 4 + length {
+        (connection.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
+    }
+    let body = String::from_utf8(bytes[head + 4..].to_vec()).ok()?;
+    to.lock().push((header("webhook-id")?, body));
+    connection.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.ok()
+}

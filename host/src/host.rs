@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -39,7 +39,7 @@ pub struct Settings {
     pub max_depth: u32,
     /// Attempts of a run that may end with their host before it fails as crash-looping. Default 3.
     pub max_crashes: u32,
-    /// How long a parked attempt keeps its instance. Default 1 s.
+    /// How long a parked attempt keeps its instance. Default 10 s.
     pub hot_window: Duration,
     /// Entries that the journal of one run may have. Default [`MAX_ENTRIES`].
     pub journal_entries: u32,
@@ -61,7 +61,7 @@ impl Default for Settings {
         Self {
             max_depth: sublane_core::lane::MAX_DEPTH,
             max_crashes: 3,
-            hot_window: Duration::from_secs(1),
+            hot_window: Duration::from_secs(10),
             journal_entries: MAX_ENTRIES,
             sweep: Duration::from_secs(1),
             grace: Duration::from_secs(5),
@@ -145,10 +145,40 @@ pub struct Inner {
     next_due: AtomicU64,
     due: Notify,
     changed: watch::Sender<u64>,
+    /// Attempts between their start and their end, claimed or not yet.
     stopping: AtomicBool,
+    executing: AtomicUsize,
+    all_ended: Notify,
+}
+
+/// An attempt that [`Host::stop`] waits for, until it is dropped.
+pub struct Executing(Arc<Inner>);
+
+impl Drop for Executing {
+    fn drop(&mut self) {
+        let was_last = self.0.executing.fetch_sub(1, Ordering::SeqCst) == 1;
+        if was_last && self.0.is_stopping() {
+            self.0.all_ended.notify_one();
+        }
+    }
 }
 
 impl Inner {
+    /// Whether the host stops: no attempt begins any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// An attempt begins, unless the host stops.
+    #[must_use]
+    pub fn begin_attempt(self: &Arc<Self>) -> Option<Executing> {
+        // Counted before the look, so that a stop that it does not see does wait for it.
+        self.executing.fetch_add(1, Ordering::SeqCst);
+        let executing = Executing(self.clone());
+        (!self.is_stopping()).then_some(executing)
+    }
+
     /// The plugins as they are now.
     #[must_use]
     pub fn plugins(&self) -> Arc<Plugins> {
@@ -337,6 +367,8 @@ impl Host {
             due: Notify::new(),
             changed,
             stopping: AtomicBool::new(false),
+            executing: AtomicUsize::new(0),
+            all_ended: Notify::new(),
         });
         inner.dispatch(recovered.effects);
         let (stop, stopped) = watch::channel(false);
@@ -350,18 +382,20 @@ impl Host {
 
     /// Stops: attempts go back to their lanes, deliveries under way are settled. Loses nothing.
     pub async fn stop(mut self) {
+        // Nothing begins any more: what is interrupted below stays in its lane for the next host.
         self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.lanes.pause_all();
         let _ = self.stop.send(true);
         while self.loops.join_next().await.is_some() {}
+        // One that is claimed later sees by itself that the host stops.
         let attempts: Vec<_> = self.inner.attempts.lock().values().cloned().collect();
-        let gone: Vec<_> = attempts.iter().map(|attempt| attempt.on_gone()).collect();
         attempts.iter().for_each(|attempt| attempt.meter.stop(Stop::Shutdown));
-        let all_gone = async {
-            for gone in gone {
-                let _ = gone.await;
+        let all_ended = async {
+            while self.inner.executing.load(Ordering::SeqCst) > 0 {
+                self.inner.all_ended.notified().await;
             }
         };
-        if tokio::time::timeout(self.inner.settings.grace, all_gone).await.is_err() {
+        if tokio::time::timeout(self.inner.settings.grace, all_ended).await.is_err() {
             tracing::warn!("some attempts did not end in time; the next host recovers them");
         }
         self.inner.outbox.stop().await;

@@ -107,7 +107,7 @@ impl Inner {
                 .collect(),
         })?;
         let now = self.clock.now();
-        let (grants, purse): (Grants, Purse) = plugin.root(now);
+        let (grants, purse): (Grants, Purse) = plugin.root_within(now, self.lanes.timeout(task.lane));
         let id = RunId::new(now, random()?);
         let event = task.event.map(|event| (task.origin.channel.clone(), event));
         let spec = RunSpec {

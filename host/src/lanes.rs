@@ -18,6 +18,9 @@ use crate::engine::Class;
 use crate::host::Inner;
 use crate::runner;
 
+/// Where runs of a lane go that is not configured any more.
+const FALLBACK: &str = "subagent";
+
 /// The lanes, by name.
 pub struct Lanes(Mutex<State>);
 
@@ -49,11 +52,16 @@ enum Next {
 }
 
 impl State {
+    /// The lane of this name. A run of one that is not configured any more is on `subagent`.
+    fn lane(&mut self, name: &str) -> Option<&mut Lane> {
+        let name = if self.lanes.contains_key(name) { name } else { FALLBACK };
+        self.lanes.get_mut(name)
+    }
+
     /// Everybody who gets a slot of this lane now.
     fn next(&mut self, lane: &str) -> Vec<Next> {
         let mut next = Vec::new();
-        let Some(lane) = self.lanes.get_mut(lane) else { return next };
-        while let Some(run) = lane.pop() {
+        while let Some(run) = self.lane(lane).and_then(Lane::pop) {
             next.push(match self.resumes.remove(&run) {
                 Some((attempt, entry)) => Next::Resume(attempt, entry),
                 None => Next::Start(run),
@@ -131,7 +139,7 @@ impl Lanes {
         let next = {
             let mut state = self.0.lock();
             state.parked.remove(&spec.id);
-            let Some(lane) = state.lanes.get_mut(&spec.lane) else { return };
+            let Some(lane) = state.lane(&spec.lane) else { return };
             if lane.start(spec.id, key) {
                 drop(state);
                 return attempt.resume(entry);
@@ -152,7 +160,7 @@ impl Lanes {
             if !state.resumes.contains_key(&spec.id) {
                 state.parked.insert(spec.id, attempt.clone());
             }
-            if let Some(lane) = state.lanes.get_mut(&spec.lane) {
+            if let Some(lane) = state.lane(&spec.lane) {
                 lane.release(spec.id);
             }
             state.next(&spec.lane)
@@ -171,10 +179,10 @@ impl Lanes {
             let mut state = self.0.lock();
             state.parked.remove(&run);
             if state.resumes.remove(&run).is_some()
-                && let Some(lane) = state.lanes.get_mut(lane)
+                && let Some(lane) = state.lane(lane)
             {
                 lane.remove(run);
-            } else if let Some(lane) = state.lanes.get_mut(lane) {
+            } else if let Some(lane) = state.lane(lane) {
                 lane.release(run);
             }
             state.next(lane)
@@ -232,16 +240,27 @@ impl Lanes {
 
     /// Gives no more slots of this lane; who has one keeps it.
     pub fn pause(&self, lane: &str) {
-        if let Some(lane) = self.0.lock().lanes.get_mut(lane) {
+        if let Some(lane) = self.0.lock().lane(lane) {
             lane.pause();
         }
+    }
+
+    /// Gives no more slots of any lane.
+    pub fn pause_all(&self) {
+        self.0.lock().lanes.values_mut().for_each(Lane::pause);
+    }
+
+    /// Time-out of a run on this lane that names none.
+    #[must_use]
+    pub fn timeout(&self, lane: &str) -> Duration {
+        self.0.lock().lane(lane).map_or(Duration::ZERO, |lane| lane.limits().timeout)
     }
 
     /// Gives slots of this lane again.
     pub fn resume_lane(&self, host: &Arc<Inner>, lane: &str) {
         let next = {
             let mut state = self.0.lock();
-            if let Some(lane) = state.lanes.get_mut(lane) {
+            if let Some(lane) = state.lane(lane) {
                 lane.resume();
             }
             state.next(lane)

@@ -25,16 +25,24 @@ use crate::journal::{Frame, Journal, JournalError};
 const MAX_TEXT_BYTES: usize = 16 << 10;
 /// Artifacts in an output.
 const MAX_ARTIFACTS: usize = 32;
-/// Bytes of a failure's message; the rest is cut.
+/// Characters of a failure's message; the rest is cut.
 const MAX_MESSAGE_CHARS: usize = 4 << 10;
 
 /// Characters of it where it is quoted.
 const MAX_SAID_CHARS: usize = 200;
 
-/// A run has a slot: begins an attempt on it.
+/// A run has a slot: begins an attempt on it. A host that stops begins none; the next one will.
 pub fn start(host: &Arc<Inner>, run: RunId) {
+    let Some(executing) = host.begin_attempt() else { return };
     let slow = Arc::new(AtomicBool::new(false));
-    host.threads.run(attempt(host.clone(), run, slow.clone()), slow);
+    let attempt = attempt(host.clone(), run, slow.clone());
+    host.threads.run(
+        async move {
+            attempt.await;
+            drop(executing);
+        },
+        slow,
+    );
 }
 
 /// A store for one instance. There is no other way to make one.
@@ -71,6 +79,10 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let journal = Journal::new(entries, run.spec.created, host.settings.journal_entries);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
     host.attempts.lock().insert(id, attempt.clone());
+    // A stop that began since then may not have seen it.
+    if host.is_stopping() {
+        attempt.meter.stop(Stop::Shutdown);
+    }
     // At the level of errors, so that whatever is logged says which run it is about.
     let span = tracing::error_span!("run", id = %id, name = %run.spec.name, agent = %run.spec.agent_name());
     tracing::debug!(parent: &span, attempt = run.attempt, "attempt begins");
@@ -194,7 +206,7 @@ async fn decided(
     for file in output.artifacts {
         let known = attempt.host.store.readable_artifact(attempt.spec.id, file.id.as_str().into());
         match known.await.map_err(|error| error.to_string())? {
-            Ok(known) => artifacts.push(sublane_core::ArtifactRef { name: file.name, ..known }),
+            Ok(known) => artifacts.push(known),
             Err(error) => return invalid(format!("it gives back a file that it may not read: {error}")),
         }
     }

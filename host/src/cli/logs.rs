@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use sublane::channel::Colour;
 use sublane::config::LogFormat;
-use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -33,11 +32,16 @@ pub(super) struct Logs {
     events: SyncSender<Event>,
 }
 
-/// Begins logging: `filter` is what `--log` says, `level` is what holds otherwise.
-pub(super) fn begin(filter: Option<&str>, level: Level, format: LogFormat, screen: &Screen) -> Result<Logs> {
+/// What `sublane run` logs: it tells of deliveries itself.
+pub(super) const RUN: &str = "warn,sublane::delivery=off";
+/// What `sublane serve` logs.
+pub(super) const SERVE: &str = "warn,sublane=info";
+
+/// Begins logging: `filter` is what `--log` says, `default` is what holds otherwise.
+pub(super) fn begin(filter: Option<&str>, default: &str, format: LogFormat, screen: &Screen) -> Result<Logs> {
     let given =
         filter.map(str::to_owned).or_else(|| std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty()));
-    let directives = directives(given.as_deref(), level);
+    let directives = given.map_or_else(|| default.to_owned(), |given| directives(&given));
     let filter = EnvFilter::try_new(&directives)
         .map_err(|error| Failed::wrong(anyhow::anyhow!("`{directives}` is no filter for logs: {error}")))?;
     let (events, waiting) = sync_channel(MAX_WAITING);
@@ -63,16 +67,11 @@ pub(super) fn begin(filter: Option<&str>, level: Level, format: LogFormat, scree
 }
 
 /// A level alone is ours; libraries below it tell of warnings.
-fn directives(given: Option<&str>, level: Level) -> String {
-    let ours = |level: &str| format!("warn,sublane={level}");
-    match given {
-        None if level == Level::WARN => "warn".to_owned(),
-        None => ours(level.as_str()),
-        Some(given) => match given.to_ascii_lowercase().as_str() {
-            quiet @ ("off" | "error" | "warn") => quiet.to_owned(),
-            level @ ("info" | "debug" | "trace") => ours(level),
-            _ => given.to_owned(),
-        },
+fn directives(given: &str) -> String {
+    match given.to_ascii_lowercase().as_str() {
+        quiet @ ("off" | "error" | "warn") => quiet.to_owned(),
+        level @ ("info" | "debug" | "trace") => format!("warn,sublane={level}"),
+        _ => given.to_owned(),
     }
 }
 
@@ -135,11 +134,12 @@ mod tests {
 
     #[test]
     fn a_level_is_ours_and_filters_are_taken_as_they_are() {
-        assert_eq!(directives(None, Level::WARN), "warn");
-        assert_eq!(directives(None, Level::INFO), "warn,sublane=INFO");
-        assert_eq!(directives(Some("Debug"), Level::WARN), "warn,sublane=debug");
-        assert_eq!(directives(Some("off"), Level::INFO), "off");
+        assert_eq!(directives("Debug"), "warn,sublane=debug");
+        assert_eq!(directives("off"), "off");
         let filters = "info,sublane::denied=off";
-        assert_eq!(directives(Some(filters), Level::WARN), filters);
+        assert_eq!(directives(filters), filters);
+        for default in [RUN, SERVE] {
+            EnvFilter::try_new(default).expect("it is a filter");
+        }
     }
 }

@@ -101,9 +101,7 @@ async fn load(engines: &Engines, cache: &Cache, file: &Path) -> std::result::Res
             return Err(format!("{} is missing: a component's manifest lies beside it", manifest.display()));
         }
     }
-    Plugin::load(engines, cache, file, |manifest| manifest.asks.clone())
-        .await
-        .map_err(|error| error.to_string())
+    Plugin::load(engines, cache, file, |manifest| manifest.asks.clone()).await.map_err(|error| chain(&error))
 }
 
 /// What a component is.

@@ -49,11 +49,13 @@ pub(super) fn purse(purse: Purse) -> String {
     )
 }
 
-/// `1 spawn`, `2 spawns`.
+/// `1 spawn`, `2 spawns`, `2 entries`.
 pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
-    let number = number.into();
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{s}")
+    match (number.into(), what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (number, Some(stem)) => format!("{number} {stem}ies"),
+        (number, None) => format!("{number} {what}s"),
+    }
 }
 
 /// What grants allow, one sentence each.
@@ -189,6 +191,7 @@ mod tests {
         let told = [850, 12_000, 119_999, 200_000, 7_200_000, 172_800_000]
             .map(|ms| duration(Duration::from_millis(ms)));
         assert_eq!(told, ["850 ms", "12 s", "119 s", "3 min", "2 h", "2 d"]);
+        assert_eq!([0_u64, 1].map(|number| count(number, "entry")), ["0 entries", "1 entry"]);
         assert_eq!([64 << 20, 1536, 3 << 30].map(bytes), ["64 MiB", "1.5 kB", "3 GiB"]);
         assert_eq!(when(Timestamp(61_000), Timestamp(1_000)), "in 60 s");
         assert_eq!(when(Timestamp(1_000), Timestamp(3_000)), "2 s ago");

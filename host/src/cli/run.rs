@@ -12,7 +12,6 @@ use sublane::open::open;
 use sublane_core::Destination;
 use sublane_store::Accepted;
 use tokio::runtime::Handle;
-use tracing::Level;
 
 use super::console::{self, Screen, Stream};
 use super::signals::Signals;
@@ -57,7 +56,7 @@ impl Args {
     pub(super) fn run(self, global: &Global) -> Result {
         let mut config = global.load()?;
         let screen = Screen::for_people(if global.json { Stream::Err } else { Stream::Out });
-        let _logs = logs::begin(global.log.as_deref(), Level::WARN, config.logs.format, &screen)?;
+        let _logs = logs::begin(global.log.as_deref(), logs::RUN, config.logs.format, &screen)?;
         let work = self.work(&mut config)?;
         host_runtime()?.block_on(run(&config, work, &screen, global.json))
     }
@@ -150,9 +149,10 @@ async fn run(config: &Config, work: Work, screen: &Screen, json: bool) -> Result
     if let Some(signal) = stopped {
         report.ok = false;
         report.exit = signal as u8;
-        let runs = render::count(report.unsettled_runs as u64, "run");
+        let (runs, deliveries) = report.unsettled;
+        let (runs, deliveries) = (render::count(runs, "run"), render::count(deliveries, "delivery"));
         complain(&format!(
-            "stopped before everything was settled; {runs} will go on with the next host: `sublane serve`"
+            "stopped before everything was settled: {runs} and {deliveries} go on with the next host"
         ));
     }
     report.problems.iter().for_each(|problem| complain(&sublane::channel::scrub_line(problem)));

@@ -203,7 +203,7 @@ impl Whole {
         field("accepted", &at(spec.created));
         field("deadline", &at(spec.deadline()));
         field("attempts", &format!("{}, of which crashed {}", run.attempt, run.crashes));
-        field("journal", &render::count(self.entries as u64, "entry").replace("entrys", "entries"));
+        field("journal", &render::count(self.entries as u64, "entry"));
         field("conversation", &format!("{} at {}", spec.conversation, spec.origin));
         match (&self.parent, spec.parent) {
             (Some(parent), _) => field("parent", &format!("{} ({})", parent.spec.name, parent.spec.id)),

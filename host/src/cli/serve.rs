@@ -12,7 +12,6 @@ use sublane::open::{Opened, open};
 use sublane_core::Destination;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tracing::Level;
 
 use super::console::{self, Screen, Stream};
 use super::run::ADDRESS;
@@ -48,7 +47,7 @@ impl Args {
     pub(super) fn run(self, global: &Global, begun: Instant) -> Result {
         let config = global.load()?;
         let screen = if global.json { Screen::json_lines() } else { Screen::for_people(Stream::Out) };
-        let _logs = logs::begin(global.log.as_deref(), Level::INFO, config.logs.format, &screen)?;
+        let _logs = logs::begin(global.log.as_deref(), logs::SERVE, config.logs.format, &screen)?;
         let reader = match self.console {
             true => Some(Reader {
                 channel: console::channel(&config, self.channel.as_deref())?,

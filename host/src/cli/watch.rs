@@ -58,8 +58,9 @@ pub(super) struct Report {
     pub(super) deliveries: Vec<DeliveryView>,
     /// Problems in words, for people.
     pub(super) problems: Vec<String>,
+    /// Runs that have not ended, and deliveries that are not settled.
     #[serde(skip)]
-    pub(super) unsettled_runs: usize,
+    pub(super) unsettled: (u64, u64),
 }
 
 impl Watch {
@@ -179,11 +180,18 @@ impl Watch {
             run: self.root,
             conversation: conversation.map(ConversationView::from),
             problems: problems(&runs, &dead),
-            unsettled_runs: self.runs.values().filter(|settled| **settled == Settled::No).count(),
+            unsettled: (
+                count(&runs, |run| !run.is_ended()),
+                count(&owed, |(owed, _)| !owed.state.is_settled()),
+            ),
             runs: runs.iter().map(|run| RunView::of(run, &self.host.link_base)).collect(),
             deliveries: owed.iter().map(|(delivery, log)| DeliveryView::of(delivery, log)).collect(),
         })
     }
+}
+
+fn count<T>(of: &[T], is_counted: impl Fn(&T) -> bool) -> u64 {
+    of.iter().filter(|one| is_counted(one)).count() as u64
 }
 
 fn exit(runs: &[Run], is_any_dead: bool) -> Exit {

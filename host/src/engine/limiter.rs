@@ -80,6 +80,6 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memories(&self) -> usize {
-        2
+        1
     }
 }

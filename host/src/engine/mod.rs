@@ -112,7 +112,7 @@ impl EngineClass {
     }
 }
 
-/// The configuration of one engine. `reference/limits.md` of the design has the measurements behind it.
+/// The configuration of one engine. The benchmarks measure what it costs.
 fn config(class: Class, instances: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     // A component of a Rust plugin has one core module and two shims.

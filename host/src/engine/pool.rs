@@ -77,10 +77,12 @@ impl Pool {
             ready
         };
         make_room();
-        let mut turn = Turn { pool: self, ready };
+        let mut turn = Turn { pool: self, ready: Some(ready) };
         // The sender is dropped only with the pool, which `self` keeps alive.
-        let _ = (&mut turn.ready).await;
-        std::mem::forget(turn);
+        if let Some(ready) = &mut turn.ready {
+            let _ = ready.await;
+        }
+        turn.ready = None;
         Place(self.clone())
     }
 
@@ -103,14 +105,16 @@ impl Pool {
 /// Someone's turn in the queue; if they stop waiting after it came, it goes to the next.
 struct Turn<'p> {
     pool: &'p Pool,
-    ready: oneshot::Receiver<()>,
+    ready: Option<oneshot::Receiver<()>>,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.ready.close();
-        if self.ready.try_recv().is_ok() {
-            self.pool.release();
+        if let Some(ready) = &mut self.ready {
+            ready.close();
+            if ready.try_recv().is_ok() {
+                self.pool.release();
+            }
         }
     }
 }

@@ -60,7 +60,7 @@ impl Live {
             let host = &self.attempt.host;
             let known = host.store.readable_artifact(self.attempt.spec.id, file.id.as_str().into());
             match known.await.map_err(Exit::store)? {
-                Ok(known) => artifacts.push(sublane_core::ArtifactRef { name: file.name, ..known }),
+                Ok(known) => artifacts.push(known),
                 Err(error) => return Ok(Err(error)),
             }
         }

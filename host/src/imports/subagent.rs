@@ -450,7 +450,7 @@ impl Live {
                 Lifetime::Detached => Ceiling::Conversation(now.after(own.timeout)),
             },
             memory_bytes: plugin.manifest.memory_bytes,
-            timeout: plugin.manifest.asks.timeout,
+            timeout: plugin.manifest.asks.timeout.min(host.lanes.timeout(&lane)),
         };
         let scope = scope_from_guest(request.scope, request.timeout)?;
         let grants = match self.grants.attenuate(&scope, &terms) {

@@ -9,6 +9,7 @@ pub mod manifest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sublane_core::grants::Authority;
 use sublane_core::{Grants, Purse, Timestamp};
@@ -123,6 +124,13 @@ impl Plugin {
     #[must_use]
     pub fn root(&self, now: Timestamp) -> (Grants, Purse) {
         Grants::root(&self.manifest.asks, &self.allows, now, self.manifest.memory_bytes)
+    }
+
+    /// As [`Self::root`], for a run on a lane with this time-out.
+    #[must_use]
+    pub fn root_within(&self, now: Timestamp, timeout: Duration) -> (Grants, Purse) {
+        let allows = Authority { timeout: self.allows.timeout.min(timeout), ..self.allows.clone() };
+        Grants::root(&self.manifest.asks, &allows, now, self.manifest.memory_bytes)
     }
 
     /// The agent of this name; without a name, its only one.

@@ -38,7 +38,8 @@ pub(crate) async fn a_run_that_takes_its_hosts_with_it_ends(store: &dyn Store) {
     let outcome = format!("{:?}", get(store, run).await.outcome());
     assert!(outcome.contains("CrashLooping"), "{outcome}");
     assert_eq!(recovered.effects.deliveries.len(), 1, "the user is told");
-    let owed = store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.expect("readable");
+    let owed =
+        store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.expect("readable");
     assert_eq!(owed, recovered.effects.deliveries, "its attempt is begun, not one that was interrupted");
 }
 

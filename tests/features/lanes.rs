@@ -170,3 +170,28 @@ async fn a_full_lane_refuses_with_its_length() {
     host.inner().cancel(spinning, "enough").await.expect("it is cancelled");
     host.until("those that were accepted end", || host.recorder.texts().iter().any(|text| text == "b")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_bounds_runs_that_name_no_time() {
+    let quick = LaneLimits { timeout: Duration::from_secs(7), ..LaneLimits::default() };
+    let mut setup = Setup::in_memory().plugin("spawns");
+    setup.lanes = vec![("quick".to_owned(), quick), ("main".to_owned(), LaneLimits::main(1))];
+    let host = setup.start().await;
+    let on = |more: Value| {
+        let mut spawn = json!({ "agent": "spawns/echo", "lane": "quick" });
+        spawn.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+        json!({ "spawn": spawn })
+    };
+    let run =
+        host.begin("spawns/act", json!(["now", on(json!({})), on(json!({ "timeout-ms": 20_000 }))])).await;
+    let done = value(&host.ended(run).await);
+    let within = |step: usize| {
+        let deadline = done[step]["grants"]["deadline"].as_u64().expect("an instant");
+        Duration::from_millis(deadline - done[0].as_u64().expect("an instant"))
+    };
+    assert!(within(1) <= Duration::from_secs(8), "{done}");
+    assert!(within(2) > Duration::from_secs(15), "{done}");
+    let run = host.inner().store.run(run).await.expect("the store answers").expect("it is there");
+    let root = run.spec.deadline().since(run.spec.created);
+    assert_eq!(root, sublane_core::lane::MAIN_TIMEOUT, "the root of a message names none either");
+}

@@ -8,4 +8,5 @@ mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
+mod seed; // the acceptance of the reproduction that everything started from
 mod subagents; // spawn, wait, look, speak, cancel, deliver

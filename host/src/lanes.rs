@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sublane_core::lane::{Key, Lane, LaneLimits, Ready as Turn, SUBAGENT_TIMEOUT};
+use sublane_core::lane::{Key, Lane, LaneLimits, Ready as Turn};
 use sublane_core::{Entry, ImportError, RunId, Timestamp};
 use sublane_store::Ready;
 
@@ -105,13 +105,6 @@ impl Lanes {
                 )))
             }
         }
-    }
-
-    /// Time-out of a run on this lane that names none; one that is not configured is as `subagent`.
-    #[must_use]
-    pub fn timeout(&self, lane: &str) -> Duration {
-        let state = self.0.lock();
-        state.lanes.get(lane).map_or(SUBAGENT_TIMEOUT, |lane| lane.limits().timeout)
     }
 
     /// Ready runs of a lane.

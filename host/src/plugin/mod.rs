@@ -126,11 +126,7 @@ impl Plugin {
         Grants::root(&self.manifest.asks, &self.allows, now, self.manifest.memory_bytes)
     }
 
-<<<<<<< Updated upstream
     /// As [`Self::root`], for a run on a lane with this time-out.
-=======
-    /// The root grants of a run that has no more time than this, and its purse.
->>>>>>> Stashed changes
     #[must_use]
     pub fn root_within(&self, now: Timestamp, timeout: Duration) -> (Grants, Purse) {
         let allows = Authority { timeout: self.allows.timeout.min(timeout), ..self.allows.clone() };

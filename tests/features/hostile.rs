@@ -249,3 +249,39 @@ async fn a_stop_does_not_wait_for_a_guest_that_spins() {
     let run = inner.store.run(run).await.expect("the store answers").expect("it is there");
     assert_eq!((run.state.kind(), run.crashes), ("queued", 0), "it goes on with the next host");
 }
+
+/// A root with ten seconds of guest CPU.
+const TEN_SECONDS: &str = r#"
+    id = "spawns"
+    version = "0.1.0"
+    [asks]
+    spawn = { agents = ["spawns"], depth = 1 }
+    tools = [{ plugin = "misbehaves" }]
+    cpu = "10s"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_split_off_for_a_child_cannot_be_spent_by_its_parent() {
+    let host = Setup::in_memory().plugin("misbehaves").plugin_with("spawns", TEN_SECONDS).start().await;
+    let steps = json!([
+        { "spawn": { "agent": "spawns/act", "task": [{ "receive": {} }], "scope": { "cpu-ms": 9_900 } } },
+        { "call": { "plugin": "misbehaves", "tool": "spin_here", "arguments": {} } },
+    ]);
+    let outcome = host.run("spawns/act", steps).await;
+    let Outcome::Failed { reason: Failure::OutOfCpu, message } = outcome else { panic!("{outcome:?}") };
+    let seconds: f64 =
+        message.split(' ').next().and_then(|word| word.parse().ok()).expect("it says how much");
+    assert!(seconds < 5.0, "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_child_gives_back_can_be_spent_again() {
+    let host = Setup::in_memory().plugin_with("spawns", TEN_SECONDS).start().await;
+    let steps = json!([
+        { "spawn": { "agent": "spawns/echo", "task": 1, "scope": { "cpu-ms": 9_990 } } },
+        { "wait": {} },
+        { "work": 100_000_000 },
+    ]);
+    let done = value(&host.run("spawns/act", steps).await);
+    assert_eq!(done[1], json!([{ "succeeded": 1 }]));
+}

@@ -36,7 +36,10 @@ pub struct Meter {
     waker: AtomicWaker,
     used_us: AtomicU64,
     reported_us: AtomicU64,
-    limit_us: u64,
+    /// Guest CPU that it may use in all; less when some of the purse was split off.
+    limit_us: AtomicU64,
+    /// What `limit_us` began with.
+    full_us: u64,
     /// Microseconds since `origin` at which the current poll began; 0 = not being polled.
     entered_us: AtomicU64,
     /// Microseconds since `origin` at which the current poll began.
@@ -56,7 +59,8 @@ impl Meter {
             waker: AtomicWaker::new(),
             used_us: AtomicU64::new(0),
             reported_us: AtomicU64::new(0),
-            limit_us,
+            limit_us: AtomicU64::new(limit_us),
+            full_us: limit_us,
             entered_us: AtomicU64::new(0),
             polled_us: AtomicU64::new(0),
             slow,
@@ -96,10 +100,29 @@ impl Meter {
         if polled >= TICK_MS * 1_000 {
             self.slow.store(true, Ordering::Relaxed);
         }
-        if self.used_us.load(Ordering::Relaxed) >= self.limit_us {
+        if self.used_us.load(Ordering::Relaxed) >= self.limit_us.load(Ordering::Relaxed) {
             self.stop(Stop::OutOfCpu);
         }
         self.stopped()
+    }
+
+    /// So much of the purse went to a child: what it holds cannot be spent here.
+    pub fn split_off(&self, cpu_us: u64) {
+        let less = |limit: u64| Some(limit.saturating_sub(cpu_us));
+        let _ = self.limit_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+
+    /// Whether less than half of what it began with is left: children may have given back some.
+    #[must_use]
+    pub fn is_low(&self) -> bool {
+        let left = self.limit_us.load(Ordering::Relaxed).saturating_sub(self.used_us.load(Ordering::Relaxed));
+        left < self.full_us / 2
+    }
+
+    /// What the purse holds now, after all that was taken to be charged.
+    pub fn refill(&self, cpu_us: u64) {
+        self.limit_us
+            .store(self.reported_us.load(Ordering::Relaxed).saturating_add(cpu_us), Ordering::Relaxed);
     }
 
     /// Guest CPU in microseconds since the last call, for the next write to charge.

@@ -94,6 +94,11 @@ impl subagent::Host for Ctx {
         let what = WaitFor::Runs { runs: named, all };
         match live.wait::<WaitAnswer>(import, args, what, timeout, check).await? {
             Ok(decided) => {
+                if live.attempt.meter.is_low()
+                    && let Some(own) = live.child(Some(live.attempt.spec.id)).await?
+                {
+                    live.attempt.meter.refill(own.purse.cpu_us);
+                }
                 let mut ended = Vec::with_capacity(decided.ended.len());
                 for id in decided.ended {
                     let run = live.child(Some(id)).await?;
@@ -397,6 +402,9 @@ impl Live {
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
         attempt.journal.written(at);
         if let Some(ready) = spawned.ready {
+            if let Some(child) = spawned.child.as_ref().filter(|child| child.spec.attached_to().is_some()) {
+                attempt.meter.split_off(child.spec.purse.cpu_us);
+            }
             attempt.host.note_due(spawned.child.as_ref().map(|child| child.spec.deadline()));
             attempt.host.lanes.offer(&attempt.host, ready);
         }

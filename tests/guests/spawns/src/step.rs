@@ -63,6 +63,8 @@ pub(crate) enum Step {
     Now,
     /// Random bytes, as a number.
     Random,
+    /// Compute: so many rounds of a loop.
+    Work(u64),
     /// Give up.
     Fail(String),
 }

@@ -171,12 +171,12 @@ impl Live {
             return Ok(answer);
         }
         let attempt = self.attempt.clone();
-        let by = attempt.by(true);
-        if let Err(error) = check(self, by.now) {
+        if let Err(error) = check(self, attempt.by(false).now) {
             let refused = Err(error);
             self.append(path, import, args, &refused).await?;
             return Ok(refused);
         }
+        let by = attempt.by(true);
         let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
         let wait = Wait { run: by.run, path, import, args, what, due };
         let resumed = attempt.arm();

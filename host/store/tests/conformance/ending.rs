@@ -1,7 +1,7 @@
 //! Every accepted run ends once, and what follows is one transaction with it.
 
 use sublane_core::{Failure, Outcome, Purse, RunId};
-use sublane_store::{Command, DeliveryFilter, Effects, Store, WaitFor};
+use sublane_store::{Command, DeliveryFilter, Effects, Parked, Store, WaitFor};
 
 use crate::support::{
     DEADLINE, FULL, MAX_CRASHES, ROOT, accept, ask, at, by, claim, ended_as, entry, get, link_base, message,
@@ -137,6 +137,10 @@ pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
     store.interrupt(by.clone(), false, MAX_CRASHES).await.expect("it has its claim");
     assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 150);
     let mut next = claim(store, by.run).await;
+    next.cpu_us = 25;
+    let over = wait(&next, 2, WaitFor::Sleep, Some(next.now));
+    assert!(matches!(store.park(next.clone(), over).await, Ok(Parked::Decided(_))));
+    assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 175, "a wait that is over at once counts too");
     next.cpu_us = u64::MAX;
     store.finish(next, success()).await.expect("more than it has is all it has");
     assert_eq!(ended_as(store, by.run).await, "succeeded");

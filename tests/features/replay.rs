@@ -6,6 +6,7 @@
 
 mod memory;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
@@ -13,7 +14,8 @@ use memory::{Life, Scene};
 use serde_json::json;
 use sublane::clock::ManualClock;
 use sublane::engine::pool::SMALLEST;
-use sublane_core::{Failure, Outcome, Timestamp};
+use sublane_core::journal::ImportClass;
+use sublane_core::{Failure, Import, Outcome, Timestamp};
 use sublane_store::Ready;
 use sublane_tests::Setup;
 use sublane_tests::crash::{Point, Side};
@@ -35,6 +37,38 @@ async fn without_room_for_two_instances_it_remembers_the_same() {
     let pressed = scene.live(Life { instances: SMALLEST, ..Life::default() }).await;
     assert!(pressed.run.attempt > 1, "its instance was dropped for its child's");
     pressed.memory().must_equal(&left_alone, "pressed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_local_has_one_entry_in_the_order_of_the_calls() {
+    let scene = Scene::new("null").await;
+    let lived = scene.live(Life::default()).await;
+    let entries = lived.journal().await;
+    let paths: Vec<_> = entries.iter().map(|entry| entry.path.to_string()).collect();
+    let call =
+        entries.iter().position(|entry| entry.import == Import::CallTool).expect("it calls a tool") + 1;
+    let numbered = |to: usize| (1..=to).map(|n| n.to_string());
+    let in_call = ["1", "2", "3"].map(|n| format!("{call}.{n}"));
+    let expected: Vec<_> =
+        numbered(call).chain(in_call).chain(numbered(entries.len() - 3).skip(call)).collect();
+    assert_eq!(paths, expected);
+    let called: BTreeSet<_> = lived.memory().imports().collect();
+    let not_local = |import: &Import| import.class() != ImportClass::Local;
+    let all: BTreeSet<_> = Import::ALL.iter().copied().filter(not_local).collect();
+    assert_eq!(called, all, "the guest uses every import, and only those that are not local have entries");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_journal_ends_the_run() {
+    let scene = Scene::new("null").await;
+    for is_evicted in [false, true] {
+        let lived = scene.live(Life { entries: 20, is_evicted, ..Life::default() }).await;
+        let Outcome::Failed { reason: Failure::JournalFull, message } = lived.outcome() else {
+            panic!("it ended as {:?}", lived.outcome());
+        };
+        expect!["it has made 20 calls, and a run may not make more"].assert_eq(message);
+        assert_eq!(lived.journal().await.len(), 20);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -222,3 +222,32 @@ impl<F: Future + Unpin> Future for Stoppable<'_, F> {
         Pin::new(&mut self.future).poll(cx).map(Ok)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Is polled until the clock has moved.
+    fn poll(meter: &Meter) {
+        meter.enter();
+        let begin = meter.elapsed_us();
+        while meter.elapsed_us() == begin {
+            std::hint::spin_loop();
+        }
+        meter.leave();
+    }
+
+    #[test]
+    fn what_is_replayed_is_free() {
+        let meter = Meter::new(u64::MAX, Arc::default());
+        meter.set_free(true);
+        poll(&meter);
+        assert_eq!((meter.used(), meter.take_used_us()), (Duration::ZERO, 0));
+        meter.set_free(false);
+        poll(&meter);
+        let used = meter.used();
+        assert!(!used.is_zero());
+        assert_eq!(Duration::from_micros(meter.take_used_us()), used);
+        assert_eq!(meter.take_used_us(), 0, "charged once");
+    }
+}

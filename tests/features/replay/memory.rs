@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sublane::clock::{Clock, ManualClock};
-use sublane_core::{Delivery, DeliveryState, Entry, Outcome, Run, RunId, RunState, Timestamp};
+use sublane_core::{Delivery, DeliveryState, Entry, Import, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{DeliveryFilter, RunFilter, SqliteStore, Store};
 use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
 use sublane_tests::{PATIENCE, Setup, TestHost, temporary};
@@ -92,6 +92,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    /// Every import that has an entry in some journal.
+    pub(super) fn imports(&self) -> impl Iterator<Item = Import> {
+        self.runs.values().flat_map(|(_, entries)| entries.iter().map(|entry| entry.import))
+    }
+
     /// Shows the first difference.
     #[track_caller]
     pub(super) fn must_equal(&self, other: &Self, what: &str) {

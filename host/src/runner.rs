@@ -84,7 +84,8 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
         attempt.meter.stop(Stop::Shutdown);
     }
     // At the level of errors, so that whatever is logged says which run it is about.
-    let span = tracing::error_span!("run", id = %id, name = %run.spec.name, agent = %run.spec.agent_name());
+    let span =
+        tracing::error_span!("run", run = %id, run_name = %run.spec.name, agent = %run.spec.agent_name());
     tracing::debug!(parent: &span, attempt = run.attempt, "attempt begins");
     let ended = match plugin.as_ref().filter(|plugin| plugin.agent(Some(&run.spec.agent)).is_some()) {
         Some(plugin) => execute(&attempt, plugin).instrument(span.clone()).await,

@@ -155,7 +155,7 @@ async fn run(config: &Config, work: Work, screen: &Screen, json: bool) -> Result
             "stopped before everything was settled: {runs} and {deliveries} go on with the next host"
         ));
     }
-    report.problems.iter().for_each(|problem| complain(&sublane::channel::scrub_line(problem)));
+    report.hints.iter().for_each(|hint| complain(&sublane::channel::scrub_line(hint)));
     if json {
         say_json(&report);
     }

@@ -280,3 +280,114 @@ impl Whole {
         render::section("result", &lines)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use expect_test::expect;
+    use sublane_core::{
+        Authority, DeliveryId, DeliveryState, Failure, Grants, Lifetime, Path, Priority, RunSpec, RunState,
+    };
+
+    /// A run of the film maker, accepted ten minutes after 1970.
+    fn run(state: RunState) -> Run {
+        let created = Timestamp(600_000);
+        let id = RunId::new(created, [7; 10]);
+        let asks = Authority { channels: vec!["origin".parse().expect("origin")], ..Authority::default() };
+        let (grants, purse) = Grants::root(&asks, &asks, created, 64 << 20);
+        let spec = RunSpec {
+            id,
+            parent: Some(RunId::new(created, [1; 10])),
+            lifetime: Lifetime::Detached,
+            conversation: ConversationId::new(created, [2; 10]),
+            origin: "console:local".parse().expect("a destination"),
+            plugin: "video".into(),
+            agent: "render".into(),
+            component: "abcdef0123456789".into(),
+            name: "film-Ab12cd".into(),
+            lane: "subagent".into(),
+            priority: Priority::Normal,
+            depth: 1,
+            input: "{}".into(),
+            artifacts: Vec::new(),
+            grants,
+            purse,
+            destinations: vec!["console:local".parse().expect("a destination")],
+            created,
+            dedupe_key: None,
+            spawner: "video".into(),
+            seed: [0; 32],
+        };
+        let progress = Some((42, Arc::from("frame 40 of 96")));
+        Run { state, attempt: 2, crashes: 1, since: Timestamp(660_000), progress, ..Run::queued(spec) }
+    }
+
+    fn owed(run: &Run, state: DeliveryState) -> Delivery {
+        Delivery {
+            id: DeliveryId::sent(run.spec.id, 0, &Path::root()),
+            run: run.spec.id,
+            conversation: run.spec.conversation,
+            destination: run.spec.origin.clone(),
+            body: "{}".into(),
+            state,
+            attempts: 1,
+            next_at: Timestamp(900_000),
+            created: Timestamp(660_000),
+            note: "held up".into(),
+        }
+    }
+
+    fn failed() -> RunState {
+        let outcome = Outcome::failed(Failure::OutOfCpu, "57.0 s in this attempt");
+        RunState::Ended { outcome, at: Timestamp(660_000) }
+    }
+
+    #[test]
+    fn a_runs_ending_and_its_deliveries_are_told_apart() {
+        let (living, ended) = (run(RunState::Queued), run(failed()));
+        let deliveries = vec![owed(&ended, DeliveryState::Pending), owed(&ended, DeliveryState::Delivered)];
+        expect![[r#"
+            NAME         AGENT         LANE      STATE        ENDED   DELIVERIES              ACCEPTED   RUN
+            film-Ab12cd  video/render  subagent  queued 42 %  -       -                       2 min ago  AAAACSfABwcHBwcHBwcHBw
+            film-Ab12cd  video/render  subagent  ended        failed  1 pending, 1 delivered  2 min ago  AAAACSfABwcHBwcHBwcHBw
+        "#]]
+        .assert_eq(&table(&[(living, Vec::new()), (ended, deliveries)], Timestamp(720_000)));
+    }
+
+    #[test]
+    fn a_run_is_shown_with_everything_about_it() {
+        let run = run(failed());
+        let deliveries = vec![(owed(&run, DeliveryState::Pending), Vec::new())];
+        let whole = Whole {
+            run,
+            parent: None,
+            children: Vec::new(),
+            deliveries,
+            wait: None,
+            entries: 3,
+            conversation: None,
+        };
+        expect![[r#"
+            film-Ab12cd  AAAACSfABwcHBwcHBwcHBw
+              state        ended since 60 s ago (1970-01-01T00:11:00.000Z)
+              ended        failed
+              why          film-Ab12cd failed: it used up the computing time it was given (57.0 s in this attempt).
+              progress     42 % frame 40 of 96
+              agent        video/render (plugin video, component abcdef012345)
+              lane         subagent at depth 1
+              accepted     2 min ago (1970-01-01T00:10:00.000Z)
+              deadline     in 58 min (1970-01-01T01:10:00.000Z)
+              attempts     2, of which crashed 1
+              journal      3 entries
+              conversation AAAACSfAAgICAgICAgICAg at console:local
+              parent       AAAACSfAAQEBAQEBAQEBAQ
+              given        10 s of computing, 0 spawns, 0 B of files
+            may
+              deliver to origin
+            deliveries
+              console:local  pending, again in 3 min  AAAACSfA5hIF4F9Ufm4HXw
+        "#]].assert_eq(&whole.text("file:///a/", Timestamp(720_000)));
+    }
+}

@@ -58,6 +58,9 @@ pub(super) struct Report {
     pub(super) deliveries: Vec<DeliveryView>,
     /// Problems in words, for people.
     pub(super) problems: Vec<String>,
+    /// What people are told of problems: what failed has told them why already.
+    #[serde(skip)]
+    pub(super) hints: Vec<String>,
     /// Runs that have not ended, and deliveries that are not settled.
     #[serde(skip)]
     pub(super) unsettled: (u64, u64),
@@ -179,7 +182,11 @@ impl Watch {
             exit: exit as u8,
             run: self.root,
             conversation: conversation.map(ConversationView::from),
-            problems: problems(&runs, &dead),
+            problems: failed(&runs)
+                .map(|(run, why)| why.sentence(&run.spec.name))
+                .chain(dead_ones(&dead))
+                .collect(),
+            hints: failed(&runs).map(hint).chain(dead_ones(&dead)).collect(),
             unsettled: (
                 count(&runs, |run| !run.is_ended()),
                 count(&owed, |(owed, _)| !owed.state.is_settled()),
@@ -203,18 +210,24 @@ fn exit(runs: &[Run], is_any_dead: bool) -> Exit {
     }
 }
 
-fn problems(runs: &[Run], dead: &[&Delivery]) -> Vec<String> {
-    let failed = runs.iter().filter_map(|run| match run.outcome() {
-        None | Some(Outcome::Succeeded(_)) => None,
-        Some(outcome) => Some(outcome.sentence(&run.spec.name)),
-    });
-    let dead = dead.iter().map(|delivery| {
+/// Runs that ended otherwise than well.
+fn failed(runs: &[Run]) -> impl Iterator<Item = (&Run, &Outcome)> {
+    let ended = runs.iter().filter_map(|run| Some((run, run.outcome()?)));
+    ended.filter(|(_, outcome)| !matches!(outcome, Outcome::Succeeded(_)))
+}
+
+fn hint((run, outcome): (&Run, &Outcome)) -> String {
+    let name = &run.spec.name;
+    format!("{name} {}: `sublane runs show {name}` says more", outcome.kind())
+}
+
+fn dead_ones(dead: &[&Delivery]) -> impl Iterator<Item = String> {
+    dead.iter().map(|delivery| {
         format!(
             "the delivery to {} is dead after {}: {}",
             delivery.destination,
             render::count(delivery.attempts, "attempt"),
             delivery.note
         )
-    });
-    failed.chain(dead).collect()
+    })
 }

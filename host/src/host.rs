@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use sublane_core::journal::MAX_ENTRIES;
-use sublane_core::lane::LaneLimits;
+use sublane_core::lane::{LaneLimits, REPORT_AFTER};
 use sublane_core::{Purse, RunId, Timestamp, Token};
 use sublane_store::{Effects, Store};
 use tokio::runtime::Handle;
@@ -283,6 +283,7 @@ impl Inner {
             after = Some((last.since, last.run));
             let is_last = page.len() < PAGE as usize;
             for ready in page {
+                self.report_wait(&ready);
                 if !self.attempts.lock().contains_key(&ready.run) {
                     self.lanes.offer(self, ready);
                 }
@@ -290,6 +291,18 @@ impl Inner {
             if is_last {
                 return Ok(());
             }
+        }
+    }
+
+    /// Reports, once, a run that has waited for a slot for longer than people expect.
+    fn report_wait(&self, ready: &sublane_store::Ready) {
+        let waited = self.clock.now().since(ready.since);
+        let first_look = REPORT_AFTER..REPORT_AFTER + self.settings.sweep;
+        if first_look.contains(&waited)
+            && let Some(position) = self.lanes.position(&ready.lane, ready.run)
+        {
+            let waited_s = waited.as_secs_f64();
+            tracing::info!(run = %ready.run, lane = %ready.lane, position, waited_s, "a run waits for a slot");
         }
     }
 

@@ -232,6 +232,12 @@ impl Lanes {
         cold.iter().for_each(|attempt| attempt.evict());
     }
 
+    /// Ready runs before this one on its lane, if it is ready there.
+    #[must_use]
+    pub fn position(&self, lane: &str, run: RunId) -> Option<u32> {
+        self.0.lock().lane(lane)?.position(run)
+    }
+
     /// Attempts whose instance is kept while their run waits.
     #[must_use]
     pub fn parked(&self) -> usize {

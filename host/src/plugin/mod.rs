@@ -193,11 +193,8 @@ impl Plugin {
 
     /// Asks a fresh instance without any grants what the plugin has.
     async fn ask(&mut self, engines: &Engines, path: &Path) -> Result<(), LoadError> {
-        let failed = |what, error: wasmtime::Error| LoadError::Introspection {
-            path: path.to_owned(),
-            what,
-            why: format!("{:#}", error),
-        };
+        let unfit = |what, why| LoadError::Introspection { path: path.to_owned(), what, why };
+        let failed = |what, error: wasmtime::Error| unfit(what, format!("{error:#}"));
         let engine = &engines.of(self.class).engine;
         let store = || {
             let mut store = wasmtime::Store::new(
@@ -222,8 +219,8 @@ impl Plugin {
                 agent.sublane_plugin_agent_entry().call_list_agents(&mut store).await
             };
             let agents = asked.await.map_err(|error| failed("agents", error))?;
-            self.agents =
-                agents.into_iter().map(|a| definition(a.name, a.description, &a.input_schema)).collect();
+            let described = agents.into_iter().map(|a| (a.name, a.description, a.input_schema));
+            self.agents = definitions(described, '-').map_err(|why| unfit("agents", why))?;
         }
         if let Some(pre) = &self.toolbox_pre {
             let mut store = store();
@@ -232,16 +229,44 @@ impl Plugin {
                 toolbox.sublane_plugin_tools_entry().call_list_tools(&mut store).await
             };
             let tools = asked.await.map_err(|error| failed("tools", error))?;
-            self.tools =
-                tools.into_iter().map(|t| definition(t.name, t.description, &t.input_schema)).collect();
+            let described = tools.into_iter().map(|t| (t.name, t.description, t.input_schema));
+            self.tools = definitions(described, '_').map_err(|why| unfit("tools", why))?;
         }
         Ok(())
     }
 }
 
-fn definition(name: String, description: String, schema: &str) -> Definition {
-    let input_schema = serde_json::from_str(schema).unwrap_or(serde_json::Value::Bool(true));
-    Definition { name, description, input_schema }
+/// Bytes of an agent's or a tool's description.
+const MAX_DESCRIPTION_BYTES: usize = 4 << 10;
+/// Characters of an agent's or a tool's name.
+const MAX_NAME_CHARS: usize = 64;
+
+/// What a plugin says of itself, if it keeps to the WIT: `separator` is what a
+/// name may have beside letters and digits.
+fn definitions(
+    described: impl IntoIterator<Item = (String, String, String)>,
+    separator: char,
+) -> Result<Vec<Definition>, String> {
+    let mut definitions: Vec<Definition> = Vec::new();
+    for (name, description, schema) in described {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
+        if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(fits) {
+            let shown = name.escape_debug();
+            return Err(format!(
+                "`{shown}` is no name: it has 1 to {MAX_NAME_CHARS} of a-z, 0-9 and `{separator}`"
+            ));
+        }
+        if definitions.iter().any(|known| known.name == name) {
+            return Err(format!("it has two of the name `{name}`"));
+        }
+        if description.len() > MAX_DESCRIPTION_BYTES {
+            return Err(format!("the description of `{name}` has more than {MAX_DESCRIPTION_BYTES} bytes"));
+        }
+        let input_schema = serde_json::from_str(&schema)
+            .map_err(|error| format!("the input schema of `{name}` is not JSON: {error}"))?;
+        definitions.push(Definition { name, description, input_schema });
+    }
+    Ok(definitions)
 }
 
 /// The plugins of a host, by id.
@@ -263,5 +288,24 @@ impl Plugins {
     /// All of them, by id.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
         self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(names: &[&str], schema: &str) -> Result<Vec<Definition>, String> {
+        definitions(names.iter().map(|name| ((*name).to_owned(), String::new(), schema.to_owned())), '-')
+    }
+
+    #[test]
+    fn what_a_plugin_says_of_itself_keeps_to_the_contract() {
+        assert_eq!(of(&["render", "cut-2"], "{}").map(|known| known.len()), Ok(2));
+        for (names, schema) in
+            [(&["Render"][..], "{}"), (&[""], "{}"), (&["a/b"], "{}"), (&["a", "a"], "{}"), (&["a"], "{")]
+        {
+            assert!(of(names, schema).is_err(), "{names:?} {schema}");
+        }
     }
 }

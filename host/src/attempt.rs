@@ -5,7 +5,7 @@
 //! instance is a cache of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use sublane_core::{Entry, RunSpec, Timestamp, Token};
@@ -55,6 +55,8 @@ pub struct Attempt {
     pub meter: Arc<Meter>,
     resume: Mutex<Option<oneshot::Sender<Entry>>>,
     evict: Notify,
+    /// Whether a tool call had an instance on each engine, small and large.
+    called_on: [AtomicBool; 2],
     parked_since: AtomicU64,
     gone: Mutex<Vec<oneshot::Sender<()>>>,
     last_error: Mutex<String>,
@@ -82,6 +84,7 @@ impl Attempt {
             meter,
             resume: Mutex::new(None),
             evict: Notify::new(),
+            called_on: Default::default(),
             parked_since: AtomicU64::new(0),
             gone: Mutex::new(Vec::new()),
             last_error: Mutex::new(String::new()),
@@ -120,6 +123,17 @@ impl Attempt {
             // An attempt that was stopped meanwhile listens no more.
             let _ = resume.send(entry);
         }
+    }
+
+    /// A tool call of it gets an instance on this engine.
+    pub fn calls_on(&self, class: Class) {
+        self.called_on[class as usize].store(true, Ordering::Relaxed);
+    }
+
+    /// Whether dropping its instances may make room on this engine.
+    #[must_use]
+    pub fn is_on(&self, class: Class) -> bool {
+        self.class == class || self.called_on[class as usize].load(Ordering::Relaxed)
     }
 
     /// Asks a parked attempt to drop its instance.
@@ -162,7 +176,8 @@ impl Attempt {
 pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry>) -> Result<Entry, Exit> {
     attempt.parked_since.store(attempt.host.clock.now().0, Ordering::Relaxed);
     attempt.host.lanes.park(attempt);
-    if attempt.host.engines.of(attempt.class).pool.is_wanted() {
+    let is_wanted = |class| attempt.is_on(class) && attempt.host.engines.of(class).pool.is_wanted();
+    if is_wanted(Class::Small) || is_wanted(Class::Large) {
         // Who came before this was parked found nobody to ask for room.
         attempt.evict();
     }

@@ -212,7 +212,7 @@ impl Lanes {
     pub fn make_room(&self, class: Class) {
         let oldest = {
             let mut state = self.0.lock();
-            let parked = state.parked.values().filter(|attempt| attempt.class == class);
+            let parked = state.parked.values().filter(|attempt| attempt.is_on(class));
             let oldest = parked.min_by_key(|attempt| attempt.parked_since()).cloned();
             // Whoever asks next gets another one.
             oldest.inspect(|attempt| drop(state.parked.remove(&attempt.spec.id)))

@@ -93,6 +93,26 @@ async fn runs_that_wait_in_a_tool_call_do_not_fill_the_smallest_pool() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_call_on_the_other_engine_does_not_keep_its_place_while_it_waits() {
+    let caller = r#"
+        id = "spawns"
+        version = "0.1.0"
+        [asks]
+        tools = [{ plugin = "large" }]
+    "#;
+    let large = LARGE.replace("\"spawns\"", "\"large\"");
+    let setup = Setup::in_memory().plugin_with("spawns", caller).plugin_with("spawns", &large);
+    let host = kept(setup.pools(SMALLEST + 1, SMALLEST)).start().await;
+    let steps = json!([{ "spawn": { "agent": "large/relay", "task": { "levels": 0 } } }, { "wait": {} }]);
+    let call = json!({ "call": { "plugin": "large", "tool": "act", "arguments": { "steps": steps } } });
+    let first = host.begin("spawns/act", json!([call])).await;
+    let second = host.begin("spawns/act", json!([call])).await;
+    for run in [first, second] {
+        assert_eq!(value(&host.ended(run).await)[0][1], json!([{ "succeeded": 0 }]));
+    }
+}
+
 #[test]
 fn a_pool_that_is_too_small_is_refused() {
     for sizes in [PoolSizes { small: SMALLEST - 1, large: SMALLEST }, PoolSizes { small: SMALLEST, large: 0 }]

@@ -153,6 +153,7 @@ impl Live {
         let pre =
             callee.toolbox_pre.as_ref().ok_or_else(|| Exit::Fault("a tool without a toolbox".to_owned()))?;
         let class = host.engines.of(callee.class);
+        self.attempt.calls_on(callee.class);
         let admitted = std::pin::pin!(class.pool.admit(level, || host.lanes.make_room(callee.class)));
         let _place = self.attempt.meter.or_stop(admitted).await.map_err(Exit::Stopped)?;
         let frame = Frame::new(path.clone(), self.attempt.spec.seed);

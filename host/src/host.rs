@@ -147,6 +147,8 @@ pub struct Inner {
     changed: watch::Sender<u64>,
     /// Attempts between their start and their end, claimed or not yet.
     stopping: AtomicBool,
+    /// Claims under way, whose attempts are not in `attempts` yet, and the word to stop for each.
+    claims: Mutex<HashMap<Token, Option<Stop>>>,
     executing: AtomicUsize,
     all_ended: Notify,
 }
@@ -224,7 +226,25 @@ impl Inner {
         }
     }
 
+    /// A claim is about to be made: from now on its attempt can be told to stop.
+    #[must_use]
+    pub fn begin_claim(&self) -> Token {
+        let token = self.token();
+        self.claims.lock().insert(token, None);
+        token
+    }
+
+    /// Its attempt is in `attempts`, or there is none. Gives the word to stop that came before.
+    pub fn end_claim(&self, token: Token) -> Option<Stop> {
+        self.claims.lock().remove(&token).flatten()
+    }
+
     fn stop_attempt(&self, run: RunId, token: Token, why: Stop) {
+        // In this order: an attempt leaves the one when it is in the other.
+        if let Some(word) = self.claims.lock().get_mut(&token) {
+            *word = Some(why);
+            return;
+        }
         let attempt = self.attempts.lock().get(&run).filter(|attempt| attempt.token == token).cloned();
         if let Some(attempt) = attempt {
             attempt.meter.stop(why);
@@ -380,6 +400,7 @@ impl Host {
             due: Notify::new(),
             changed,
             stopping: AtomicBool::new(false),
+            claims: Mutex::new(HashMap::new()),
             executing: AtomicUsize::new(0),
             all_ended: Notify::new(),
         });

@@ -63,12 +63,16 @@ pub fn store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
 
 /// One attempt, from claim to conclusion.
 async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
-    let token = host.token();
+    let token = host.begin_claim();
     let claimed = match host.store.claim(id, token, host.clock.now()).await {
         Ok(Some(claimed)) => claimed,
-        Ok(None) => return host.lanes.release_unclaimed(&host, id),
+        Ok(None) => {
+            host.end_claim(token);
+            return host.lanes.release_unclaimed(&host, id);
+        }
         Err(error) => {
             tracing::error!(run = %id, %error, "a run could not be claimed; the sweep tries again");
+            host.end_claim(token);
             return host.lanes.release_unclaimed(&host, id);
         }
     };
@@ -79,6 +83,9 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let journal = Journal::new(entries, run.spec.created, host.settings.journal_entries);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
     host.attempts.lock().insert(id, attempt.clone());
+    if let Some(stop) = host.end_claim(token) {
+        attempt.meter.stop(stop);
+    }
     // A stop that began since then may not have seen it.
     if host.is_stopping() {
         attempt.meter.stop(Stop::Shutdown);

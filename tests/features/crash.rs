@@ -39,7 +39,7 @@ async fn when(orders: &Orders, what: &str, holds: impl Fn(&Run) -> bool) -> Run 
             return run.clone();
         }
         assert!(tokio::time::Instant::now() < patience, "no run is {what}: {seen:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        process::short_turn().await;
     }
 }
 

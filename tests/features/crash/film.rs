@@ -72,7 +72,7 @@ async fn check(point: &str, state: &Path, receiver: &Receiver, executing: &BTree
     let file = state.join("artifacts").join(film.path());
     assert_eq!(
         files(&state.join("artifacts")),
-        [file.clone()],
+        std::slice::from_ref(&file),
         "{point}: one file, and nothing half written"
     );
     assert_eq!(std::fs::metadata(&file).expect("it is there").len(), film.size, "{point}");

@@ -108,7 +108,7 @@ impl Process {
             }
             let log = || std::fs::read_to_string(self.state.join("log")).unwrap_or_default();
             assert!(tokio::time::Instant::now() < patience, "it does not come to an end: {}", log());
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            short_turn().await;
         };
         match std::os::unix::process::ExitStatusExt::signal(&status) {
             Some(9) => End::Killed,
@@ -124,6 +124,15 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Between two looks at another process, which tells nobody that it has changed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a process's state is looked for, with a time-out of the looker's own"
+)]
+pub(super) async fn short_turn() {
+    tokio::time::sleep(Duration::from_millis(2)).await;
 }
 
 /// Notes what it is given in a file, one line for each attempt.

@@ -140,7 +140,11 @@ pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
     next.cpu_us = 25;
     let over = wait(&next, 2, WaitFor::Sleep, Some(next.now));
     assert!(matches!(store.park(next.clone(), over).await, Ok(Parked::Decided(_))));
-    assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 175, "a wait that is over at once counts too");
+    assert_eq!(
+        get(store, by.run).await.purse.cpu_us,
+        ROOT.cpu_us - 175,
+        "a wait that is over at once counts too"
+    );
     next.cpu_us = u64::MAX;
     store.finish(next, success()).await.expect("more than it has is all it has");
     assert_eq!(ended_as(store, by.run).await, "succeeded");

@@ -40,7 +40,8 @@ const ADDRESS: &str = "webhook:films";
     after_help = "Example:\n  cargo xtask demo --prompt \"Make a 3 second film of a red balloon over the sea\""
 )]
 pub(crate) struct Demo {
-    /// What is said to the concierge; the demo asks for the webhook too where it does not
+    /// What is said to the concierge; where it asks for no film, or not for the webhook, the
+    /// demo says that too
     #[arg(long, value_name = "TEXT", default_value = PROMPT)]
     prompt: String,
     /// Where `film.mp4` and `report.json` go
@@ -68,6 +69,9 @@ impl Demo {
             "state    {} (new)\ngateway  auth = \"token\", token = \"\", no listener\n\nyou: {message}\n",
             place.state().display()
         ));
+        if place.is_first() {
+            self.tell("(a first start compiles the plugins to machine code)\n");
+        }
         let started = now();
         let conversation = Conversation::read(&self.converse(&sublane, &place, &receiver, &message)?)?;
         let received = receiver.received();
@@ -155,13 +159,17 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// The prompt, with the webhook asked for.
+/// The message that a prompt becomes: a request for a film, also at the webhook.
 fn message(prompt: &str) -> String {
-    let prompt = prompt.trim();
-    if prompt.contains(ADDRESS) {
-        return prompt.to_owned();
+    let mut message = prompt.trim().to_owned();
+    let words = message.to_lowercase();
+    if !["film", "video", "movie", "clip", "animation"].iter().any(|word| words.contains(word)) {
+        message = format!("Make a film of {message}");
     }
-    format!("{}, and send it to {ADDRESS}", prompt.trim_end_matches(['.', '!']))
+    if !message.contains(ADDRESS) {
+        message = format!("{}, and send it to {ADDRESS}", message.trim_end_matches(['.', '!']));
+    }
+    message
 }
 
 /// Builds the host and gives its program's path.
@@ -193,7 +201,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_webhook_is_asked_for_once() {
+    fn a_prompt_becomes_a_request_for_a_film_at_the_webhook() {
+        assert_eq!(
+            message("a cat on the moon"),
+            "Make a film of a cat on the moon, and send it to webhook:films"
+        );
         assert_eq!(message("Make a film of a cat."), "Make a film of a cat, and send it to webhook:films");
         assert_eq!(message(PROMPT), PROMPT);
     }

@@ -51,6 +51,11 @@ impl Place {
         self.dir.join("state")
     }
 
+    /// Whether no demo has left compiled plugins.
+    pub(super) fn is_first(&self) -> bool {
+        !self.dir.with_file_name("cache").exists()
+    }
+
     pub(super) fn config(&self) -> PathBuf {
         self.dir.join("sublane.toml")
     }

@@ -87,7 +87,7 @@ async fn messages_come_in_the_order_in_which_they_were_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_has_its_limit() {
-    let mut steps = vec![actor(json!([{ "sleep": 600_000 }]))];
+    let mut steps = vec![actor(json!([{ "sleep": 60_000 }]))];
     steps.extend((0..65).map(|n| json!({ "send": { "child": 0, "message": n } })));
     steps.push(json!({ "cancel": { "child": 0, "reason": "full" } }));
     let done = acted(&host().await, json!(steps)).await;
@@ -127,7 +127,7 @@ async fn status_and_children_say_where_each_stands() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_own_children_may_be_spoken_to() {
     let host = host().await;
-    let other = host.begin("spawns/act", json!([{ "sleep": 600_000 }])).await;
+    let other = host.begin("spawns/act", json!([{ "sleep": 60_000 }])).await;
     let id = other.to_string();
     let steps = json!([
         { "wait-for": id },

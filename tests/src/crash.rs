@@ -65,7 +65,7 @@ impl FromStr for Point {
 pub enum Blow {
     /// SIGKILL to this process.
     Kill,
-    /// The store answers nothing any more; see [`Crash::happened`].
+    /// The store answers nothing any more; see `Crash::happened`.
     Refuse,
 }
 

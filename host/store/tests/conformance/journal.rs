@@ -98,7 +98,7 @@ pub(crate) async fn values_come_back_as_they_were(store: &dyn Store) {
     assert_eq!(*run.spec, *expected);
     assert_eq!(run.purse, expected.purse);
     let conversation = store.conversation(accepted.conversation).await.expect("readable").expect("there");
-    assert_eq!(conversation.purse.cpu_us, 3);
+    assert_eq!(conversation.purse.cpu_us, half + 1);
     assert_eq!(conversation.origin, destination("matrix:!room:example.org"));
     let claimed = claim(store, run.spec.id).await;
     let outcome = Outcome::failed(sublane_core::Failure::Trapped, "wasm `unreachable`\n  at 0");

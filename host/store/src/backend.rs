@@ -83,6 +83,9 @@ impl<B: Backend> Store for B {
     ) -> Result<Effects, StoreError> {
         self.write(move |rows| ops::cancel(rows, run, &reason, &link_base, now)).await
     }
+    async fn charge(&self, run: RunId, cpu_us: u64) -> Result<(), StoreError> {
+        self.write(move |rows| ops::charge(rows, run, cpu_us)).await
+    }
     async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError> {
         self.write(move |rows| ops::fire_due(rows, limit, &link_base, now)).await
     }

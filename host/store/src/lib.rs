@@ -96,6 +96,10 @@ pub trait Store: Send + Sync + 'static {
         link_base: Arc<str>,
         now: Timestamp,
     ) -> Result<Effects, StoreError>;
+    /// Takes guest CPU of an attempt that has lost its claim from whoever holds its run's purse
+    /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
+    /// More than there is takes all of it.
+    async fn charge(&self, run: RunId, cpu_us: u64) -> Result<(), StoreError>;
     /// Decides waits that are due and ends runs whose deadline has passed, at most `limit` of each.
     async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError>;
     /// When the next wait or deadline is due, if anything is.

@@ -64,6 +64,11 @@ impl Purse {
         Ok(child)
     }
 
+    /// Takes guest CPU that was used; more than there is takes all of it.
+    pub fn spend_cpu(&mut self, cpu_us: u64) {
+        self.cpu_us = self.cpu_us.saturating_sub(cpu_us);
+    }
+
     /// The smaller of the two, part by part.
     #[must_use]
     pub fn at_most(self, ceiling: Self) -> Self {

@@ -16,7 +16,7 @@ use crate::rows::Rows;
 pub fn finish(rows: &mut dyn Rows, by: &By, outcome: Outcome) -> Result<Effects> {
     let mut run = claimed(rows, by)?;
     let mut effects = Effects::default();
-    run.purse.cpu_us = run.purse.cpu_us.saturating_sub(by.cpu_us);
+    run.purse.spend_cpu(by.cpu_us);
     if let Outcome::Succeeded(output) = &outcome {
         for artifact in &output.artifacts {
             rows.link_artifact(by.run, artifact)?;
@@ -38,6 +38,22 @@ pub fn cancel(
     let mut effects = Effects::default();
     end(rows, id, Outcome::Cancelled { reason: reason.into() }, link_base, now, &mut effects)?;
     Ok(effects)
+}
+
+/// An attempt that was killed had used guest CPU that no write of its own has charged. The
+/// run's purse may have been handed on since: it comes out of where that went.
+pub fn charge(rows: &mut dyn Rows, id: RunId, cpu_us: u64) -> Result<()> {
+    let mut run = must_run(rows, id)?;
+    while run.is_ended() {
+        let Some(parent) = run.spec.attached_to() else {
+            let mut conversation = must_conversation(rows, run.spec.conversation)?;
+            conversation.purse.spend_cpu(cpu_us);
+            return rows.update_conversation(&conversation);
+        };
+        run = must_run(rows, parent)?;
+    }
+    run.purse.spend_cpu(cpu_us);
+    rows.update_run(&run)
 }
 
 /// Decides waits that are due and ends runs whose deadline has passed.

@@ -22,7 +22,7 @@ use crate::rows::Rows;
 pub use admit::{Accept, Accepted, NewConversation, Spawn, Spawned, accept, spawn};
 pub use command::{Command, command, readable_artifact};
 pub use deliver::{Settled, postpone, settle, take_deliveries};
-pub use end::{cancel, finish, fire_due};
+pub use end::{cancel, charge, finish, fire_due};
 pub use wait::{Parked, evict, park};
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;
@@ -163,7 +163,7 @@ pub fn interrupt(rows: &mut dyn Rows, by: &By, crashed: bool, max_crashes: u32) 
         rows.update_run(&run)?;
         return Ok(effects);
     }
-    run.purse.cpu_us = run.purse.cpu_us.saturating_sub(by.cpu_us);
+    run.purse.spend_cpu(by.cpu_us);
     step(&mut run, Step::Interrupt { crashed }, by.now)?;
     requeue(rows, run, max_crashes, &by.link_base, by.now, &mut effects)?;
     Ok(effects)

@@ -150,6 +150,42 @@ pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
     assert_eq!(ended_as(store, by.run).await, "succeeded");
 }
 
+pub(crate) async fn guest_cpu_of_a_dead_attempt_is_taken_from_where_its_purse_went(store: &dyn Store) {
+    let top = root(store, 1).await;
+    let middle = claim(store, spawn(store, &top, 1).await).await;
+    let few = |spawn: &mut sublane_store::Spawn| spawn.ask = ask(Purse { cpu_us: 10, ..Purse::default() });
+    let low = claim(store, spawn_with(store, &middle, 1, few).await.answer.expect("room").run).await;
+    let detached = claim(store, spawn_detached(store, &top, 2).await).await;
+    let cpu_of = async |by: &sublane_store::By| get(store, by.run).await.purse.cpu_us;
+    let conversation = get(store, top.run).await.spec.conversation;
+    let common =
+        async || store.conversation(conversation).await.expect("readable").expect("there").purse.cpu_us;
+    let charge = async |by: &sublane_store::By| store.charge(by.run, 3).await.expect("charged");
+
+    charge(&low).await;
+    assert_eq!(cpu_of(&low).await, 7, "it lives: another attempt has the purse");
+    cancel(store, low.run).await;
+    let (before, mine) = (cpu_of(&middle).await, cpu_of(&low).await);
+    charge(&low).await;
+    assert_eq!((cpu_of(&middle).await, cpu_of(&low).await), (before - 3, mine), "its parent's");
+    cancel(store, middle.run).await;
+    let before = cpu_of(&top).await;
+    charge(&low).await;
+    assert_eq!(cpu_of(&top).await, before - 3, "its parent's parent's: nobody between lives");
+    cancel(store, detached.run).await;
+    let before = (cpu_of(&top).await, common().await);
+    charge(&detached).await;
+    assert_eq!((cpu_of(&top).await, common().await), (before.0, before.1 - 3), "the conversation's");
+    cancel(store, top.run).await;
+    let before = common().await;
+    charge(&low).await;
+    assert_eq!(common().await, before - 3, "the conversation's, with the whole tree");
+    store.charge(top.run, u64::MAX).await.expect("more than there is is all there is");
+    assert_eq!(common().await, 0);
+    let nobody = store.charge(RunId([9; 16]), 1).await;
+    assert!(matches!(nobody, Err(sublane_store::StoreError::NotFound(_))), "{nobody:?}");
+}
+
 pub(crate) async fn a_deadline_ends_a_run_in_any_state(store: &dyn Store) {
     let queued = accept(store, 1).await.run;
     let running = root(store, 2).await;

@@ -98,6 +98,7 @@ on_every_store! {
         what_is_left_of_a_purse_goes_back
         what_is_left_of_a_detached_purse_goes_to_the_conversation
         guest_cpu_is_taken_from_the_purse
+        guest_cpu_of_a_dead_attempt_is_taken_from_where_its_purse_went
         a_deadline_ends_a_run_in_any_state
         a_parent_cancels_its_child_by_command
     }

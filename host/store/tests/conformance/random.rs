@@ -29,6 +29,7 @@ pub(crate) enum Step {
     Finish(usize, u8),
     Interrupt(usize, bool),
     Cancel(usize),
+    Charge(usize),
     FireDue(u32),
     TakeDeliveries(u32),
     Settle(usize, u8),
@@ -56,6 +57,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
         2 => (pick.clone(), any::<bool>()).prop_map(|(by, crashed)| Step::Interrupt(by, crashed)),
         1 => pick.clone().prop_map(Step::Cancel),
+        1 => pick.clone().prop_map(Step::Charge),
         3 => (1..5_u32).prop_map(Step::FireDue),
         2 => (1..5_u32).prop_map(Step::TakeDeliveries),
         4 => (pick.clone(), 0..4_u8).prop_map(|(which, how)| Step::Settle(which, how)),
@@ -148,6 +150,7 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             let run = view.pick(*which, |run| !run.is_ended());
             format!("{:?}", store.cancel(run, "not wanted".into(), link_base(), now).await)
         }
+        Step::Charge(which) => format!("{:?}", store.charge(view.pick(*which, Run::is_ended), 17).await),
         Step::FireDue(limit) => format!("{:?}", store.fire_due(*limit, link_base(), now).await),
         Step::TakeDeliveries(limit) => format!("{:?}", store.take_deliveries(*limit, now).await),
         Step::Settle(which, how) => {

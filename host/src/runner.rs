@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use sublane_core::{Failure, Outcome, Output, Path, Run, RunId};
-use sublane_store::{Claimed, StoreError};
+use sublane_store::{By, Claimed, StoreError};
 use tracing::Instrument as _;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
@@ -271,27 +271,41 @@ fn left(attempt: &Attempt, exit: Exit) -> Ended {
 async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String>) {
     let host = &attempt.host;
     let id = run.spec.id;
+    let by = attempt.by(true);
+    let cpu_us = by.cpu_us;
     let written = match ended {
         Ok(Ended::Outcome(outcome)) => {
             tracing::info!(outcome = outcome.kind(), "run ended");
-            host.store.finish(attempt.by(true), outcome).await
+            host.store.finish(by, outcome).await
         }
-        Ok(Ended::Left(Exit::Evicted | Exit::Stale | Exit::Stopped(Stop::Killed))) => return,
-        Ok(Ended::Left(Exit::Stopped(_))) => {
-            host.store.interrupt(attempt.by(true), false, host.settings.max_crashes).await
-        }
-        Ok(Ended::Left(exit)) => interrupted(attempt, &exit.to_string()).await,
-        Err(fault) => interrupted(attempt, &fault).await,
+        Ok(Ended::Left(Exit::Evicted)) => return,
+        Ok(Ended::Left(Exit::Stale | Exit::Stopped(Stop::Killed))) => Err(StoreError::Stale(id)),
+        Ok(Ended::Left(Exit::Stopped(_))) => host.store.interrupt(by, false, host.settings.max_crashes).await,
+        Ok(Ended::Left(exit)) => interrupted(attempt, by, &exit.to_string()).await,
+        Err(fault) => interrupted(attempt, by, &fault).await,
     };
-    match written {
-        Ok(effects) => host.dispatch(effects),
-        Err(StoreError::Stale(_)) => tracing::debug!(run = %id, "a stale attempt ended"),
-        Err(error) => tracing::error!(run = %id, %error, "an attempt's end could not be written"),
+    let written = match written {
+        Ok(effects) => {
+            host.dispatch(effects);
+            Ok(())
+        }
+        Err(StoreError::Stale(_)) => {
+            tracing::debug!("a stale attempt ended");
+            host.store.charge(id, cpu_us).await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        tracing::error!(run = %id, %error, "an attempt's end could not be written");
     }
 }
 
 /// The host failed the attempt: the run goes on in another one, and it counts.
-async fn interrupted(attempt: &Arc<Attempt>, fault: &str) -> Result<sublane_store::Effects, StoreError> {
+async fn interrupted(
+    attempt: &Arc<Attempt>,
+    by: By,
+    fault: &str,
+) -> Result<sublane_store::Effects, StoreError> {
     tracing::error!(run = %attempt.spec.id, fault, "an attempt failed by the host's fault; the run goes on in another");
-    attempt.host.store.interrupt(attempt.by(true), true, attempt.host.settings.max_crashes).await
+    attempt.host.store.interrupt(by, true, attempt.host.settings.max_crashes).await
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sublane::attempt::Attempt;
 use sublane::clock::ManualClock;
 use sublane::engine::Class;
 use sublane_core::{Failure, Outcome, RunId, RunState, Timestamp};
@@ -248,6 +249,49 @@ async fn a_stop_does_not_wait_for_a_guest_that_spins() {
     assert_eq!(inner.engines.of(Class::Small).pool.used(), 0);
     let run = inner.store.run(run).await.expect("the store answers").expect("it is there");
     assert_eq!((run.state.kind(), run.crashes), ("queued", 0), "it goes on with the next host");
+}
+
+/// What a run's attempt has computed, once it is a tick at least.
+async fn computing(host: &TestHost, run: RunId) -> Arc<Attempt> {
+    let attempt = || host.inner().attempts.lock().get(&run).cloned();
+    host.until("it computes", || attempt().is_some_and(|attempt| attempt.meter.used() > Duration::ZERO))
+        .await;
+    attempt().expect("nobody stops it")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cancelled_run_computed_is_not_given_back() {
+    let host = Setup::in_memory().plugin_with("misbehaves", &manifest("1m", "1m")).start().await;
+    let run = host.begin("misbehaves/spin", json!(null)).await;
+    let attempt = computing(&host, run).await;
+    host.inner().cancel(run, "enough").await.expect("it is cancelled");
+    let conversation = host.inner().store.conversation(attempt.spec.conversation).await;
+    let conversation = conversation.expect("the store answers").expect("it is there");
+    let spent = Duration::from_micros(conversation.ceiling.cpu_us - conversation.purse.cpu_us);
+    assert_eq!(spent, attempt.meter.used(), "all that it computed, and nothing else");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_child_computed_until_its_time_was_up_is_its_parents_loss() {
+    let clock = ManualClock::at(Timestamp(1_000_000));
+    let setup = Setup::in_memory().clock(Arc::new(clock.clone())).plugin("spawns");
+    let host = setup.plugin_with("misbehaves", &manifest("1m", "1m")).start().await;
+    let steps = json!([
+        { "spawn": { "agent": "misbehaves/spin", "attached": true, "timeout-ms": 10_000 } },
+        { "receive": {} },
+    ]);
+    let parent = host.begin("spawns/act", steps).await;
+    host.when(parent, "waiting", |run| matches!(run.state, RunState::Waiting { .. })).await;
+    let before = host.when(parent, "a parent", |run| run.attached_children == 1).await.purse.cpu_us;
+    let children = sublane_store::RunFilter { parent: Some(parent), limit: 1, ..Default::default() };
+    let child = host.inner().store.runs(children).await.expect("the store answers").remove(0);
+    let attempt = computing(&host, child.spec.id).await;
+    clock.advance(Duration::from_secs(10));
+    assert_eq!(host.ended(child.spec.id).await, Outcome::TimedOut);
+    host.until("its attempt is gone", || !host.inner().attempts.lock().contains_key(&child.spec.id)).await;
+    let after = host.when(parent, "alone", |run| run.attached_children == 0).await.purse.cpu_us;
+    let spent = Duration::from_micros(before + child.spec.purse.cpu_us - after);
+    assert_eq!(spent, attempt.meter.used(), "all that it computed, and nothing else");
 }
 
 /// A root with ten seconds of guest CPU.

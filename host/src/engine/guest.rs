@@ -132,6 +132,11 @@ impl Meter {
         used - self.reported_us.swap(used, Ordering::Relaxed).min(used)
     }
 
+    /// The write that was to charge this did not happen: the next one charges it.
+    pub fn put_back(&self, cpu_us: u64) {
+        self.reported_us.fetch_sub(cpu_us, Ordering::Relaxed);
+    }
+
     /// Guest CPU of the attempt so far.
     #[must_use]
     pub fn used(&self) -> Duration {
@@ -249,5 +254,7 @@ mod tests {
         assert!(!used.is_zero());
         assert_eq!(Duration::from_micros(meter.take_used_us()), used);
         assert_eq!(meter.take_used_us(), 0, "charged once");
+        meter.put_back(1);
+        assert_eq!(meter.take_used_us(), 1, "what was not written is charged by the next write");
     }
 }

@@ -180,7 +180,12 @@ impl Live {
         let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
         let wait = Wait { run: by.run, path, import, args, what, due };
         let resumed = attempt.arm();
-        let entry = match attempt.host.store.park(by, wait).await.map_err(Exit::store)? {
+        let cpu_us = by.cpu_us;
+        let parked = attempt.host.store.park(by, wait).await.map_err(|error| {
+            attempt.meter.put_back(cpu_us);
+            Exit::store(error)
+        });
+        let entry = match parked? {
             Parked::Decided(entry) => entry,
             Parked::Waiting => {
                 attempt.host.note_due(due);

@@ -1,8 +1,11 @@
 //! What an agent does with its children: spawn, wait, look, speak, cancel; and
 //! what else it may do on the way.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use sublane_core::Outcome;
+use sublane::clock::ManualClock;
+use sublane_core::{Outcome, Timestamp};
 use sublane_tests::{Setup, TestHost, value};
 
 async fn host() -> TestHost {
@@ -153,6 +156,23 @@ async fn a_run_does_not_end_before_what_is_attached_to_it() {
     let child = child_of(&host, run).await;
     host.inner().cancel(child, "by hand").await.expect("it is cancelled");
     assert!(matches!(host.ended(run).await, Outcome::Succeeded(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attached_child_of_a_parent_with_little_time_still_has_some() {
+    let hasty = r#"
+        id = "spawns"
+        version = "0.1.0"
+        [asks]
+        spawn = { agents = ["spawns"], depth = 1 }
+        timeout = "1s"
+    "#;
+    let start = Timestamp(1_000_000);
+    let setup = Setup::in_memory().clock(Arc::new(ManualClock::at(start)));
+    let host = setup.plugin_with("spawns", hasty).start().await;
+    let done = acted(&host, json!([echo(json!("in time")), { "wait": {} }])).await;
+    assert_eq!(done[0]["grants"]["deadline"], json!(start.0 + 900), "a tenth less than its parent's");
+    assert_eq!(done[1], json!([{ "succeeded": "in time" }]));
 }
 
 async fn child_of(host: &TestHost, run: sublane_core::RunId) -> sublane_core::RunId {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::{Destination, ParseDestinationError};
 use crate::time::Timestamp;
 
-pub use attenuate::{ATTACHED_MARGIN, Ceiling, Terms};
+pub use attenuate::{Ceiling, Terms};
 pub use authority::{Authority, Side, who_refuses};
 pub use capability::{Capability, Denied};
 pub use purse::{Purse, PurseAsk};

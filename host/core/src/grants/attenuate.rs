@@ -11,9 +11,12 @@ use super::capability::Holding;
 use super::{Capability, Caps, ChannelGrant, Denied, Grants, KvGrant, KvMode, Scope, ToolGrant};
 use crate::time::Timestamp;
 
-/// How long before its parent an attached child has to be ended, so that the
-/// parent can still do something about it.
-pub const ATTACHED_MARGIN: Duration = Duration::from_secs(1);
+/// How long before its parent an attached child has to be ended at most, so
+/// that the parent can still do something about it.
+const MAX_ATTACHED_MARGIN: Duration = Duration::from_secs(1);
+/// Which part of what its parent has left the margin is at most, so that the
+/// child of one with little time has nearly all of it.
+const ATTACHED_MARGIN_PART: u32 = 10;
 
 /// What a spawn knows beside the scope that was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +35,8 @@ pub struct Terms {
 /// What a child's deadline may not pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ceiling {
-    /// For an attached child: its parent's deadline, less [`ATTACHED_MARGIN`].
+    /// For an attached child: its parent's deadline, less a second, or a tenth of what is left
+    /// until then if that is less.
     Parent,
     /// For a detached child: the deadline of the conversation's root grants.
     Conversation(Timestamp),
@@ -57,7 +61,10 @@ impl Grants {
 
     fn child_caps(&self, scope: &Scope, terms: &Terms) -> Caps {
         let ceiling = match terms.ceiling {
-            Ceiling::Parent => self.caps.deadline.before(ATTACHED_MARGIN),
+            Ceiling::Parent => {
+                let left = self.caps.deadline.since(terms.now);
+                self.caps.deadline.before(MAX_ATTACHED_MARGIN.min(left / ATTACHED_MARGIN_PART))
+            }
             Ceiling::Conversation(deadline) => deadline,
         };
         let own = terms.now.after(scope.timeout.unwrap_or(terms.timeout));

@@ -133,6 +133,17 @@ fn caps_take_the_minimum() {
 }
 
 #[test]
+fn an_attached_child_ends_before_its_parent_and_is_not_born_too_late() {
+    let within = |left: u64| {
+        let asks = Authority { timeout: Duration::from_millis(left), ..video() };
+        let (held, _) = Grants::root(&asks, &asks, NOW, 64 << 20);
+        let child = held.attenuate(&Scope::default(), &terms(Ceiling::Parent)).expect("empty scope");
+        child.caps().deadline.since(NOW).as_millis()
+    };
+    assert_eq!([60_000, 10_000, 1_000, 100, 1].map(within), [59_000, 9_000, 900, 90, 1]);
+}
+
+#[test]
 fn neither_side_widens_the_other() {
     let nothing = Authority::default();
     for (asks, allows) in [(video(), nothing.clone()), (nothing, video())] {

@@ -147,6 +147,19 @@ proptest! {
     }
 
     #[test]
+    fn an_attached_child_lives_and_leaves_its_parent_time(asks in an_authority(), passed in 0..2_000_u64) {
+        let held = Grants::root(&asks, &asks, NOW, 80).0;
+        let now = NOW.after(Duration::from_secs(passed));
+        let deadline = held.caps().deadline;
+        let child = held.attenuate(&Scope::default(), &Terms { now, ..terms(Ceiling::Parent) }).expect("empty scope");
+        prop_assert!(child.caps().deadline <= deadline);
+        if now < deadline {
+            prop_assert!(now < child.caps().deadline, "it is not born too late");
+            prop_assert!(child.caps().deadline < deadline, "its parent has time left when it ends");
+        }
+    }
+
+    #[test]
     fn a_scope_is_granted_whole_or_denied(asks in an_authority(), scope in a_scope()) {
         let held = Grants::root(&asks, &asks, NOW, 80).0;
         match held.attenuate(&scope, &terms(Ceiling::Parent)) {

@@ -109,35 +109,42 @@ fn end_run(
     settle_ended(rows, run, link_base, now, effects)
 }
 
-/// What follows from an ending, in this order: children, purse, deliveries, waiters, parent.
+/// What follows from an ending, in this order: children, purse, deliveries, parent, waiters.
 fn settle_ended(
     rows: &mut dyn Rows,
-    run: Run,
+    mut run: Run,
     link_base: &str,
     now: Timestamp,
     effects: &mut Effects,
 ) -> Result<()> {
     let id = run.spec.id;
-    rows.update_run(&run)?;
     if run.attached_children > 0 {
+        // Ended first: what the children do to their parent finds it so.
+        rows.update_run(&run)?;
         let reason = format!("{} ended before it", run.spec.name);
         for child in rows.attached_children(id)? {
             let outcome = Outcome::Cancelled { reason: reason.as_str().into() };
             end(rows, child, outcome, link_base, now, effects)?;
         }
+        run = must_run(rows, id)?;
     }
-    let mut run = must_run(rows, id)?;
     let rest = std::mem::take(&mut run.purse);
-    if rest != Purse::default() {
-        rows.update_run(&run)?;
-    }
+    rows.update_run(&run)?;
     owe(rows, &run, link_base, now, effects)?;
     effects.ended.push(id);
-    return_purse(rows, &run, rest)?;
+    if run.spec.attached_to().is_none() && rest != Purse::default() {
+        let mut conversation = must_conversation(rows, run.spec.conversation)?;
+        conversation.purse.give_back(rest);
+        conversation.purse = conversation.purse.at_most(conversation.ceiling);
+        rows.update_conversation(&conversation)?;
+    }
+    if let Some(parent) = run.spec.parent {
+        leave_parent(rows, &run, parent, rest, link_base, now, effects)?;
+    }
     for waiter in rows.waiters(id)? {
         decide(rows, waiter, now, effects)?;
     }
-    tell_parent(rows, &run, link_base, now, effects)
+    Ok(())
 }
 
 /// One delivery for each destination, its first attempt marked.
@@ -163,36 +170,22 @@ fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects:
     Ok(())
 }
 
-/// What was not spent goes back to where it was drawn from.
-fn return_purse(rows: &mut dyn Rows, run: &Run, rest: Purse) -> Result<()> {
-    if rest == Purse::default() {
-        return Ok(());
-    }
-    if let Some(parent) = run.spec.attached_to() {
-        let mut parent = must_run(rows, parent)?;
-        // An ended parent has handed on what it had; an attached child ends before its parent settles.
-        parent.purse.give_back(rest);
-        return rows.update_run(&parent);
-    }
-    let mut conversation = must_conversation(rows, run.spec.conversation)?;
-    conversation.purse.give_back(rest);
-    conversation.purse = conversation.purse.at_most(conversation.ceiling);
-    rows.update_conversation(&conversation)
-}
-
-/// The parent has one child fewer; it may have waited for just that.
-fn tell_parent(
+/// The parent has one child fewer, and of an attached one what it has not spent.
+fn leave_parent(
     rows: &mut dyn Rows,
     run: &Run,
+    parent: RunId,
+    rest: Purse,
     link_base: &str,
     now: Timestamp,
     effects: &mut Effects,
 ) -> Result<()> {
-    let Some(parent) = run.spec.parent else { return Ok(()) };
     let mut parent = must_run(rows, parent)?;
     parent.active_children = parent.active_children.saturating_sub(1);
     if run.spec.attached_to().is_some() {
         parent.attached_children = parent.attached_children.saturating_sub(1);
+        // An ended parent has handed on what it had; an attached child ends before its parent settles.
+        parent.purse.give_back(rest);
     }
     let was_closing = matches!(parent.state, RunState::Closing { .. });
     step(&mut parent, Step::ChildEnded, now)?;

@@ -196,13 +196,25 @@ impl Staging {
         }
         self.gathered.extend_from_slice(piece);
         self.size += piece.len() as u64;
-        if self.gathered.len() >= GATHER_BYTES {
-            let mut open = self.open.take().ok_or(ArtifactError::Broken)?;
-            let gathered = std::mem::take(&mut self.gathered);
-            let flush = move || open.append(&gathered).map(|()| open);
-            self.open = Some(self.dir.blocking(flush).await?);
-        }
+        if self.gathered.len() >= GATHER_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let mut open = self.open.take().ok_or(ArtifactError::Broken)?;
+        let gathered = std::mem::take(&mut self.gathered);
+        let flush = move || open.append(&gathered).map(|()| open);
+        self.open = Some(self.dir.blocking(flush).await?);
         Ok(())
+    }
+
+    /// The id of an artifact with what was written so far.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn id(&mut self) -> Result<String> {
+        self.flush().await?;
+        let open = self.open.as_ref().ok_or(ArtifactError::Broken)?;
+        Ok(hex(&open.hasher.clone().finalize()))
     }
 
     /// Bytes so far.
@@ -217,17 +229,11 @@ impl Staging {
     /// # Errors
     /// As [`Self::write`].
     pub async fn finish(mut self, name: String, media_type: String) -> Result<ArtifactRef> {
-        let mut open = self.open.take().ok_or(ArtifactError::Broken)?;
-        let gathered = std::mem::take(&mut self.gathered);
-        let (dir, size) = (self.dir.clone(), self.size);
-        let place = move || {
-            open.append(&gathered)?;
-            let id = open.hash();
-            let artifact = ArtifactRef { id, name, media_type, size };
-            open.place(&dir.root, &dir.locate(&artifact)?)?;
-            Ok(artifact)
-        };
-        self.dir.blocking(place).await
+        let artifact = ArtifactRef { id: self.id().await?, name, media_type, size: self.size };
+        let open = self.open.take().ok_or(ArtifactError::Broken)?;
+        let (root, target) = (self.dir.root.clone(), self.dir.locate(&artifact)?);
+        self.dir.blocking(move || open.place(&root, &target)).await?;
+        Ok(artifact)
     }
 }
 
@@ -264,10 +270,6 @@ impl StagedFile {
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
         self.file.write_all(bytes).map_err(|error| self.failed("write", error))
-    }
-
-    fn hash(&mut self) -> String {
-        hex(&std::mem::take(&mut self.hasher).finalize())
     }
 
     /// Moves the file to its place, in an order that a crash cannot turn into a half file.

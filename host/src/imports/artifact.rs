@@ -127,11 +127,11 @@ impl artifact::HostWriter for Ctx {
             Ok(live) => live,
             Err(error) => return Ok(Err(error.into())),
         };
-        let Some(staging) = staging else {
+        let Some(mut staging) = staging else {
             return Ok(Err(ImportError::Invalid("the file is finished".to_owned()).into()));
         };
-        let size = staging.size().to_le_bytes();
-        let args = args(import, &[name.as_bytes(), media_type.as_bytes(), &size]);
+        let id = staging.id().await.map_err(fault)?;
+        let args = args(import, &[name.as_bytes(), media_type.as_bytes(), id.as_bytes()]);
         let done = live.command::<ArtifactRef>(import, args, async |_| {
             Ok(Ok(Command::Artifact(staging.finish(name, media_type).await.map_err(fault)?)))
         });

@@ -27,6 +27,8 @@ pub(crate) enum Change {
     OtherArguments,
     /// Asks for something else.
     OtherImport,
+    /// Writes a file of the same name and size that says something else.
+    OtherContent,
     /// Gives its output.
     Returns,
     /// Fails.
@@ -81,7 +83,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     } else {
         seen.note("a key", kv::get("memory", "one"));
     }
-    file(&mut seen)?;
+    file(&mut seen, if is_now(Change::OtherContent) { "trap" } else { "part" })?;
     seen.note("tools", tools::list());
     if is_now(Change::NoCall) {
         seen.note("a key", kv::get("memory", "one"));
@@ -122,10 +124,10 @@ fn begin(name: &str) -> Result<Child, Error> {
     Spawn::agent("remembers/child").task(name).named(name).scope(scope).start()
 }
 
-fn file(seen: &mut Seen) -> Result<(), Failure> {
+fn file(seen: &mut Seen, word: &str) -> Result<(), Failure> {
     let mut file = artifact::create("memory.txt", "text/plain")?;
     for part in 0..3 {
-        writeln!(file, "part {part}: {}", random::number())
+        writeln!(file, "{word} {part}: {}", random::number())
             .map_err(|error| Failure::new(error.to_string()))?;
     }
     let file = file.finish()?;

@@ -93,49 +93,34 @@ impl Session<'_> {
             return Err(StoreError::Corrupt(format!("run {id} has ended and cannot live again")));
         }
         let new = Run { spec: old.spec.clone(), ..run.clone() };
-        let (cpu_us, spawns, artifact_bytes) =
-            (bits(run.purse.cpu_us), bits(run.purse.spawns), bits(run.purse.artifact_bytes));
-        let percent = run.progress.as_ref().map(|(percent, _)| percent);
-        let note = run.progress.as_ref().map(|(_, note)| note);
-        let Run { generation, attempt, crashes, active_children, attached_children, .. } = run;
-        if old.state == run.state && old.since == run.since {
-            let values = params![
-                id.0,
-                generation,
-                attempt,
-                crashes,
-                cpu_us,
-                spawns,
-                artifact_bytes,
-                active_children,
-                attached_children,
-                percent,
-                note
-            ];
-            self.execute(Sql::RunCounters, values)?;
+        let (token, outcome, ended_at) = state_columns(&run.state);
+        // In the order of the statements: what `RunCounters` writes, then what moves with the state.
+        let values = params![
+            id.0,
+            run.generation,
+            run.attempt,
+            run.crashes,
+            bits(run.purse.cpu_us),
+            bits(run.purse.spawns),
+            bits(run.purse.artifact_bytes),
+            run.active_children,
+            run.attached_children,
+            run.progress.as_ref().map(|(percent, _)| percent),
+            run.progress.as_ref().map(|(_, note)| note),
+            state_code(&run.state),
+            token,
+            outcome,
+            ended_at,
+            instant(run.since)
+        ];
+        let (sql, values) = if old.state == run.state && old.since == run.since {
+            (Sql::RunCounters, &values[..11])
+        } else if run.is_ended() && !old.is_ended() {
+            (Sql::RunEnd, values)
         } else {
-            let (token, outcome, ended_at) = state_columns(&run.state);
-            let ends = run.is_ended() && !old.is_ended();
-            let values = params![
-                id.0,
-                generation,
-                attempt,
-                crashes,
-                cpu_us,
-                spawns,
-                artifact_bytes,
-                active_children,
-                attached_children,
-                percent,
-                note,
-                state_code(&run.state),
-                token,
-                outcome,
-                ended_at,
-                instant(run.since)
-            ];
-            self.execute(if ends { Sql::RunEnd } else { Sql::RunStep }, values)?;
-        }
+            (Sql::RunStep, values)
+        };
+        self.execute(sql, values)?;
         self.know_run(&new);
         Ok(())
     }

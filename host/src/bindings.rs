@@ -22,50 +22,38 @@ wasmtime::component::bindgen!({
     require_store_data_send: true,
 });
 
+/// The bindings of a world with exports; what it imports is the same in all.
+macro_rules! exports_of {
+    ($world:literal) => {
+        wasmtime::component::bindgen!({
+            path: "../wit",
+            world: $world,
+            imports: { default: async | trappable },
+            exports: { default: async },
+            with: {
+                "sublane:plugin/types": crate::bindings::sublane::plugin::types,
+                "sublane:plugin/subagent": crate::bindings::sublane::plugin::subagent,
+                "sublane:plugin/tools": crate::bindings::sublane::plugin::tools,
+                "sublane:plugin/progress": crate::bindings::sublane::plugin::progress,
+                "sublane:plugin/delivery": crate::bindings::sublane::plugin::delivery,
+                "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
+                "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
+                "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
+                "sublane:plugin/log": crate::bindings::sublane::plugin::log,
+                "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,
+                "sublane:plugin/random": crate::bindings::sublane::plugin::random,
+            },
+            require_store_data_send: true,
+        });
+    };
+}
+
 /// What a plugin with agents exports.
 pub mod agent {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "agent",
-        imports: { default: async | trappable },
-        exports: { default: async },
-        with: {
-            "sublane:plugin/types": crate::bindings::sublane::plugin::types,
-            "sublane:plugin/subagent": crate::bindings::sublane::plugin::subagent,
-            "sublane:plugin/tools": crate::bindings::sublane::plugin::tools,
-            "sublane:plugin/progress": crate::bindings::sublane::plugin::progress,
-            "sublane:plugin/delivery": crate::bindings::sublane::plugin::delivery,
-            "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
-            "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
-            "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
-            "sublane:plugin/log": crate::bindings::sublane::plugin::log,
-            "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,
-            "sublane:plugin/random": crate::bindings::sublane::plugin::random,
-        },
-        require_store_data_send: true,
-    });
+    exports_of!("agent");
 }
 
 /// What a plugin with tools exports.
 pub mod toolbox {
-    wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "toolbox",
-        imports: { default: async | trappable },
-        exports: { default: async },
-        with: {
-            "sublane:plugin/types": crate::bindings::sublane::plugin::types,
-            "sublane:plugin/subagent": crate::bindings::sublane::plugin::subagent,
-            "sublane:plugin/tools": crate::bindings::sublane::plugin::tools,
-            "sublane:plugin/progress": crate::bindings::sublane::plugin::progress,
-            "sublane:plugin/delivery": crate::bindings::sublane::plugin::delivery,
-            "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
-            "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
-            "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
-            "sublane:plugin/log": crate::bindings::sublane::plugin::log,
-            "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,
-            "sublane:plugin/random": crate::bindings::sublane::plugin::random,
-        },
-        require_store_data_send: true,
-    });
+    exports_of!("toolbox");
 }

@@ -14,48 +14,37 @@ pub mod imports {
     });
 }
 
+/// The bindings of a world with exports; what it imports is the same in all.
+macro_rules! exports_of {
+    ($world:literal, $module:literal) => {
+        wit_bindgen::generate!({
+            path: "../../wit",
+            world: $world,
+            pub_export_macro: true,
+            default_bindings_module: $module,
+            with: {
+                "sublane:plugin/types@0.1.0": crate::bindings::imports::sublane::plugin::types,
+                "sublane:plugin/subagent@0.1.0": crate::bindings::imports::sublane::plugin::subagent,
+                "sublane:plugin/tools@0.1.0": crate::bindings::imports::sublane::plugin::tools,
+                "sublane:plugin/progress@0.1.0": crate::bindings::imports::sublane::plugin::progress,
+                "sublane:plugin/delivery@0.1.0": crate::bindings::imports::sublane::plugin::delivery,
+                "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
+                "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
+                "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
+                "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
+                "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,
+                "sublane:plugin/random@0.1.0": crate::bindings::imports::sublane::plugin::random,
+            },
+        });
+    };
+}
+
 /// The export of a plugin with agents.
 pub mod agent {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "agent",
-        pub_export_macro: true,
-        default_bindings_module: "sublane_sdk::__private::agent",
-        with: {
-            "sublane:plugin/types@0.1.0": crate::bindings::imports::sublane::plugin::types,
-            "sublane:plugin/subagent@0.1.0": crate::bindings::imports::sublane::plugin::subagent,
-            "sublane:plugin/tools@0.1.0": crate::bindings::imports::sublane::plugin::tools,
-            "sublane:plugin/progress@0.1.0": crate::bindings::imports::sublane::plugin::progress,
-            "sublane:plugin/delivery@0.1.0": crate::bindings::imports::sublane::plugin::delivery,
-            "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
-            "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
-            "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
-            "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
-            "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,
-            "sublane:plugin/random@0.1.0": crate::bindings::imports::sublane::plugin::random,
-        },
-    });
+    exports_of!("agent", "sublane_sdk::__private::agent");
 }
 
 /// The export of a plugin with tools.
 pub mod toolbox {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "toolbox",
-        pub_export_macro: true,
-        default_bindings_module: "sublane_sdk::__private::toolbox",
-        with: {
-            "sublane:plugin/types@0.1.0": crate::bindings::imports::sublane::plugin::types,
-            "sublane:plugin/subagent@0.1.0": crate::bindings::imports::sublane::plugin::subagent,
-            "sublane:plugin/tools@0.1.0": crate::bindings::imports::sublane::plugin::tools,
-            "sublane:plugin/progress@0.1.0": crate::bindings::imports::sublane::plugin::progress,
-            "sublane:plugin/delivery@0.1.0": crate::bindings::imports::sublane::plugin::delivery,
-            "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
-            "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
-            "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
-            "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
-            "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,
-            "sublane:plugin/random@0.1.0": crate::bindings::imports::sublane::plugin::random,
-        },
-    });
+    exports_of!("toolbox", "sublane_sdk::__private::toolbox");
 }

@@ -174,15 +174,7 @@ pub(crate) async fn rate(report: &mut Report, rounds: usize) {
             callers.spawn(async move {
                 let origin: Destination = format!("null:{caller}").parse().expect("well formed");
                 for _ in 0..EACH {
-                    let task = Task {
-                        agent: "bench/echo".to_owned(),
-                        input: bare::input(),
-                        origin: origin.clone(),
-                        lane: "main",
-                        deliver: vec![origin.clone()],
-                        event: None,
-                    };
-                    inner.task(task).await.expect("it is accepted");
+                    inner.task(echo(&origin)).await.expect("it is accepted");
                 }
             });
         }
@@ -198,6 +190,18 @@ pub(crate) async fn rate(report: &mut Report, rounds: usize) {
         limits.push(f64::from(total) / (grouped + f64::from(total) * spawn));
     }
     report.add("spawn.durable.rate256", "runs/s", median(&mut ours), median(&mut limits), Goal::AtLeast(0.6));
+}
+
+/// A run of the agent that gives back what it gets, with one delivery.
+fn echo(origin: &Destination) -> Task {
+    Task {
+        agent: "bench/echo".to_owned(),
+        input: bare::input(),
+        origin: origin.clone(),
+        lane: "main",
+        deliver: vec![origin.clone()],
+        event: None,
+    }
 }
 
 /// Seconds for the statements of `total` runs in commits of `group` operations.
@@ -255,15 +259,7 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
         let origin: Destination = "webhook:bench".parse().expect("well formed");
         for _ in 0..RUNS {
             timed.take();
-            let task = Task {
-                agent: "bench/echo".to_owned(),
-                input: bare::input(),
-                origin: origin.clone(),
-                lane: "main",
-                deliver: vec![origin.clone()],
-                event: None,
-            };
-            let run = host.inner().task(task).await?.run;
+            let run = host.inner().task(echo(&origin)).await?.run;
             let first = receiver.next().await?;
             crate::ended(host.inner(), run).await;
             // Accept, claim, finish: the third write is the ending.

@@ -6,7 +6,7 @@
 //! special case.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::artifacts::ArtifactDir;
+use crate::artifacts::{ArtifactDir, ArtifactError};
 use crate::attempt::Attempt;
 use crate::channel::Channels;
 use crate::clock::Clock;
@@ -101,12 +101,12 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] sublane_store::StoreError),
     /// The artifact directory cannot be used.
-    #[error("the artifact directory {path} cannot be used: {why}")]
+    #[error("the artifact directory {path} cannot be used")]
     Artifacts {
         /// The directory.
         path: PathBuf,
         /// Why.
-        why: String,
+        source: ArtifactError,
     },
     /// The machine refused something.
     #[error("the guest threads could not be started: {0}")]
@@ -348,10 +348,9 @@ impl Host {
     /// [`StartError`] says which part does not start.
     pub async fn start(parts: Parts, io: &Handle) -> Result<Self, StartError> {
         let settings = parts.settings;
-        let artifacts_error = |path: &Path, why: String| StartError::Artifacts { path: path.to_owned(), why };
-        let artifacts = ArtifactDir::open(&parts.artifacts, io.clone())
-            .map_err(|error| artifacts_error(&parts.artifacts, error.to_string()))?;
-        artifacts.clear_staging().map_err(|error| artifacts_error(&parts.artifacts, error.to_string()))?;
+        let unusable = |source| StartError::Artifacts { path: parts.artifacts.clone(), source };
+        let artifacts = ArtifactDir::open(&parts.artifacts, io.clone()).map_err(unusable)?;
+        artifacts.clear_staging().map_err(unusable)?;
         let link_base: Arc<str> = artifacts.link_base().into();
         let now = parts.clock.now();
         let recovered = parts.store.recover(settings.max_crashes, link_base.clone(), now).await?;

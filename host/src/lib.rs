@@ -11,6 +11,7 @@ pub mod channel;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod error;
 pub mod host;
 pub mod imports;
 pub mod intake;

@@ -30,7 +30,7 @@ pub const ARTIFACTS: &str = "artifacts";
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The state directory cannot be made.
-    #[error("the state directory {path} cannot be used: {source}")]
+    #[error("the state directory {path} cannot be used")]
     State {
         /// The directory.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum OpenError {
     #[error("the engines cannot be made: {0:#}")]
     Engines(wasmtime::Error),
     /// A plugin cannot be loaded.
-    #[error("plugin `{id}`: {source}")]
+    #[error("plugin `{id}`")]
     Plugin {
         /// Its name in the configuration.
         id: String,
@@ -58,7 +58,7 @@ pub enum OpenError {
         source: Box<crate::plugin::LoadError>,
     },
     /// A channel cannot be used.
-    #[error("channel `{name}`: {source}")]
+    #[error("channel `{name}`")]
     Channel {
         /// Its name in the configuration.
         name: String,

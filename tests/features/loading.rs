@@ -6,6 +6,7 @@ use std::sync::Barrier;
 
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
+use sublane::error::chain;
 use sublane::plugin::{LoadError, Plugin};
 use sublane_tests::{component, repository, temporary};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -29,7 +30,7 @@ async fn load(bytes: &[u8]) -> Result<Plugin, LoadError> {
 /// Loading these bytes is refused with these words, and the file is named.
 async fn check_refused(bytes: &[u8], words: &[&str]) {
     let Err(error) = load(bytes).await else { panic!("it was loaded, and not refused: {words:?}") };
-    let error = error.to_string();
+    let error = chain(&error);
     assert!(error.contains("stranger.wasm: "), "{error}");
     for words in words {
         assert!(error.contains(words), "{words} is not in: {error}");
@@ -97,11 +98,11 @@ async fn a_file_that_is_missing_is_named() {
     let load = async |name: &str| {
         let path = directory.path().join(name);
         let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await;
-        loaded.err().expect("it is refused").to_string()
+        chain(&loaded.err().expect("it is refused"))
     };
-    assert!(load("none.wasm").await.contains("none.wasm cannot be read"));
+    assert!(load("none.wasm").await.contains("none.wasm cannot be read: No such file"));
     std::fs::write(directory.path().join("some.wasm"), b"").expect("the file is written");
-    assert!(load("some.wasm").await.contains("plugin.toml cannot be read"));
+    assert!(load("some.wasm").await.contains("plugin.toml cannot be read: No such file"));
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
+use crate::error::chain;
+
 /// Idle connections kept for one receiver.
 const MAX_IDLE: usize = 4;
 /// How long a connection is kept idle.
@@ -238,17 +240,11 @@ async fn drive<T>(connection: &mut Option<Connection>, work: impl Future<Output 
 
 /// What happened to a request that got no answer, in words.
 fn explain(error: &hyper::Error) -> String {
-    let mut text = if error.is_incomplete_message() || error.is_canceled() {
+    if error.is_incomplete_message() || error.is_canceled() {
         "the connection was closed without an answer".to_owned()
     } else {
-        error.to_string()
-    };
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+        chain(error)
     }
-    text
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use sublane::config::Config;
+use sublane::error::chain;
 use sublane::open::OpenError;
 
 const EXAMPLES: &str = "\
@@ -191,20 +192,6 @@ impl Global {
     }
 }
 
-/// An error and its causes in one line. A cause that the text before it ends with is not said again.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let said = cause.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        next = cause.source();
-    }
-    text
-}
-
 /// Writes to the standard output. A reader that has gone away is no error.
 fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
@@ -241,14 +228,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_error_says_each_cause_once() {
-        let cause = std::io::Error::other("no such file");
-        let error =
-            anyhow::Error::from(cause).context("it cannot be read: no such file").context("the start failed");
-        assert_eq!(chain(error.as_ref()), "the start failed: it cannot be read: no such file");
     }
 
     fn parse(words: &str) -> std::result::Result<Cli, String> {

@@ -29,7 +29,7 @@ pub enum CacheError {
         why: String,
     },
     /// A file could not be read or written.
-    #[error("the compile cache {path} cannot be used: {source}")]
+    #[error("the compile cache {path} cannot be used")]
     Io {
         /// The file.
         path: PathBuf,

@@ -6,8 +6,9 @@ use wasmtime::component::Resource;
 
 use super::translate::{answer, artifact_to_guest};
 use super::{Ctx, Exit, Instance};
-use crate::artifacts::Staging;
+use crate::artifacts::{ArtifactError, Staging};
 use crate::bindings::sublane::plugin::{artifact, types};
+use crate::error::chain;
 use crate::journal::args;
 
 /// Bytes of one piece, written or read.
@@ -31,8 +32,8 @@ pub struct Reader {
     file: ArtifactRef,
 }
 
-fn fault(error: impl std::fmt::Display) -> wasmtime::Error {
-    Exit::Fault(error.to_string()).into()
+fn fault(error: ArtifactError) -> wasmtime::Error {
+    Exit::Fault(chain(&error)).into()
 }
 
 fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {

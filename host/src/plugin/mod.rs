@@ -63,7 +63,7 @@ pub struct Definition {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("{path} cannot be read: {source}")]
+    #[error("{path} cannot be read")]
     Read {
         /// The component or its manifest.
         path: PathBuf,
@@ -86,7 +86,7 @@ pub enum LoadError {
         configured: String,
     },
     /// It is no plugin for this host.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Refused {
         /// The component.
         path: PathBuf,
@@ -94,7 +94,7 @@ pub enum LoadError {
         source: Refused,
     },
     /// It cannot be compiled or cached.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Cache {
         /// The component.
         path: PathBuf,

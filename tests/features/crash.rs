@@ -15,11 +15,12 @@ mod receiver;
 
 use std::time::Duration;
 
-use process::{End, Orders};
+use process::{End, Orders, Process};
 use serde_json::json;
 use sublane_core::{Failure, Outcome, Run, RunState};
 use sublane_store::Store as _;
 use sublane_tests::{PATIENCE, Setup, temporary};
+use tokio::time::timeout;
 
 /// The process that the other tests start; by itself it does nothing.
 #[tokio::test(flavor = "multi_thread")]
@@ -28,19 +29,23 @@ async fn child() {
 }
 
 /// Waits until the only run of a host in another process is in some state.
-async fn when(orders: &Orders, what: &str, holds: impl Fn(&Run) -> bool) -> Run {
-    let patience = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let mut seen = Vec::new();
-        if let Some(store) = process::look(&orders.state) {
-            seen = process::runs(&store).await;
+async fn when(host: &mut Process, orders: &Orders, what: &str, holds: impl Fn(&Run) -> bool) -> Run {
+    let mut seen = Vec::new();
+    let search = async {
+        loop {
+            if let Some(store) = process::look(&orders.state) {
+                seen = process::runs(&store).await;
+            }
+            if let Some(run) = seen.iter().find(|run| holds(run)) {
+                return Some(run.clone());
+            }
+            if !host.has_written().await {
+                return None;
+            }
         }
-        if let Some(run) = seen.iter().find(|run| holds(run)) {
-            return run.clone();
-        }
-        assert!(tokio::time::Instant::now() < patience, "no run is {what}: {seen:?}");
-        process::short_turn().await;
-    }
+    };
+    let found = timeout(PATIENCE, search).await;
+    found.ok().flatten().unwrap_or_else(|| panic!("no run is {what}: {seen:?}"))
 }
 
 async fn check_parked(hot_window: Duration, is_hot: bool) {
@@ -48,8 +53,8 @@ async fn check_parked(hot_window: Duration, is_hot: bool) {
     let mut orders = Orders::new(directory.path(), &["remembers"]);
     orders.task = Some(("remembers/child", json!("alone")));
     orders.hot_window = hot_window;
-    let host = orders.start(None);
-    let run = when(&orders, "parked", |run| match run.state {
+    let mut host = orders.start(None);
+    let run = when(&mut host, &orders, "parked", |run| match run.state {
         RunState::Waiting { token } => token.is_some() == is_hot,
         _ => false,
     });
@@ -79,8 +84,8 @@ async fn a_run_that_takes_its_hosts_with_it_ends_as_crash_looping() {
     let mut orders = Orders::new(directory.path(), &["misbehaves"]);
     orders.task = Some(("misbehaves/spin", json!(null)));
     for crashes in 0..=3 {
-        let host = orders.start(None);
-        when(&orders, "executing once more", |run| {
+        let mut host = orders.start(None);
+        when(&mut host, &orders, "executing once more", |run| {
             matches!(run.state, RunState::Running { .. }) && run.crashes == crashes
         })
         .await;

@@ -75,6 +75,7 @@ pub struct Crash {
     at: Option<Point>,
     blow: Blow,
     writes: AtomicU64,
+    done: watch::Sender<u64>,
     happened: watch::Sender<bool>,
 }
 
@@ -82,7 +83,8 @@ impl Crash {
     /// A crash at this point; without one, none.
     #[must_use]
     pub fn new(at: Option<Point>, blow: Blow) -> Arc<Self> {
-        Arc::new(Self { at, blow, writes: AtomicU64::new(0), happened: watch::channel(false).0 })
+        let (done, happened) = (watch::channel(0).0, watch::channel(false).0);
+        Arc::new(Self { at, blow, writes: AtomicU64::new(0), done, happened })
     }
 
     /// Whether it has happened.
@@ -95,6 +97,12 @@ impl Crash {
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Says when writes have been done: how many so far.
+    #[must_use]
+    pub fn done(&self) -> watch::Receiver<u64> {
+        self.done.subscribe()
     }
 
     fn reached(&self, side: Side, write: u64) {
@@ -143,6 +151,7 @@ impl<B: Backend> Backend for Crashing<B> {
         self.crash.reached(Side::After, write);
         // Whoever was on the way is not told either.
         self.crash.refuse()?;
+        self.crash.done.send_modify(|done| *done += 1);
         result
     }
 

@@ -5,7 +5,7 @@
 //! `console.jsonl`, where the process notes what it delivered to the console.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use sublane_core::{Delivery, DeliveryState, Run};
 use sublane_store::{DeliveryFilter, HostLock, RunFilter, SqliteStore, Store};
 use sublane_tests::crash::{Blow, Crash, Crashing};
 use sublane_tests::{PATIENCE, Setup, temporary};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The orders' environment variable.
 const ORDERS: &str = "SUBLANE_CRASH";
@@ -72,8 +75,12 @@ impl Orders {
         let mut command = Command::new(std::env::current_exe().expect("a test is a file"));
         command.args(["--exact", "crash::child", "--nocapture"]).env(ORDERS, orders.to_string());
         let log = OpenOptions::new().create(true).append(true).open(self.state.join("log")).expect("a log");
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        Process { child: child.expect("the process starts"), state: self.state.clone() }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
+        let mut child = child.expect("the process starts");
+        let told = BufReader::new(child.stdout.take().expect("its output is ours"));
+        let (writes, writes_of) = watch::channel(0);
+        std::thread::spawn(move || told.lines().for_each(|_| writes.send_modify(|lines| *lines += 1)));
+        Process { child, state: self.state.clone(), writes: writes_of }
     }
 }
 
@@ -81,6 +88,8 @@ impl Orders {
 pub(super) struct Process {
     child: Child,
     state: PathBuf,
+    /// Moves with each line that it says, which it does after each write; closed at its end.
+    writes: watch::Receiver<u64>,
 }
 
 /// How a process came to its end.
@@ -99,21 +108,23 @@ impl Process {
         self.child.wait().expect("it is ours");
     }
 
+    /// Waits until it has written since the last call. `false`: it has come to its end.
+    pub(super) async fn has_written(&mut self) -> bool {
+        self.writes.changed().await.is_ok()
+    }
+
     /// Waits for its end.
     pub(super) async fn end(mut self) -> End {
-        let patience = tokio::time::Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("it is ours") {
-                break status;
-            }
-            let log = || std::fs::read_to_string(self.state.join("log")).unwrap_or_default();
-            assert!(tokio::time::Instant::now() < patience, "it does not come to an end: {}", log());
-            short_turn().await;
-        };
+        let log = || std::fs::read_to_string(self.state.join("log")).unwrap_or_default();
+        let ended = async { while self.writes.changed().await.is_ok() {} };
+        if timeout(PATIENCE, ended).await.is_err() {
+            panic!("it does not come to an end: {}", log());
+        }
+        let status = self.child.wait().expect("it is ours");
         match std::os::unix::process::ExitStatusExt::signal(&status) {
             Some(9) => End::Killed,
             _ if status.success() => End::Done,
-            _ => panic!("{status}: {}", std::fs::read_to_string(self.state.join("log")).unwrap_or_default()),
+            _ => panic!("{status}: {}", log()),
         }
     }
 }
@@ -124,15 +135,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Between two looks at another process, which tells nobody that it has changed.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a process's state is looked for, with a time-out of the looker's own"
-)]
-pub(super) async fn short_turn() {
-    tokio::time::sleep(Duration::from_millis(2)).await;
 }
 
 /// Notes what it is given in a file, one line for each attempt.
@@ -172,7 +174,10 @@ pub(super) async fn obey() {
     let _lock = HostLock::acquire(&state).expect("the last process is gone, and its lock with it");
     let point = orders["point"].as_str().map(|point| point.parse().expect("a point"));
     let store = SqliteStore::open(&state.join("sublane.db")).expect("the store opens");
-    let store = Arc::new(Crashing::new(store, Crash::new(point, Blow::Kill)));
+    let crash = Crash::new(point, Blow::Kill);
+    let store = Arc::new(Crashing::new(store, crash.clone()));
+    let mut done = crash.done();
+    let telling = tell(crash.done());
     let mut setup = Setup::on(store.clone(), temporary()).artifacts(state.join("artifacts"));
     setup.settings.hot_window = Duration::from_millis(orders["hot_window_ms"].as_u64().expect("a number"));
     for plugin in orders["plugins"].as_array().expect("a list") {
@@ -203,11 +208,24 @@ pub(super) async fn obey() {
         };
         host.inner().task(task).await.expect("it is accepted");
     }
-    let mut changes = host.inner().changes();
     while !is_settled(&*store).await {
-        let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+        done.changed().await.expect("the store is there");
     }
     host.host.stop().await;
+    drop(telling);
+}
+
+/// Says a line after each write, as long as what comes back is held.
+fn tell(mut done: watch::Receiver<u64>) -> JoinSet<()> {
+    let mut telling = JoinSet::new();
+    telling.spawn(async move {
+        while done.changed().await.is_ok() {
+            let mut out = std::io::stdout();
+            // Nobody listens any more to a process that is about to be killed.
+            let _ = writeln!(out, "written").and_then(|()| out.flush());
+        }
+    });
+    telling
 }
 
 /// Whether every run has ended and every delivery has come to its end.

@@ -25,6 +25,8 @@ struct State {
     /// Entries there are in all.
     count: u32,
     limit: u32,
+    /// Bytes of their results.
+    bytes: usize,
     /// The time that the run sees.
     now: Timestamp,
 }
@@ -63,9 +65,23 @@ pub enum JournalError {
     #[error("journal entry {0} cannot be read: {1}")]
     Unreadable(Path, String),
     /// The run has made as many calls as a run may make.
-    #[error("it has made {0} calls, and a run may not make more")]
-    Full(u32),
+    #[error("{0}, and a run may not make more")]
+    Full(Bound),
 }
+
+/// The bound that a journal has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Bound {
+    /// So many entries.
+    #[error("it has made {0} calls")]
+    Entries(u32),
+    /// So many bytes of answers.
+    #[error("it was given {0} bytes of answers by the calls it made")]
+    Bytes(usize),
+}
+
+/// Bytes of answers beyond which a run makes no more calls: each attempt holds them in memory.
+const MAX_BYTES: usize = 64 << 20;
 
 impl Journal {
     /// The journal as a claim found it; `start` is the time before its first
@@ -73,7 +89,8 @@ impl Journal {
     #[must_use]
     pub fn new(entries: Vec<Entry>, start: Timestamp, limit: u32) -> Self {
         let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Self { state: Mutex::new(State { held: entries.into(), count, limit, now: start }) }
+        let bytes = entries.iter().map(|entry| entry.result.len()).sum();
+        Self { state: Mutex::new(State { held: entries.into(), count, limit, bytes, now: start }) }
     }
 
     /// Whether there is an entry that the guest has not come to.
@@ -107,7 +124,11 @@ impl Journal {
     ) -> Result<Option<Answer<T>>, JournalError> {
         let mut state = self.state.lock();
         let Some(next) = state.held.front() else {
-            return if state.count >= state.limit { Err(JournalError::Full(state.limit)) } else { Ok(None) };
+            return match (state.count >= state.limit, state.bytes >= MAX_BYTES) {
+                (true, _) => Err(JournalError::Full(Bound::Entries(state.limit))),
+                (_, true) => Err(JournalError::Full(Bound::Bytes(state.bytes))),
+                _ => Ok(None),
+            };
         };
         if next.path != *path {
             // A tool call that was interrupted is made again, and finds what it did.
@@ -136,6 +157,12 @@ impl Journal {
         let mut state = self.state.lock();
         state.count += 1;
         state.now = state.now.max(at);
+    }
+
+    /// An entry was written whose answer may be large.
+    pub fn wrote(&self, entry: &Entry) {
+        self.written(entry.at);
+        self.state.lock().bytes += entry.result.len();
     }
 
     /// The time of the next entry: now, and never before the last one.
@@ -224,6 +251,25 @@ mod tests {
             journal.answer::<String>(&path, Import::KvGet, args(Import::KvGet, &[])).expect("agrees");
         assert_eq!(answer, Some(Ok("a".to_owned())));
         assert_eq!((journal.now(), journal.is_replaying()), (Timestamp(10), false));
+    }
+
+    #[test]
+    fn many_answers_fill_a_journal_by_their_bytes() {
+        let path = Path::root().then(1);
+        let ask = |journal: &Journal| journal.answer::<String>(&path, Import::KvGet, 0);
+        let large = entry(1, Import::KvGet, &"x".repeat(MAX_BYTES / 2));
+        let journal = Journal::new(Vec::new(), Timestamp(0), 9);
+        journal.wrote(&large);
+        assert_eq!(ask(&journal).expect("there is room"), None);
+        journal.wrote(&large);
+        let error = ask(&journal).expect_err("it is full");
+        assert!(matches!(error, JournalError::Full(Bound::Bytes(_))), "{error}");
+        let found = Journal::new(vec![large.clone(), large], Timestamp(0), 9);
+        assert_eq!(
+            found.state.lock().bytes,
+            journal.state.lock().bytes,
+            "an attempt begins with what there is"
+        );
     }
 
     #[test]

@@ -39,9 +39,13 @@ impl Progress {
         Self { reports: Mutex::new(HashMap::new()), channels, wake: Notify::new() }
     }
 
-    /// A run reports.
-    pub fn report(&self, spec: &Arc<RunSpec>, percent: u8, note: &str) {
+    /// A run reports, unless it `is_over`: that is asked under the lock that [`Self::ended`] takes,
+    /// so that a guest that was told to stop and goes on for a tick says nothing after its result.
+    pub fn report(&self, spec: &Arc<RunSpec>, percent: u8, note: &str, is_over: impl FnOnce() -> bool) {
         let mut reports = self.reports.lock();
+        if is_over() {
+            return;
+        }
         let told = reports.get(&spec.id).and_then(|report| report.told);
         let report = Report { spec: spec.clone(), percent, note: note.into(), told, is_new: true };
         reports.insert(spec.id, report);

@@ -1,6 +1,8 @@
 //! A plugin that misbehaves: its run ends with the right reason, its user is
 //! told, and nobody else notices.
 
+mod bounds;
+
 use std::sync::Arc;
 use std::time::Duration;
 

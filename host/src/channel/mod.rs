@@ -120,7 +120,8 @@ pub fn scrub_text(text: &str) -> String {
 }
 
 /// Control characters (C0, DEL, C1), separators of lines, and overrides of direction.
-fn is_treacherous(c: char) -> bool {
+#[must_use]
+pub fn is_treacherous(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

@@ -8,6 +8,7 @@ use super::translate::{answer, artifact_to_guest};
 use super::{Ctx, Exit, Instance};
 use crate::artifacts::{ArtifactError, Staging};
 use crate::bindings::sublane::plugin::{artifact, types};
+use crate::channel::is_treacherous;
 use crate::error::chain;
 use crate::journal::args;
 
@@ -37,7 +38,7 @@ fn fault(error: ArtifactError) -> wasmtime::Error {
 }
 
 fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {
-    let bad = |c: char| c.is_control() || c == '/' || c == '\\';
+    let bad = |c: char| is_treacherous(c) || c == '/' || c == '\\';
     let chars = name.chars().count();
     if !(1..=MAX_NAME_CHARS).contains(&chars) || name.contains(bad) || name == "." || name == ".." {
         let rule = format!("1 to {MAX_NAME_CHARS} characters without `/`, `\\` or control characters");
@@ -133,7 +134,13 @@ impl artifact::HostWriter for Ctx {
         };
         let id = staging.id().await.map_err(fault)?;
         let args = args(import, &[name.as_bytes(), media_type.as_bytes(), id.as_bytes()]);
-        let done = live.command::<ArtifactRef>(import, args, async |_| {
+        let done = live.command::<ArtifactRef>(import, args, async |live| {
+            // Asked before the file gets its place: one that the purse does not pay for leaves nothing.
+            let own = live.attempt.host.store.run(live.attempt.spec.id).await.map_err(Exit::store)?;
+            let left = own.map_or(0, |run| run.purse.artifact_bytes);
+            if staging.size() > left {
+                return Ok(Err(ImportError::Limit(LimitHit::new("purse.artifact-bytes", left))));
+            }
             Ok(Ok(Command::Artifact(staging.finish(name, media_type).await.map_err(fault)?)))
         });
         answer(done.await.map(|finished| finished.map(artifact_to_guest)))
@@ -173,7 +180,7 @@ mod tests {
     #[test]
     fn a_name_has_no_path() {
         assert!(check_name("film.mp4", "video/mp4").is_ok());
-        for name in ["", "../x", "a/b", "a\\b", "..", "a\nb", &"x".repeat(129)] {
+        for name in ["", "../x", "a/b", "a\\b", "..", "a\nb", "\u{202e}4pm.exe", &"x".repeat(129)] {
             assert!(check_name(name, "video/mp4").is_err(), "{name:?}");
         }
         assert!(check_name("film.mp4", "video").is_err());

@@ -9,6 +9,8 @@ use super::{Ctx, Exit, Live};
 use crate::bindings::sublane::plugin::{delivery, timer, types};
 use crate::journal::args;
 
+/// Artifacts that go with one message.
+const MAX_ARTIFACTS: usize = 32;
 /// Bytes of a message to people.
 const MAX_TEXT_BYTES: usize = 16 << 10;
 
@@ -34,6 +36,11 @@ impl delivery::Host for Ctx {
             }
             if message.text.is_empty() || message.text.len() > MAX_TEXT_BYTES {
                 return Ok(Err(ImportError::Invalid(format!("the text has 1 to {MAX_TEXT_BYTES} bytes"))));
+            }
+            if files.len() > MAX_ARTIFACTS {
+                return Ok(Err(ImportError::Invalid(format!(
+                    "a message has at most {MAX_ARTIFACTS} artifacts"
+                ))));
             }
             let artifacts = match live.readable(files).await? {
                 Ok(artifacts) => artifacts,

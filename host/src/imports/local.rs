@@ -4,6 +4,7 @@
 use crate::bindings::sublane::plugin::{clock, log, progress, random, types};
 
 use super::{Ctx, Instance};
+use crate::channel::{scrub_line, scrub_text};
 
 /// Bytes of one log line; the rest is cut.
 const MAX_LINE_BYTES: usize = 8 << 10;
@@ -21,7 +22,8 @@ impl log::Host for Ctx {
             return Ok(());
         }
         let (run, plugin) = (live.attempt.spec.id, live.plugin.manifest.id.as_str());
-        let message = printable(cut(&message, MAX_LINE_BYTES));
+        let said = cut(&message, MAX_LINE_BYTES);
+        let message = line(said);
         match level {
             log::Level::Trace => tracing::trace!(target: "sublane::guest", %run, plugin, "{message}"),
             log::Level::Debug => tracing::debug!(target: "sublane::guest", %run, plugin, "{message}"),
@@ -29,7 +31,7 @@ impl log::Host for Ctx {
             log::Level::Warn => tracing::warn!(target: "sublane::guest", %run, plugin, "{message}"),
             log::Level::Error => {
                 tracing::error!(target: "sublane::guest", %run, plugin, "{message}");
-                live.attempt.last_error(&message);
+                live.attempt.last_error(&scrub_text(said));
             }
         }
         Ok(())
@@ -65,9 +67,11 @@ impl random::Host for Ctx {
 impl progress::Host for Ctx {
     fn report(&mut self, percent: u8, note: String) -> wasmtime::Result<()> {
         let Instance::Live(live) = &mut self.instance else { return Ok(()) };
-        if !live.attempt.journal.is_replaying() {
-            let note = printable(cut(&note, MAX_NOTE_BYTES));
-            live.attempt.host.progress.report(&live.attempt.spec, percent.min(100), &note);
+        let attempt = &live.attempt;
+        if !attempt.journal.is_replaying() {
+            let note = line(cut(&note, MAX_NOTE_BYTES));
+            let is_over = || attempt.meter.stopped().is_some();
+            attempt.host.progress.report(&attempt.spec, percent.min(100), &note, is_over);
         }
         Ok(())
     }
@@ -81,9 +85,11 @@ fn cut(text: &str, bytes: usize) -> &str {
     }
 }
 
-/// Control characters, which could steer a terminal, become spaces.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
+/// What a guest says, as one line of at most so many bytes that neither steers a terminal nor looks
+/// like a line of somebody else.
+pub(super) fn line(text: &str) -> String {
+    let lines: Vec<_> = cut(text, MAX_LINE_BYTES).lines().collect();
+    scrub_line(&lines.join(" ⏎ ").replace('\t', " "))
 }
 
 #[cfg(test)]
@@ -99,6 +105,13 @@ mod tests {
 
     #[test]
     fn nothing_steers_a_terminal() {
-        assert_eq!(printable("a\x1b[2Jb"), "a [2Jb");
+        assert_eq!(line("a\x1b[2Jb\u{202e}c\u{9b}d"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
+    }
+
+    #[test]
+    fn nothing_looks_like_a_line_of_somebody_else() {
+        assert_eq!(line("left: 1\n\tright: 2\r\n"), "left: 1 ⏎  right: 2");
+        assert_eq!(line("a\rERROR\u{2028}b"), "a\u{fffd}ERROR\u{fffd}b");
+        assert_eq!(line(&"x".repeat(1 << 20)).len(), MAX_LINE_BYTES);
     }
 }

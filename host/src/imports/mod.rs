@@ -130,8 +130,8 @@ impl Live {
         let by = attempt.by(false);
         let at = by.now;
         let entry = Entry { path, import, args, result: encode(answer), at };
-        attempt.host.store.append(by, vec![entry]).await.map_err(Exit::store)?;
-        attempt.journal.written(at);
+        attempt.host.store.append(by, vec![entry.clone()]).await.map_err(Exit::store)?;
+        attempt.journal.wrote(&entry);
         Ok(())
     }
 
@@ -152,7 +152,7 @@ impl Live {
         let at = by.now;
         let entry = Entry { path, import, args, result: "".into(), at };
         let (entry, effects) = attempt.host.store.command(by, entry, command).await.map_err(Exit::store)?;
-        attempt.journal.written(at);
+        attempt.journal.wrote(&entry);
         attempt.host.dispatch(effects);
         Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
@@ -192,7 +192,7 @@ impl Live {
                 crate::attempt::parked(&attempt, resumed).await?
             }
         };
-        attempt.journal.written(entry.at);
+        attempt.journal.wrote(&entry);
         Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
 
@@ -204,7 +204,7 @@ impl Live {
             target: "sublane::denied",
             run = %self.attempt.spec.id,
             plugin = %self.plugin.manifest.id,
-            capability = %capability,
+            capability = %local::line(&capability.to_string()),
             refused_by = %side,
             "denied"
         );

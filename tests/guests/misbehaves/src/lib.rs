@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use sublane_sdk::__private::{Anything, RawFailure, RawOutput, RawTask, agent_schema};
-use sublane_sdk::artifact::Artifact;
+use sublane_sdk::artifact::{self, Artifact};
+use sublane_sdk::delivery::{self, Message};
 use sublane_sdk::subagent::SpawnScope;
 use sublane_sdk::{Agent, Failure, Scope, Spawn, agent, kv, log, plugin, progress, tool};
 
@@ -81,6 +82,31 @@ fn flood(times: u32) -> Result<u32, Failure> {
     Ok(times)
 }
 
+/// Writes so many files of a thousand bytes, each another, whatever it is answered. Gives how many it got.
+#[agent]
+fn litter(times: u32) -> Result<usize, Failure> {
+    let content = |time: u32| time.to_le_bytes().repeat(250);
+    let file = |time| artifact::write("litter.bin", "application/octet-stream", &content(time));
+    Ok((0..times).filter(|time| file(*time).is_ok()).count())
+}
+
+/// Sends one message with so many files.
+#[agent]
+fn send_files(count: usize) -> Result<(), Failure> {
+    let file = artifact::create("one.bin", "application/octet-stream")?.finish()?;
+    let message = Message { text: "here".to_owned(), artifacts: vec![file; count] };
+    delivery::send("origin", message)?;
+    Ok(())
+}
+
+/// Reports without end how far it is.
+#[agent]
+fn boast() -> Result<(), Failure> {
+    loop {
+        progress::report(99, "almost done");
+    }
+}
+
 /// Reads without end what it may not read, and never ends by itself.
 #[agent]
 fn nag() -> Result<(), Failure> {
@@ -144,6 +170,8 @@ fn allocate_here() -> Result<(), Failure> {
 }
 
 plugin!(
-    agents: [spin, spin_tree, allocate, recurse, panic, trap, give_up, flood, nag, Lie],
+    agents: [
+        spin, spin_tree, allocate, recurse, panic, trap, give_up, flood, nag, litter, send_files, boast, Lie
+    ],
     tools: [panic_here, spin_here, allocate_here]
 );

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sublane_core::delivery::ArtifactLink;
-use sublane_core::{Delivery, DeliveryBody, DeliveryId, Destination, RunId};
+use sublane_core::{Delivery, DeliveryId, Destination, RunId};
 
 use crate::channel::{RunLabel, scrub_line, scrub_text};
 
@@ -68,6 +68,22 @@ enum Line<'a> {
     Progress { run: RunId, name: &'a str, address: &'a str, percent: u8, note: &'a str },
 }
 
+/// What is read of a body. The value is left out: one that is nested deep cannot be read everywhere.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(rename = "type")]
+    kind: String,
+    data: BodyData,
+}
+
+#[derive(Deserialize)]
+struct BodyData {
+    name: String,
+    text: String,
+    #[serde(default)]
+    artifacts: Vec<ArtifactLink>,
+}
+
 impl Painter {
     pub(super) fn new(style: ConsoleStyle) -> Self {
         Self { style, shown: Vec::new() }
@@ -88,7 +104,7 @@ impl Painter {
             ConsoleStyle::Plain => Colour::Off,
             ConsoleStyle::Terminal(colour) => colour,
         };
-        let body: DeliveryBody = serde_json::from_str(&delivery.body)?;
+        let body: Body = serde_json::from_str(&delivery.body)?;
         let mut out = self.clear();
         if body.kind != "run.message" {
             self.shown.retain(|shown| shown.run != delivery.run);
@@ -158,7 +174,7 @@ impl Painter {
         format!("{DIM}{text}{RESET}")
     }
 
-    fn message(&self, out: &mut String, body: &DeliveryBody, colour: Colour) {
+    fn message(&self, out: &mut String, body: &Body, colour: Colour) {
         let paint = match (colour, body.kind.as_str()) {
             (Colour::Off, _) => None,
             (Colour::On, "run.message") => Some(BOLD),
@@ -166,11 +182,18 @@ impl Painter {
             (Colour::On, _) => Some(RED),
         };
         let name = scrub_line(&body.data.name);
+        // A sentence about the run begins with its name already.
+        let text = body.data.text.trim_end();
+        let rest = text.strip_prefix(&body.data.name).and_then(|rest| rest.strip_prefix(' '));
+        let (colon, text) = match rest.filter(|_| body.kind != "run.message") {
+            Some(rest) => ("", rest),
+            None => (":", text),
+        };
         match paint {
-            Some(paint) => out.extend([paint, name.as_str(), RESET, ":"]),
-            None => out.extend([name.as_str(), ":"]),
+            Some(paint) => out.extend([paint, name.as_str(), RESET, colon]),
+            None => out.extend([name.as_str(), colon]),
         }
-        for (index, line) in scrub_text(body.data.text.trim_end()).lines().enumerate() {
+        for (index, line) in scrub_text(text).lines().enumerate() {
             out.push_str(match (index, line.is_empty()) {
                 (0, _) => " ",
                 (_, true) => "\n",

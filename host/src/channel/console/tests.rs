@@ -163,6 +163,33 @@ async fn json_lines_hold_the_body_as_it_is_stored() {
 }
 
 #[tokio::test]
+async fn a_sentence_about_a_run_names_it_once() {
+    let scene = Scene::new(ConsoleStyle::Plain);
+    scene.deliver("failed", "film failed: no ink", &[]).await;
+    scene.deliver("succeeded", "filmed", &[]).await;
+    scene.deliver("message", "film failed: says who", &[]).await;
+    scene
+        .check(expect![[r"
+            film failed: no ink
+            film: filmed
+            film: film failed: says who
+        "]])
+        .await;
+}
+
+#[tokio::test]
+async fn a_value_that_is_nested_deep_keeps_nobody_from_reading() {
+    let deep = |levels| (0..levels).fold(serde_json::Value::Null, |inner, _| serde_json::json!([inner]));
+    for style in [ConsoleStyle::Plain, ConsoleStyle::Json] {
+        let scene = Scene::new(style);
+        let mut body = body("look");
+        body.data.value = deep(127);
+        let result = scene.console.deliver(&delivery(7, "console:me", &body)).await;
+        assert_eq!(result, AttemptResult::Delivered { note: String::new() });
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_none_is_given_up() {
     let scene = Scene::new(ConsoleStyle::Plain);
     let mut broken = delivery(1, "console:me", &body(""));

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use strsim::damerau_levenshtein;
 
+use crate::channel::scrub_line;
+
 /// One thing that is wrong: where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
@@ -18,7 +20,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.message)
+        // A manifest is a stranger's: what it says must not steer a terminal.
+        write!(f, "{}:{}: {}", self.file, self.line, scrub_line(&self.message))
     }
 }
 

@@ -123,3 +123,11 @@ fn what_is_no_toml_says_where() {
     );
     check("name = a", &expect!["a.toml:1: not TOML: string values must be quoted, expected literal string"]);
 }
+
+#[test]
+fn what_is_wrong_does_not_steer_a_terminal() {
+    check(
+        "name = 'a'\n\"\\u001b[2J\\u202e\" = 1",
+        &expect!["a.toml:2: unknown key `\u{fffd}[2J\u{fffd}`; there is `name`, `slots`, `memory`, `wait`, `mode`, `inner` and `list`"],
+    );
+}

@@ -17,7 +17,8 @@ use tokio::sync::oneshot;
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;
-    /// Ready when `at` has come; at once when it has passed.
+    /// Ready when `at` has come; at once when it has passed. A clock that is set back meanwhile
+    /// may make it ready before: look again.
     async fn sleep_until(&self, at: Timestamp);
 }
 
@@ -35,18 +36,26 @@ impl Clock for SystemClock {
     }
 
     async fn sleep_until(&self, at: Timestamp) {
-        // In steps, so that a jump of the machine's clock is noticed.
-        loop {
-            let left = at.since(self.now());
-            if left.is_zero() {
-                return;
-            }
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "the one place that sleeps by the machine's clock"
-            )]
-            tokio::time::sleep(left.min(Duration::from_secs(30))).await;
+        sleep_until(at, || self.now()).await;
+    }
+}
+
+/// The longest step of a sleep: so soon is a jump of the machine's clock noticed.
+const STEP: Duration = Duration::from_secs(30);
+
+/// Sleeps in steps. A clock that is set back meanwhile does not make it longer than it was to be:
+/// whoever sleeps looks again, and loops that sleep for a second are not held up for an hour.
+async fn sleep_until(at: Timestamp, now: impl Fn() -> Timestamp) {
+    let mut longest = at.since(now());
+    loop {
+        let left = at.since(now()).min(longest);
+        if left.is_zero() {
+            return;
         }
+        let step = left.min(STEP);
+        #[expect(clippy::disallowed_methods, reason = "the one place that sleeps by the machine's clock")]
+        tokio::time::sleep(step).await;
+        longest -= step;
     }
 }
 
@@ -108,5 +117,37 @@ impl Clock for ManualClock {
         };
         // The sender lives in the clock, which `self` keeps alive.
         let _ = woken.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How long a sleep of so many seconds takes on a clock that jumps by so many after the first look.
+    #[expect(clippy::disallowed_methods, reason = "measures a sleep, on a clock of the test's own")]
+    async fn slept(seconds: u64, jump: i64) -> u64 {
+        let begin = Instant::now();
+        let looks = Cell::new(0);
+        let now = || {
+            looks.set(looks.get() + 1);
+            let jumped = if looks.get() > 1 { jump } else { 0 };
+            let millis = begin.elapsed().as_millis() as i64 + (1_000_000 + jumped) * 1_000;
+            Timestamp(millis.unsigned_abs())
+        };
+        sleep_until(Timestamp((1_000_000 + seconds) * 1_000), now).await;
+        begin.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_makes_no_sleep_longer() {
+        assert_eq!(slept(100, 0).await, 100);
+        assert_eq!(slept(100, -3_600).await, 100, "it is set back");
+        assert_eq!(slept(100, 60).await, 40, "it is set ahead");
+        assert_eq!(slept(100, 3_600).await, 0);
     }
 }

@@ -57,6 +57,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) fn run(self) -> Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "people are told how long it took")]
         let begun = Instant::now();
         let sublane = self.set_up()?;
         let place = Place::new(self.keep)?;

@@ -31,6 +31,7 @@ pub(crate) fn run(steps: Vec<Step<'_>>) -> Result<()> {
             continue;
         }
         eprintln!("\n== {}/{total} {}", number + 1, step.name);
+        #[expect(clippy::disallowed_methods, reason = "people are told how long each step took")]
         let start = Instant::now();
         let outcome = (step.action)();
         let took = seconds(start.elapsed());

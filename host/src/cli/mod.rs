@@ -142,12 +142,15 @@ type Result<T = Exit> = std::result::Result<T, Failed>;
 
 /// The whole process.
 pub(crate) fn main() -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "people are told how long the start took")]
     let begun = Instant::now();
     let cli = Cli::parse();
     let exit = match cli.command.run(&cli.global, begun) {
         Ok(exit) => exit,
         Err(failed) => {
-            complain(&format!("error: {}", chain(failed.error.as_ref())));
+            // What a stranger's file is called inside must not steer a terminal.
+            let why = sublane::channel::scrub_text(&chain(failed.error.as_ref()));
+            complain(&format!("error: {why}"));
             failed.exit
         }
     };

@@ -35,6 +35,7 @@ impl Signals {
     }
 
     /// After the first signal, or none: soon another one ends the process at once.
+    #[expect(clippy::disallowed_methods, reason = "belongs to the process, and ends it though others hang")]
     pub(super) fn end_at_once(mut self) {
         tokio::spawn(async move {
             let soon = SystemClock.now().after(SAME_REQUEST);

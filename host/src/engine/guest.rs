@@ -172,6 +172,7 @@ impl Meter {
 }
 
 /// Measures guest CPU; no decision that a replay repeats depends on it.
+#[expect(clippy::disallowed_methods, reason = "what is computed is measured in real time")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -73,6 +73,7 @@ impl Shared {
     fn run(&self, engines: &[Engine]) {
         let mut idle = 0;
         while !self.stop.load(Ordering::Relaxed) {
+            #[expect(clippy::disallowed_methods, reason = "this thread is what ticks")]
             std::thread::sleep(Duration::from_millis(TICK_MS));
             if self.executing.load(Ordering::Relaxed) > 0 {
                 idle = 0;

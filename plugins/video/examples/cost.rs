@@ -1,6 +1,8 @@
 //! Tells what drawing and encoding cost, apart from each other:
 //! `cargo run --release --example cost -- PROMPT [WIDTH HEIGHT]`
 
+#![expect(clippy::disallowed_methods, reason = "it measures")]
+
 use std::time::Instant;
 
 use video::encode::Encoder;

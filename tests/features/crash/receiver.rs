@@ -5,15 +5,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 /// Ids and bodies, in the order of their arrival.
 type Received = Arc<Mutex<Vec<(String, String)>>>;
 
-/// It listens as long as its runtime lives.
+/// It listens until it is dropped.
 pub(super) struct Receiver {
     /// Where it is.
     pub(super) url: String,
     received: Received,
+    _listening: JoinSet<()>,
 }
 
 impl Receiver {
@@ -23,12 +25,14 @@ impl Receiver {
         let url = format!("http://{}/hook", listener.local_addr().expect("it is bound"));
         let received = Received::default();
         let to = received.clone();
-        tokio::spawn(async move {
+        let mut listening = JoinSet::new();
+        listening.spawn(async move {
+            let mut receiving = JoinSet::new();
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(receive(connection, to.clone()));
+                receiving.spawn(receive(connection, to.clone()));
             }
         });
-        Self { url, received }
+        Self { url, received, _listening: listening }
     }
 
     /// What it was sent so far.

@@ -129,7 +129,6 @@ mod tests {
     use super::*;
 
     /// How long a sleep of so many seconds takes on a clock that jumps by so many after the first look.
-    #[expect(clippy::disallowed_methods, reason = "measures a sleep, on a clock of the test's own")]
     async fn slept(seconds: u64, jump: i64) -> u64 {
         let begin = Instant::now();
         let looks = Cell::new(0);

@@ -128,6 +128,8 @@ fn what_is_no_toml_says_where() {
 fn what_is_wrong_does_not_steer_a_terminal() {
     check(
         "name = 'a'\n\"\\u001b[2J\\u202e\" = 1",
-        &expect!["a.toml:2: unknown key `\u{fffd}[2J\u{fffd}`; there is `name`, `slots`, `memory`, `wait`, `mode`, `inner` and `list`"],
+        &expect![
+            "a.toml:2: unknown key `\u{fffd}[2J\u{fffd}`; there is `name`, `slots`, `memory`, `wait`, `mode`, `inner` and `list`"
+        ],
     );
 }

@@ -175,6 +175,7 @@ impl Attempt {
 /// wanted back, or the attempt is stopped.
 pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry>) -> Result<Entry, Exit> {
     attempt.parked_since.store(attempt.host.clock.now().0, Ordering::Relaxed);
+    attempt.meter.rest();
     attempt.host.lanes.park(attempt);
     let is_wanted = |class| attempt.is_on(class) && attempt.host.engines.of(class).pool.is_wanted();
     if is_wanted(Class::Small) || is_wanted(Class::Large) {

@@ -51,7 +51,8 @@ pub struct Meter {
 
 impl Meter {
     /// A meter for an attempt that may use so much guest CPU. `slow` is set when
-    /// it has used up its first tick, and its future should move to the slow threads.
+    /// it has computed for a whole tick and its future should be on the slow threads, and
+    /// cleared when it parks.
     #[must_use]
     pub fn new(limit_us: u64, slow: Arc<AtomicBool>) -> Arc<Self> {
         Arc::new(Self {
@@ -104,6 +105,11 @@ impl Meter {
             self.stop(Stop::OutOfCpu);
         }
         self.stopped()
+    }
+
+    /// It parks: whatever it computed for, when it goes on it is as fast as the others.
+    pub fn rest(&self) {
+        self.slow.store(false, Ordering::Relaxed);
     }
 
     /// So much of the purse went to a child: what it holds cannot be spent here.

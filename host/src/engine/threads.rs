@@ -3,7 +3,7 @@
 //! Two sets. A *fast* thread runs its attempts by turns and keeps what they
 //! spawn, so that a spawn and its result cross no thread. An attempt that has
 //! computed for a whole tick moves, between two polls, to the *slow* threads,
-//! which have low priority and share their work.
+//! which have low priority and share their work; when it parks it comes back.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -64,11 +64,16 @@ impl GuestThreads {
         &self.fast[index]
     }
 
-    /// Runs an attempt to its end: on the fast threads, and on the slow ones as
-    /// soon as `slow` says so.
+    /// Runs an attempt to its end: on a fast thread, and on the slow ones while `slow` says so.
     pub fn run(&self, attempt: impl Future<Output = ()> + Send + 'static, slow: Arc<AtomicBool>) {
-        let slow_threads = self.slow_handle.clone();
-        self.fast().spawn(OnFast { attempt: Some(Box::pin(attempt)), slow, slow_threads });
+        let fast_thread = self.fast();
+        fast_thread.spawn(Guest {
+            attempt: Some(Box::pin(attempt)),
+            slow,
+            is_on_slow: false,
+            fast_thread: fast_thread.clone(),
+            slow_threads: self.slow_handle.clone(),
+        });
     }
 }
 
@@ -95,14 +100,16 @@ impl Drop for GuestThreads {
     }
 }
 
-/// An attempt on a fast thread, until it is slow.
-struct OnFast {
+/// An attempt where it belongs: on its fast thread, and on the slow ones while `slow` says so.
+struct Guest {
     attempt: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     slow: Arc<AtomicBool>,
+    is_on_slow: bool,
+    fast_thread: Handle,
     slow_threads: Handle,
 }
 
-impl Future for OnFast {
+impl Future for Guest {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -110,13 +117,20 @@ impl Future for OnFast {
         if attempt.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        if self.slow.load(Ordering::Relaxed)
-            && let Some(attempt) = self.attempt.take()
-        {
-            self.slow_threads.spawn(attempt);
-            return Poll::Ready(());
+        let is_slow = self.slow.load(Ordering::Relaxed);
+        if is_slow == self.is_on_slow {
+            return Poll::Pending;
         }
-        Poll::Pending
+        let moved = Self {
+            attempt: self.attempt.take(),
+            slow: self.slow.clone(),
+            is_on_slow: is_slow,
+            fast_thread: self.fast_thread.clone(),
+            slow_threads: self.slow_threads.clone(),
+        };
+        let there = if is_slow { &self.slow_threads } else { &self.fast_thread };
+        there.spawn(moved);
+        Poll::Ready(())
     }
 }
 
@@ -124,4 +138,31 @@ impl Future for OnFast {
 #[must_use]
 pub fn default_threads() -> usize {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_guest_moves_to_the_slow_threads_and_back() {
+        let threads = GuestThreads::start(1).expect("the machine has threads");
+        let slow = Arc::new(AtomicBool::new(false));
+        let (seen, been) = tokio::sync::oneshot::channel();
+        let switch = slow.clone();
+        let attempt = async move {
+            let mut names = Vec::new();
+            for is_slow in [true, false, false] {
+                names.push(std::thread::current().name().map(str::to_owned));
+                switch.store(is_slow, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+            names.push(std::thread::current().name().map(str::to_owned));
+            // Who waits for it is there until it is told.
+            let _ = seen.send(names);
+        };
+        threads.run(attempt, slow);
+        let names: Vec<_> = been.await.expect("it ends").into_iter().flatten().collect();
+        assert_eq!(names, ["guest-0", "guest-slow", "guest-0", "guest-0"]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sublane::bindings::agent::AgentPre;
 use sublane::engine::Engines;
 use sublane::engine::limiter::Limiter;
 use sublane::host::Inner;
@@ -16,7 +17,7 @@ pub(crate) fn input() -> String {
 }
 
 /// Runs `echo` in a fresh instance, with nothing of the host around it. Gives nanoseconds.
-pub(crate) async fn spawn(engines: &Engines, plugin: &Plugin, input: &str) -> f64 {
+pub(crate) async fn spawn(engines: &Engines, plugin: &Plugin, pre: &AgentPre<Ctx>, input: &str) -> f64 {
     let begin = crate::now();
     let engine = &engines.of(plugin.class).engine;
     let limiter = Limiter::new(plugin.manifest.memory_bytes);
@@ -24,7 +25,6 @@ pub(crate) async fn spawn(engines: &Engines, plugin: &Plugin, input: &str) -> f6
     let mut store = wasmtime::Store::new(engine, ctx);
     store.limiter(|ctx| &mut ctx.limiter);
     store.set_epoch_deadline(1_000);
-    let pre = plugin.agent_pre.as_ref().expect("the bench plugin has agents");
     let agent = pre.instantiate_async(&mut store).await.expect("it instantiates");
     let task =
         sublane::bindings::sublane::plugin::types::Task { input: input.to_owned(), artifacts: Vec::new() };
@@ -39,9 +39,10 @@ pub(crate) fn spawn_task(inner: &Arc<Inner>, count: u32) -> JoinHandle<Vec<f64>>
     let plugin = inner.plugins().get("bench").expect("it is there").clone();
     let (for_task, input) = (inner.clone(), input());
     inner.threads.fast().spawn(async move {
+        let pre = plugin.agent_pre.as_ref().expect("the bench plugin has agents");
         let mut times = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            times.push(spawn(&for_task.engines, &plugin, &input).await);
+            times.push(spawn(&for_task.engines, &plugin, pre, &input).await);
         }
         times
     })

@@ -3,16 +3,17 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use sublane::bindings::agent::AgentPre;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::plugin::Plugin;
 use sublane_tests::component;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 
 use crate::bare;
 use crate::report::{Goal, Report, median};
 
-/// The first spawn of a plugin whose code is in the cache, against mapping that code plus a bare spawn.
+/// The first spawn of a plugin whose code is in the cache, against mapping that code plus a bare first spawn of it.
 pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let cache = Cache::open(&directory.path().join("cache"))?;
@@ -30,19 +31,17 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
     for _ in 0..rounds * 5 {
         let begin = crate::now();
         let plugin = load().await?;
-        bare::spawn(&engines, &plugin, &input).await;
+        let pre = plugin.agent_pre.as_ref().ok_or_else(|| anyhow::anyhow!("it has agents"))?;
+        bare::spawn(&engines, &plugin, pre, &input).await;
         ours.push(begin.elapsed().as_nanos() as f64 / 1e3);
         let begin = crate::now();
         #[expect(unsafe_code, reason = "the limit maps the same file that the cache has just verified")]
         // SAFETY: the file was written by the cache above, in a directory of this process alone.
         let component = unsafe { Component::deserialize_file(engine, &code) };
         let component = component.map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let mut linker = Linker::new(engine);
-        sublane::imports::link(&mut linker).map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        std::hint::black_box(
-            linker.instantiate_pre(&component).map_err(|error| anyhow::anyhow!("{error:#}"))?,
-        );
-        bare::spawn(&engines, &warm, &input).await;
+        let pre = engines.of(warm.class).linker.instantiate_pre(&component).and_then(AgentPre::new);
+        let pre = pre.map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        bare::spawn(&engines, &warm, &pre, &input).await;
         limits.push(begin.elapsed().as_nanos() as f64 / 1e3);
     }
     report.add("spawn.cold", "us", median(&mut ours), median(&mut limits), Goal::AtMost(2.0));

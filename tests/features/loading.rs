@@ -184,3 +184,36 @@ fn many_can_compile_the_same_component_at_once() {
         }
     });
 }
+
+#[tokio::test]
+async fn what_the_cache_holds_is_used_and_what_is_damaged_is_made_again() {
+    let directory = temporary();
+    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let place = directory.path().join("cache");
+    let cache = Cache::open(&place).expect("the cache opens");
+    let path = component("hello-agent");
+    let load = async || {
+        let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await;
+        loaded.expect("it is loaded")
+    };
+    let files = || {
+        let entries = std::fs::read_dir(&place).expect("the cache is there");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        files.sort();
+        files
+    };
+    let contents = || files().iter().map(|file| std::fs::read(file).expect("a file")).collect::<Vec<_>>();
+    let first = load().await;
+    let (made, whole) = (files(), contents());
+    assert_eq!(made.len(), 3, "code, its digest, and what was found out: {made:?}");
+    let again = load().await;
+    assert_eq!((again.agents, again.imports), (first.agents.clone(), first.imports.clone()));
+    for file in &made {
+        let mut bytes = std::fs::read(file).expect("a file");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(file, bytes).expect("it is damaged");
+        assert_eq!(load().await.agents, first.agents, "{}", file.display());
+        assert_eq!(contents(), whole, "{} is as it was", file.display());
+    }
+}

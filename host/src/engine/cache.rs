@@ -1,10 +1,11 @@
-//! The compile cache: machine code of components, made once.
+//! The compile cache: machine code of components, made once, and what was found
+//! out about them.
 //!
 //! Owns a directory that only this host writes (mode 0700, owner checked).
-//! A file is written whole or not at all, and named by the component's hash and
-//! the engine's compatibility hash. A digest beside it is verified before
-//! Wasmtime maps it: against damage, since whoever could write the one could
-//! write the other, so it is a fast one. Here is the one `unsafe` of the host:
+//! A file is written whole or not at all, and named by the component's hash, the
+//! engine's compatibility hash and the host's version. A digest beside it is
+//! verified before Wasmtime maps it: against damage, since whoever could write
+//! the one could write the other, so it is a fast one. Here is the only `unsafe` of the host:
 //! mapping a file as machine code trusts that we wrote it, and these are the
 //! checks behind that trust.
 
@@ -13,9 +14,14 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use xxhash_rust::xxh3::xxh3_128;
+
+/// Bytes of a digest.
+const DIGEST_BYTES: usize = 16;
 
 /// Why a component could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -72,69 +78,107 @@ impl Cache {
         Ok(Self { directory: directory.to_owned() })
     }
 
-    /// The component of these bytes, whose BLAKE3 hash is `hash`, from the cache or compiled now.
+    /// The place of the component with this BLAKE3 hash, for this engine.
+    #[must_use]
+    pub fn entry(&self, engine: &Engine, hash: blake3::Hash) -> Entry {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        let name = format!("{}-{:016x}", hash.to_hex(), hasher.finish());
+        Entry { engine: engine.clone(), path: self.directory.join(name) }
+    }
+}
+
+/// One component in the cache.
+pub struct Entry {
+    engine: Engine,
+    path: PathBuf,
+}
+
+impl Entry {
+    /// The component, from the cache or compiled now of its bytes.
     ///
     /// # Errors
     /// [`CacheError::Compile`] says why Wasmtime refuses it. A cache file that
     /// is damaged is no error: it is made again.
-    pub fn component(
-        &self,
-        engine: &Engine,
-        wasm: &[u8],
-        hash: blake3::Hash,
-    ) -> Result<Component, CacheError> {
-        let path = self.path(engine, hash);
-        if let Some(component) = load(engine, &path) {
+    pub fn component(&self, wasm: &[u8]) -> Result<Component, CacheError> {
+        if let Some(component) = self.load() {
             return Ok(component);
         }
-        let code = engine.precompile_component(wasm).map_err(CacheError::Compile)?;
-        write_whole(&path, &code).map_err(|source| CacheError::Io { path: path.clone(), source })?;
-        load(engine, &path).ok_or_else(|| CacheError::Io {
-            path,
-            source: std::io::Error::other("what was just written does not load"),
-        })
+        let code = self.engine.precompile_component(wasm).map_err(CacheError::Compile)?;
+        self.write("cwasm", &code)?;
+        self.write("digest", &xxh3_128(&code).to_be_bytes())?;
+        self.load().ok_or_else(|| self.io(std::io::Error::other("what was just written does not load")))
     }
 
-    fn path(&self, engine: &Engine, hash: blake3::Hash) -> PathBuf {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        let name = format!("{}-{:016x}", hash.to_hex(), hasher.finish());
-        self.directory.join(name)
+    /// What was found out about the component, if it was kept and is whole.
+    #[must_use]
+    pub fn found<T: DeserializeOwned>(&self) -> Option<T> {
+        let bytes = std::fs::read(self.path.with_extension("found")).ok()?;
+        let (digest, json) = bytes.split_at_checked(DIGEST_BYTES)?;
+        if digest != xxh3_128(json).to_be_bytes() {
+            return None;
+        }
+        serde_json::from_slice(json).ok()
+    }
+
+    /// Keeps what was found out about the component. It must follow from its bytes alone.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`] when it cannot be written.
+    pub fn keep<T: Serialize>(&self, found: &T) -> Result<(), CacheError> {
+        let json = serde_json::to_vec(found).map_err(|error| self.io(error.into()))?;
+        self.write("found", &[&xxh3_128(&json).to_be_bytes(), json.as_slice()].concat())
+    }
+
+    /// The compiled component, if it is there and whole.
+    fn load(&self) -> Option<Component> {
+        let code_path = self.path.with_extension("cwasm");
+        let digest = std::fs::read(self.path.with_extension("digest")).ok()?;
+        if digest != xxh3_128(&map(&code_path).ok()?).to_be_bytes() {
+            return None;
+        }
+        #[expect(
+            unsafe_code,
+            reason = "the one place that maps machine code from a file, see the safety comment"
+        )]
+        // SAFETY: the file is in a directory of mode 0700 that belongs to this user,
+        // was written by this host from Wasmtime's own compiler, and its digest was
+        // just compared with the one written beside it. Wasmtime itself checks that
+        // version and configuration agree.
+        let component = unsafe { Component::deserialize_file(&self.engine, &code_path) };
+        component.inspect_err(|error| tracing::debug!(%error, "a compiled component is out of date")).ok()
+    }
+
+    fn write(&self, extension: &str, bytes: &[u8]) -> Result<(), CacheError> {
+        write_whole(&self.path, extension, bytes).map_err(|source| self.io(source))
+    }
+
+    fn io(&self, source: std::io::Error) -> CacheError {
+        CacheError::Io { path: self.path.clone(), source }
     }
 }
 
-/// The compiled component at `path`, if it is there and whole.
-fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    let code_path = path.with_extension("cwasm");
-    let digest = std::fs::read(path.with_extension("digest")).ok()?;
-    if digest != xxh3_128(&std::fs::read(&code_path).ok()?).to_be_bytes() {
-        return None;
+/// A file of the cache, to be hashed: from the system's own pages, without a copy.
+fn map(path: &Path) -> std::io::Result<memmap2::Mmap> {
+    let file = std::fs::File::open(path)?;
+    #[expect(unsafe_code, reason = "see the safety comment")]
+    // SAFETY: a file of the cache is never changed in place, but replaced whole, by
+    // a user whose directory it is alone.
+    unsafe {
+        memmap2::MmapOptions::new().populate().map(&file)
     }
-    #[expect(
-        unsafe_code,
-        reason = "the one place that maps machine code from a file, see the safety comment"
-    )]
-    // SAFETY: the file is in a directory of mode 0700 that belongs to this user,
-    // was written by this host from Wasmtime's own compiler, and its digest was
-    // just compared with the one written beside it. Wasmtime itself checks that
-    // version and configuration agree.
-    let component = unsafe { Component::deserialize_file(engine, &code_path) };
-    component.inspect_err(|error| tracing::debug!(%error, "a compiled component is out of date")).ok()
 }
 
-/// Writes code and digest so that each is there whole or not at all, the digest
-/// last. Each writer has staging files of its own: several may write the same.
-fn write_whole(path: &Path, code: &[u8]) -> std::io::Result<()> {
+/// Writes a file so that it is there whole or not at all. Each writer has a
+/// staging file of its own: several may write the same.
+fn write_whole(path: &Path, extension: &str, bytes: &[u8]) -> std::io::Result<()> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(std::io::Error::other)?;
     let own = u64::from_le_bytes(random);
-    let digest = xxh3_128(code).to_be_bytes();
-    for (extension, bytes) in [("cwasm", code), ("digest", digest.as_slice())] {
-        let staging = path.with_extension(format!("{extension}.{own:016x}"));
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staging)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&staging, path.with_extension(extension))?;
-    }
-    Ok(())
+    let staging = path.with_extension(format!("{extension}.{own:016x}"));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staging)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&staging, path.with_extension(extension))
 }

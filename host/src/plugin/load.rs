@@ -55,7 +55,7 @@ fn served() -> String {
 }
 
 /// What a component exports and imports.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Shape {
     /// Exports `agent-entry`.
     pub agents: bool,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sublane_core::grants::Authority;
 use sublane_core::{Grants, Purse, Timestamp};
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::ResourceTable;
 
 use crate::bindings::agent::AgentPre;
 use crate::bindings::toolbox::ToolboxPre;
@@ -21,6 +21,8 @@ use crate::engine::cache::{Cache, CacheError};
 use crate::engine::limiter::Limiter;
 use crate::engine::{Class, Engines};
 use crate::imports::{Ctx, Instance};
+
+use self::load::Shape;
 
 pub use load::Refused;
 pub use manifest::Manifest;
@@ -49,7 +51,7 @@ pub struct Plugin {
 }
 
 /// An agent or a tool, as its plugin describes it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Definition {
     /// Unique in the plugin.
     pub name: String,
@@ -57,6 +59,14 @@ pub struct Definition {
     pub description: String,
     /// JSON Schema of its input.
     pub input_schema: serde_json::Value,
+}
+
+/// What follows from a component's bytes alone: it is kept beside its code.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Found {
+    shape: Shape,
+    agents: Vec<Definition>,
+    tools: Vec<Definition>,
 }
 
 /// Why a plugin could not be loaded.
@@ -153,12 +163,14 @@ impl Plugin {
         path: &Path,
         allows: impl FnOnce(&Manifest) -> Authority,
     ) -> Result<Self, LoadError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+        let unread = |path: &Path| {
+            let path = path.to_owned();
+            move |source| LoadError::Read { path, source }
         };
-        let wasm = read(path)?;
+        let wasm = std::fs::read(path).map_err(unread(path))?;
         let manifest_path = path.with_file_name("plugin.toml");
-        let text = String::from_utf8_lossy(&read(&manifest_path)?).into_owned();
+        let text = std::fs::read(&manifest_path).map_err(unread(&manifest_path))?;
+        let text = String::from_utf8_lossy(&text);
         let manifest = Manifest::parse(&manifest_path.display().to_string(), &text)
             .map_err(|error| LoadError::Manifest(error.to_string()))?;
         let refused = |source| LoadError::Refused { path: path.to_owned(), source };
@@ -166,14 +178,16 @@ impl Plugin {
         let hash = blake3::hash(&wasm);
         let class = Class::for_memory(manifest.memory_bytes);
         let engine = &engines.of(class).engine;
-        let component = cache
-            .component(engine, &wasm, hash)
-            .map_err(|source| LoadError::Cache { path: path.to_owned(), source })?;
-        let shape = load::shape(engine, &component).map_err(refused)?;
+        let entry = cache.entry(engine, hash);
+        let uncached = |source| LoadError::Cache { path: path.to_owned(), source };
+        let component = entry.component(&wasm).map_err(uncached)?;
+        let known = entry.found::<Found>();
+        let shape = match &known {
+            Some(known) => known.shape.clone(),
+            None => load::shape(engine, &component).map_err(refused)?,
+        };
         let unfit = |error: wasmtime::Error| refused(Refused::NotAComponent(format!("{error:#}")));
-        let mut linker = Linker::<Ctx>::new(engine);
-        crate::imports::link(&mut linker).map_err(unfit)?;
-        let pre = linker.instantiate_pre(&component).map_err(unfit)?;
+        let pre = engines.of(class).linker.instantiate_pre(&component).map_err(unfit)?;
         let allows = allows(&manifest);
         let mut plugin = Self {
             met: manifest.asks.meet(&allows),
@@ -183,11 +197,18 @@ impl Plugin {
             class,
             agents: Vec::new(),
             tools: Vec::new(),
-            imports: shape.imports,
+            imports: shape.imports.clone(),
             agent_pre: shape.agents.then(|| AgentPre::new(pre.clone())).transpose().map_err(unfit)?,
             toolbox_pre: shape.tools.then(|| ToolboxPre::new(pre)).transpose().map_err(unfit)?,
         };
-        plugin.ask(engines, path).await?;
+        match known {
+            Some(known) => (plugin.agents, plugin.tools) = (known.agents, known.tools),
+            None => {
+                plugin.ask(engines, path).await?;
+                let found = Found { shape, agents: plugin.agents.clone(), tools: plugin.tools.clone() };
+                entry.keep(&found).map_err(uncached)?;
+            }
+        }
         Ok(plugin)
     }
 

@@ -1,30 +1,19 @@
 //! `subagent`: spawn, wait, look, speak, cancel.
 
-use sublane_core::grants::{Ceiling, Terms};
-use sublane_core::journal::{SpawnAnswer, WaitAnswer, encode};
-use sublane_core::{
-    Answer, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Priority, PurseAsk, Run,
-    RunId, RunSpec,
-};
-use sublane_store::{Command, RunFilter, Spawn, WaitFor};
+mod request;
+mod spawn;
 
-use super::translate::{
-    answer, artifacts_from_guest, grants_to_guest, outcome_to_guest, scope_from_guest, status_to_guest,
-};
+use sublane_core::journal::{SpawnAnswer, WaitAnswer};
+use sublane_core::{Import, ImportError, Run, RunId};
+use sublane_store::{Command, RunFilter, WaitFor};
+
+use super::translate::{answer, grants_to_guest, outcome_to_guest, status_to_guest};
 use super::{Ctx, Exit, Live, check_json};
 use crate::bindings::sublane::plugin::{subagent, types};
 use crate::journal::args;
 
 /// Runs that one wait may name, and that one list gives.
 const MAX_RUNS: usize = 256;
-/// Destinations that one run's ending may be owed to.
-const MAX_DESTINATIONS: usize = 8;
-/// Artifacts that go with one task.
-const MAX_ARTIFACTS: usize = 32;
-/// Characters of a name.
-const MAX_NAME_CHARS: usize = 64;
-/// Bytes of a dedupe key.
-const MAX_DEDUPE_BYTES: usize = 128;
 /// Bytes of a reason.
 const MAX_REASON_BYTES: usize = 1 << 10;
 
@@ -37,7 +26,7 @@ impl subagent::Host for Ctx {
             Ok(live) => live,
             Err(error) => return Ok(Err(error.into())),
         };
-        let args = hash_request(&request);
+        let args = request::hash(&request);
         let (path, held) = live.replayed::<SpawnAnswer>(import, args)?;
         let (spawned, child) = match held {
             Some(answer) => {
@@ -256,101 +245,6 @@ impl Seen {
     }
 }
 
-/// The hash of everything in a request. Each field is there with its length or
-/// its absence, so that nothing a request can say runs together.
-fn hash_request(request: &subagent::SpawnRequest) -> u128 {
-    let subagent::SpawnRequest {
-        agent,
-        task,
-        name,
-        scope,
-        deliver,
-        lifetime,
-        lane,
-        priority,
-        timeout,
-        dedupe_key,
-    } = request;
-    let mut bytes = Bytes(Vec::with_capacity(256 + task.input.len()));
-    bytes.text(agent);
-    bytes.text(&task.input);
-    bytes.number(task.artifacts.len() as u64);
-    for file in &task.artifacts {
-        [&file.id, &file.name, &file.media_type].into_iter().for_each(|text| bytes.text(text));
-        bytes.number(file.size);
-    }
-    [name, lane, dedupe_key].into_iter().for_each(|text| bytes.texts(text));
-    bytes.scope(scope);
-    match deliver {
-        subagent::DeliveryPlan::None => bytes.number(0),
-        subagent::DeliveryPlan::Origin => bytes.number(1),
-        subagent::DeliveryPlan::To(named) => {
-            bytes.number(2);
-            bytes.texts(named);
-        }
-    }
-    bytes.number(lifetime.map_or(2, |lifetime| lifetime as u64));
-    bytes.number(*priority as u64);
-    bytes.option(*timeout);
-    args(Import::Spawn, &[&bytes.0])
-}
-
-/// Fields of a request, one after the other.
-struct Bytes(Vec<u8>);
-
-impl Bytes {
-    fn number(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
-    }
-
-    fn option(&mut self, number: Option<u64>) {
-        self.number(u64::from(number.is_some()));
-        self.number(number.unwrap_or_default());
-    }
-
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t String>) {
-        let at = self.0.len();
-        self.number(0);
-        let mut count = 0_u64;
-        for text in texts {
-            count += 1;
-            self.text(text);
-        }
-        self.0[at..at + 8].copy_from_slice(&count.to_le_bytes());
-    }
-
-    fn scope(&mut self, scope: &subagent::Scope) {
-        let subagent::Scope { spawn, channels, tools, kv, artifacts, artifact_bytes, cpu, memory_bytes } =
-            scope;
-        self.number(u64::from(spawn.is_some()));
-        if let Some(spawn) = spawn {
-            self.texts(&spawn.agents);
-            [spawn.depth, spawn.active_children, spawn.total]
-                .into_iter()
-                .for_each(|n| self.number(u64::from(n)));
-        }
-        self.texts(channels);
-        self.number(tools.len() as u64);
-        for tool in tools {
-            self.text(&tool.plugin);
-            self.texts(&tool.tools);
-        }
-        self.number(kv.len() as u64);
-        for kv in kv {
-            self.text(&kv.bucket);
-            self.text(&kv.prefix);
-            self.number(u64::from(kv.write));
-        }
-        self.number(u64::from(*artifacts));
-        [*artifact_bytes, *cpu, *memory_bytes].into_iter().for_each(|number| self.option(number));
-    }
-}
-
 impl Live {
     /// The row of a run, if one is named.
     async fn child(&self, id: Option<RunId>) -> wasmtime::Result<Option<Run>> {
@@ -370,212 +264,4 @@ impl Live {
         }
         Ok(Ok(()))
     }
-
-    /// Spawns: within the grants, within the lane, then one commit.
-    async fn spawn(
-        &mut self,
-        path: Path,
-        args: u128,
-        request: subagent::SpawnRequest,
-    ) -> wasmtime::Result<(Answer<SpawnAnswer>, Option<Run>)> {
-        let attempt = self.attempt.clone();
-        let planned = match self.plan(&path, request) {
-            Ok((spec, ask)) => self.readable(spec.artifacts.clone()).await?.map(|files| (spec, ask, files)),
-            Err(error) => Err(error),
-        };
-        let by = attempt.by(false);
-        let (mut spec, ask, files) = match planned {
-            Ok(planned) => planned,
-            Err(error) => {
-                let refused: Answer<SpawnAnswer> = Err(error);
-                let entry = Entry { path, import: Import::Spawn, args, result: encode(&refused), at: by.now };
-                attempt.host.store.append(by.clone(), vec![entry]).await.map_err(Exit::store)?;
-                attempt.journal.written(by.now);
-                return Ok((refused, None));
-            }
-        };
-        spec.artifacts = files;
-        let at = by.now;
-        let active_children = self.grants.spawn().map_or(0, |spawn| spawn.active_children);
-        let position = attempt.host.lanes.queued(&spec.lane);
-        let spawn = Spawn { by, path, args, spec, ask, active_children, position };
-        let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
-        attempt.journal.written(at);
-        if let Some(ready) = spawned.ready {
-            if let Some(child) = spawned.child.as_ref().filter(|child| child.spec.attached_to().is_some()) {
-                attempt.meter.split_off(child.spec.purse.cpu_us);
-            }
-            attempt.host.note_due(spawned.child.as_ref().map(|child| child.spec.deadline()));
-            attempt.host.lanes.offer(&attempt.host, ready);
-        }
-        Ok((spawned.answer, spawned.child))
-    }
-
-    /// The child, as far as grants and lanes decide it.
-    fn plan(
-        &mut self,
-        path: &Path,
-        request: subagent::SpawnRequest,
-    ) -> Result<(Box<RunSpec>, PurseAsk), ImportError> {
-        check_request(&request)?;
-        let parent = self.attempt.spec.clone();
-        let host = self.attempt.host.clone();
-        let (plugin_id, agent_name) = match request.agent.split_once('/') {
-            Some((plugin, agent)) => (plugin, Some(agent)),
-            None => (request.agent.as_str(), None),
-        };
-        let plugins = host.plugins();
-        let known = plugins.get(plugin_id).and_then(|plugin| Some((plugin, plugin.agent(agent_name)?)));
-        // A denial does not tell whether the agent exists.
-        let named = agent_name.or(known.map(|(_, agent)| agent.name.as_str())).unwrap_or("*");
-        if let Err(denied) = self.grants.may_spawn(plugin_id, named) {
-            return Err(self.denied(denied));
-        }
-        let (plugin, agent) = known.ok_or(ImportError::NotFound)?;
-        let depth = parent.depth + 1;
-        if depth > host.settings.max_depth {
-            return Err(ImportError::Limit(LimitHit::new("spawn.depth", u64::from(host.settings.max_depth))));
-        }
-        let lane = request.lane.unwrap_or_else(|| "subagent".to_owned());
-        host.lanes.room(&lane)?;
-        let lifetime = match request.lifetime {
-            Some(subagent::Lifetime::Attached) if self.is_tool => {
-                let why = "a tool call is short: what it spawns is detached";
-                return Err(ImportError::Invalid(why.to_owned()));
-            }
-            Some(subagent::Lifetime::Attached) => Lifetime::Attached,
-            Some(subagent::Lifetime::Detached) => Lifetime::Detached,
-            None if self.is_tool => Lifetime::Detached,
-            None => Lifetime::Attached,
-        };
-        let now = self.attempt.by(false).now;
-        // What is detached is bounded by its spawner's own root, whose numbers the plugin holds ready.
-        let own = self.plugin.met();
-        let terms = Terms {
-            now,
-            ceiling: match lifetime {
-                Lifetime::Attached => Ceiling::Parent,
-                Lifetime::Detached => Ceiling::Conversation(now.after(own.timeout)),
-            },
-            memory_bytes: plugin.manifest.memory_bytes,
-            timeout: plugin.manifest.asks.timeout.min(host.lanes.timeout(&lane)),
-        };
-        let scope = scope_from_guest(request.scope, request.timeout)?;
-        let grants = match self.grants.attenuate(&scope, &terms) {
-            Ok(grants) => grants,
-            Err(denied) => return Err(self.denied(denied)),
-        };
-        let mut ask = scope.purse;
-        if lifetime == Lifetime::Detached {
-            // The conversation's purse is everybody's: no plugin draws more than its own root allows.
-            ask = within(ask, own.purse)?;
-        }
-        let destinations = self.destinations(request.deliver)?;
-        let id = parent.id.child(self.attempt.generation, path);
-        let mut seed = [0; 32];
-        self.frame.seed_of(path, &mut seed);
-        let spec = RunSpec {
-            id,
-            parent: Some(parent.id),
-            lifetime,
-            conversation: parent.conversation,
-            origin: parent.origin.clone(),
-            plugin: plugin.manifest.id.clone(),
-            agent: agent.name.clone(),
-            component: plugin.digest.clone(),
-            name: request.name.unwrap_or_else(|| format!("{}-{}", agent.name, id.short())),
-            lane,
-            priority: match request.priority {
-                subagent::Priority::Low => Priority::Low,
-                subagent::Priority::Normal => Priority::Normal,
-                subagent::Priority::High => Priority::High,
-            },
-            depth,
-            input: request.task.input.into(),
-            artifacts: artifacts_from_guest(request.task.artifacts),
-            grants,
-            purse: sublane_core::Purse::default(),
-            destinations,
-            created: now,
-            dedupe_key: request.dedupe_key,
-            spawner: self.plugin.manifest.id.clone(),
-            seed,
-        };
-        Ok((Box::new(spec), ask))
-    }
-
-    /// To whom the ending will be owed: captured now. Each needs its grant.
-    fn destinations(&self, plan: subagent::DeliveryPlan) -> Result<Vec<Destination>, ImportError> {
-        let named = match plan {
-            subagent::DeliveryPlan::None => return Ok(Vec::new()),
-            subagent::DeliveryPlan::Origin => vec!["origin".to_owned()],
-            subagent::DeliveryPlan::To(named) => named,
-        };
-        if named.len() > MAX_DESTINATIONS {
-            let limit = LimitHit::new("delivery.destinations", MAX_DESTINATIONS as u64);
-            return Err(ImportError::Limit(limit));
-        }
-        let mut destinations = Vec::with_capacity(named.len());
-        for name in named {
-            let to: sublane_core::grants::ChannelGrant =
-                name.parse().map_err(|error| ImportError::Invalid(format!("{error}")))?;
-            if let Err(denied) = self.grants.may_deliver(&to) {
-                return Err(self.denied(denied));
-            }
-            let destination = match to {
-                sublane_core::grants::ChannelGrant::Origin => self.attempt.spec.origin.clone(),
-                sublane_core::grants::ChannelGrant::Address(destination) => destination,
-            };
-            if !destinations.contains(&destination) {
-                destinations.push(destination);
-            }
-        }
-        Ok(destinations)
-    }
-}
-
-/// What a detached child draws, at most what its spawner's own root allows.
-fn within(ask: PurseAsk, own: sublane_core::Purse) -> Result<PurseAsk, ImportError> {
-    let bounded = |which: &str, asked: u64, has: u64| {
-        if asked > has { Err(ImportError::Limit(LimitHit::new(which, has))) } else { Ok(asked) }
-    };
-    Ok(PurseAsk {
-        cpu_us: Some(bounded("purse.cpu-us", ask.cpu_us.unwrap_or(own.cpu_us), own.cpu_us)?),
-        spawns: bounded("purse.spawns", ask.spawns, own.spawns.saturating_sub(1))?,
-        artifact_bytes: Some(bounded(
-            "purse.artifact-bytes",
-            ask.artifact_bytes.unwrap_or(if ask.artifacts { own.artifact_bytes } else { 0 }),
-            own.artifact_bytes,
-        )?),
-        artifacts: ask.artifacts,
-    })
-}
-
-/// What can be seen to be wrong with a request by itself.
-fn check_request(request: &subagent::SpawnRequest) -> Result<(), ImportError> {
-    let invalid = |why: String| Err(ImportError::Invalid(why));
-    check_json("the task's input", &request.task.input)?;
-    if request.task.artifacts.len() > MAX_ARTIFACTS {
-        return invalid(format!("a task has at most {MAX_ARTIFACTS} artifacts"));
-    }
-    if let Some(name) = &request.name {
-        let chars = name.chars().count();
-        if !(1..=MAX_NAME_CHARS).contains(&chars) || name.chars().any(char::is_control) {
-            return invalid(format!("a name has 1 to {MAX_NAME_CHARS} characters and no control characters"));
-        }
-    }
-    if let Some(key) = &request.dedupe_key
-        && !(1..=MAX_DEDUPE_BYTES).contains(&key.len())
-    {
-        return invalid(format!("a dedupe key has 1 to {MAX_DEDUPE_BYTES} bytes"));
-    }
-    if let Some(spawn) = &request.scope.spawn
-        && !(1..=20).contains(&spawn.active_children)
-    {
-        return invalid(format!("scope.spawn.active-children is 1 to 20, not {}", spawn.active_children));
-    }
-    if request.timeout == Some(0) {
-        return invalid("a time-out of 0 would end the run before it began".to_owned());
-    }
-    Ok(())
 }

@@ -1,0 +1,138 @@
+//! A spawn's request by itself: its hash for the journal, and what is wrong with it.
+
+use sublane_core::{Import, ImportError};
+
+use crate::bindings::sublane::plugin::subagent;
+use crate::imports::check_json;
+use crate::journal::args;
+
+/// Artifacts that go with one task.
+const MAX_ARTIFACTS: usize = 32;
+/// Characters of a name.
+const MAX_NAME_CHARS: usize = 64;
+/// Bytes of a dedupe key.
+const MAX_DEDUPE_BYTES: usize = 128;
+
+/// What can be seen to be wrong with a request by itself.
+pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError> {
+    let invalid = |why: String| Err(ImportError::Invalid(why));
+    check_json("the task's input", &request.task.input)?;
+    if request.task.artifacts.len() > MAX_ARTIFACTS {
+        return invalid(format!("a task has at most {MAX_ARTIFACTS} artifacts"));
+    }
+    if let Some(name) = &request.name {
+        let chars = name.chars().count();
+        if !(1..=MAX_NAME_CHARS).contains(&chars) || name.chars().any(char::is_control) {
+            return invalid(format!("a name has 1 to {MAX_NAME_CHARS} characters and no control characters"));
+        }
+    }
+    if let Some(key) = &request.dedupe_key
+        && !(1..=MAX_DEDUPE_BYTES).contains(&key.len())
+    {
+        return invalid(format!("a dedupe key has 1 to {MAX_DEDUPE_BYTES} bytes"));
+    }
+    if let Some(spawn) = &request.scope.spawn
+        && !(1..=20).contains(&spawn.active_children)
+    {
+        return invalid(format!("scope.spawn.active-children is 1 to 20, not {}", spawn.active_children));
+    }
+    if request.timeout == Some(0) {
+        return invalid("a time-out of 0 would end the run before it began".to_owned());
+    }
+    Ok(())
+}
+
+/// The hash of everything in a request. Each field is there with its length or
+/// its absence, so that nothing a request can say runs together.
+pub(super) fn hash(request: &subagent::SpawnRequest) -> u128 {
+    let subagent::SpawnRequest {
+        agent,
+        task,
+        name,
+        scope,
+        deliver,
+        lifetime,
+        lane,
+        priority,
+        timeout,
+        dedupe_key,
+    } = request;
+    let mut bytes = Bytes(Vec::with_capacity(256 + task.input.len()));
+    bytes.text(agent);
+    bytes.text(&task.input);
+    bytes.number(task.artifacts.len() as u64);
+    for file in &task.artifacts {
+        [&file.id, &file.name, &file.media_type].into_iter().for_each(|text| bytes.text(text));
+        bytes.number(file.size);
+    }
+    [name, lane, dedupe_key].into_iter().for_each(|text| bytes.texts(text));
+    bytes.scope(scope);
+    match deliver {
+        subagent::DeliveryPlan::None => bytes.number(0),
+        subagent::DeliveryPlan::Origin => bytes.number(1),
+        subagent::DeliveryPlan::To(named) => {
+            bytes.number(2);
+            bytes.texts(named);
+        }
+    }
+    bytes.number(lifetime.map_or(2, |lifetime| lifetime as u64));
+    bytes.number(*priority as u64);
+    bytes.option(*timeout);
+    args(Import::Spawn, &[&bytes.0])
+}
+
+/// Fields of a request, one after the other.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn number(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    fn option(&mut self, number: Option<u64>) {
+        self.number(u64::from(number.is_some()));
+        self.number(number.unwrap_or_default());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    fn texts<'t>(&mut self, texts: impl IntoIterator<Item = &'t String>) {
+        let at = self.0.len();
+        self.number(0);
+        let mut count = 0_u64;
+        for text in texts {
+            count += 1;
+            self.text(text);
+        }
+        self.0[at..at + 8].copy_from_slice(&count.to_le_bytes());
+    }
+
+    fn scope(&mut self, scope: &subagent::Scope) {
+        let subagent::Scope { spawn, channels, tools, kv, artifacts, artifact_bytes, cpu, memory_bytes } =
+            scope;
+        self.number(u64::from(spawn.is_some()));
+        if let Some(spawn) = spawn {
+            self.texts(&spawn.agents);
+            [spawn.depth, spawn.active_children, spawn.total]
+                .into_iter()
+                .for_each(|n| self.number(u64::from(n)));
+        }
+        self.texts(channels);
+        self.number(tools.len() as u64);
+        for tool in tools {
+            self.text(&tool.plugin);
+            self.texts(&tool.tools);
+        }
+        self.number(kv.len() as u64);
+        for kv in kv {
+            self.text(&kv.bucket);
+            self.text(&kv.prefix);
+            self.number(u64::from(kv.write));
+        }
+        self.number(u64::from(*artifacts));
+        [*artifact_bytes, *cpu, *memory_bytes].into_iter().for_each(|number| self.option(number));
+    }
+}

@@ -1,0 +1,198 @@
+//! A spawn: within the grants, within the lane, then one commit.
+
+use sublane_core::grants::{Ceiling, ChannelGrant, Terms};
+use sublane_core::journal::{SpawnAnswer, encode};
+use sublane_core::{
+    Answer, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Priority, Purse, PurseAsk,
+    Run, RunSpec,
+};
+use sublane_store::Spawn;
+
+use super::request;
+use crate::attempt::Exit;
+use crate::bindings::sublane::plugin::subagent;
+use crate::imports::Live;
+use crate::imports::translate::{artifacts_from_guest, scope_from_guest};
+
+/// Destinations that one run's ending may be owed to.
+const MAX_DESTINATIONS: usize = 8;
+
+impl Live {
+    /// Spawns: within the grants, within the lane, then one commit.
+    pub(super) async fn spawn(
+        &mut self,
+        path: Path,
+        args: u128,
+        asked: subagent::SpawnRequest,
+    ) -> wasmtime::Result<(Answer<SpawnAnswer>, Option<Run>)> {
+        let attempt = self.attempt.clone();
+        let planned = match self.plan(&path, asked) {
+            Ok((spec, ask)) => self.readable(spec.artifacts.clone()).await?.map(|files| (spec, ask, files)),
+            Err(error) => Err(error),
+        };
+        let by = attempt.by(false);
+        let (mut spec, ask, files) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                let refused: Answer<SpawnAnswer> = Err(error);
+                let entry = Entry { path, import: Import::Spawn, args, result: encode(&refused), at: by.now };
+                attempt.host.store.append(by.clone(), vec![entry]).await.map_err(Exit::store)?;
+                attempt.journal.written(by.now);
+                return Ok((refused, None));
+            }
+        };
+        spec.artifacts = files;
+        let at = by.now;
+        let active_children = self.grants.spawn().map_or(0, |spawn| spawn.active_children);
+        let position = attempt.host.lanes.queued(&spec.lane);
+        let spawn = Spawn { by, path, args, spec, ask, active_children, position };
+        let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
+        attempt.journal.written(at);
+        if let Some(ready) = spawned.ready {
+            if let Some(child) = spawned.child.as_ref().filter(|child| child.spec.attached_to().is_some()) {
+                attempt.meter.split_off(child.spec.purse.cpu_us);
+            }
+            attempt.host.note_due(spawned.child.as_ref().map(|child| child.spec.deadline()));
+            attempt.host.lanes.offer(&attempt.host, ready);
+        }
+        Ok((spawned.answer, spawned.child))
+    }
+
+    /// The child, as far as grants and lanes decide it.
+    fn plan(
+        &mut self,
+        path: &Path,
+        request: subagent::SpawnRequest,
+    ) -> Result<(Box<RunSpec>, PurseAsk), ImportError> {
+        request::check(&request)?;
+        let parent = self.attempt.spec.clone();
+        let host = self.attempt.host.clone();
+        let (plugin_id, agent_name) = match request.agent.split_once('/') {
+            Some((plugin, agent)) => (plugin, Some(agent)),
+            None => (request.agent.as_str(), None),
+        };
+        let plugins = host.plugins();
+        let known = plugins.get(plugin_id).and_then(|plugin| Some((plugin, plugin.agent(agent_name)?)));
+        // A denial does not tell whether the agent exists.
+        let named = agent_name.or(known.map(|(_, agent)| agent.name.as_str())).unwrap_or("*");
+        if let Err(denied) = self.grants.may_spawn(plugin_id, named) {
+            return Err(self.denied(denied));
+        }
+        let (plugin, agent) = known.ok_or(ImportError::NotFound)?;
+        let depth = parent.depth + 1;
+        if depth > host.settings.max_depth {
+            return Err(ImportError::Limit(LimitHit::new("spawn.depth", u64::from(host.settings.max_depth))));
+        }
+        let lane = request.lane.unwrap_or_else(|| "subagent".to_owned());
+        host.lanes.room(&lane)?;
+        let lifetime = match request.lifetime {
+            Some(subagent::Lifetime::Attached) if self.is_tool => {
+                let why = "a tool call is short: what it spawns is detached";
+                return Err(ImportError::Invalid(why.to_owned()));
+            }
+            Some(subagent::Lifetime::Attached) => Lifetime::Attached,
+            Some(subagent::Lifetime::Detached) => Lifetime::Detached,
+            None if self.is_tool => Lifetime::Detached,
+            None => Lifetime::Attached,
+        };
+        let now = self.attempt.by(false).now;
+        // What is detached is bounded by its spawner's own root, whose numbers the plugin holds ready.
+        let own = self.plugin.met();
+        let terms = Terms {
+            now,
+            ceiling: match lifetime {
+                Lifetime::Attached => Ceiling::Parent,
+                Lifetime::Detached => Ceiling::Conversation(now.after(own.timeout)),
+            },
+            memory_bytes: plugin.manifest.memory_bytes,
+            timeout: plugin.manifest.asks.timeout.min(host.lanes.timeout(&lane)),
+        };
+        let scope = scope_from_guest(request.scope, request.timeout)?;
+        let grants = match self.grants.attenuate(&scope, &terms) {
+            Ok(grants) => grants,
+            Err(denied) => return Err(self.denied(denied)),
+        };
+        let mut ask = scope.purse;
+        if lifetime == Lifetime::Detached {
+            // The conversation's purse is everybody's: no plugin draws more than its own root allows.
+            ask = within(ask, own.purse)?;
+        }
+        let destinations = self.destinations(request.deliver)?;
+        let id = parent.id.child(self.attempt.generation, path);
+        let mut seed = [0; 32];
+        self.frame.seed_of(path, &mut seed);
+        let spec = RunSpec {
+            id,
+            parent: Some(parent.id),
+            lifetime,
+            conversation: parent.conversation,
+            origin: parent.origin.clone(),
+            plugin: plugin.manifest.id.clone(),
+            agent: agent.name.clone(),
+            component: plugin.digest.clone(),
+            name: request.name.unwrap_or_else(|| format!("{}-{}", agent.name, id.short())),
+            lane,
+            priority: match request.priority {
+                subagent::Priority::Low => Priority::Low,
+                subagent::Priority::Normal => Priority::Normal,
+                subagent::Priority::High => Priority::High,
+            },
+            depth,
+            input: request.task.input.into(),
+            artifacts: artifacts_from_guest(request.task.artifacts),
+            grants,
+            purse: Purse::default(),
+            destinations,
+            created: now,
+            dedupe_key: request.dedupe_key,
+            spawner: self.plugin.manifest.id.clone(),
+            seed,
+        };
+        Ok((Box::new(spec), ask))
+    }
+
+    /// To whom the ending will be owed: captured now. Each needs its grant.
+    fn destinations(&self, plan: subagent::DeliveryPlan) -> Result<Vec<Destination>, ImportError> {
+        let named = match plan {
+            subagent::DeliveryPlan::None => return Ok(Vec::new()),
+            subagent::DeliveryPlan::Origin => vec!["origin".to_owned()],
+            subagent::DeliveryPlan::To(named) => named,
+        };
+        if named.len() > MAX_DESTINATIONS {
+            let limit = LimitHit::new("delivery.destinations", MAX_DESTINATIONS as u64);
+            return Err(ImportError::Limit(limit));
+        }
+        let mut destinations = Vec::with_capacity(named.len());
+        for name in named {
+            let to: ChannelGrant = name.parse().map_err(|error| ImportError::Invalid(format!("{error}")))?;
+            if let Err(denied) = self.grants.may_deliver(&to) {
+                return Err(self.denied(denied));
+            }
+            let destination = match to {
+                ChannelGrant::Origin => self.attempt.spec.origin.clone(),
+                ChannelGrant::Address(destination) => destination,
+            };
+            if !destinations.contains(&destination) {
+                destinations.push(destination);
+            }
+        }
+        Ok(destinations)
+    }
+}
+
+/// What a detached child draws, at most what its spawner's own root allows.
+fn within(ask: PurseAsk, own: Purse) -> Result<PurseAsk, ImportError> {
+    let bounded = |which: &str, asked: u64, has: u64| {
+        if asked > has { Err(ImportError::Limit(LimitHit::new(which, has))) } else { Ok(asked) }
+    };
+    Ok(PurseAsk {
+        cpu_us: Some(bounded("purse.cpu-us", ask.cpu_us.unwrap_or(own.cpu_us), own.cpu_us)?),
+        spawns: bounded("purse.spawns", ask.spawns, own.spawns.saturating_sub(1))?,
+        artifact_bytes: Some(bounded(
+            "purse.artifact-bytes",
+            ask.artifact_bytes.unwrap_or(if ask.artifacts { own.artifact_bytes } else { 0 }),
+            own.artifact_bytes,
+        )?),
+        artifacts: ask.artifacts,
+    })
+}

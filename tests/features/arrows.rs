@@ -48,7 +48,7 @@ const NAMES: &[Only] = &[
     Only {
         name: "crate::bindings",
         below: &["host/src"],
-        within: &["imports/", "plugin/mod.rs", "runner.rs", "bindings.rs"],
+        within: &["imports/", "plugin/", "runner.rs", "bindings.rs"],
     },
     Only { name: "hyper", below: SOURCES, within: &["channel/", "config/channels.rs"] },
     Only { name: "DeTable", below: SOURCES, within: &["strict.rs", "strict/", "cli/config.rs"] },

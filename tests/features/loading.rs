@@ -154,7 +154,10 @@ async fn an_entry_of_another_type_is_refused() {
     let other = |text: &str| {
         text.replace("list-agents: func() -> list<agent-definition>", "list-agents: func() -> u32")
     };
-    check_refused(&agent(other, "", NO_AGENTS), &["its agents", "expected `list` found `u32`"]).await;
+    let words = ["`agent-entry.list-agents` has another type", "expected `list` found `u32`"];
+    check_refused(&agent(other, "", NO_AGENTS), &words).await;
+    let other = |text: &str| text.replace("-> result<output, failure>", "-> list<output>");
+    check_refused(&agent(other, "", NO_AGENTS), &["`agent-entry.run` has another type"]).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! Owns the registry. A plugin is loaded once; instances are made of it by
 //! `runner`. Never runs an agent.
 
+mod entry;
 pub mod load;
 pub mod manifest;
 
@@ -236,7 +237,7 @@ impl Plugin {
         if let Some(pre) = &self.agent_pre {
             let mut store = store();
             let asked = async {
-                let agent = pre.instantiate_async(&mut store).await?;
+                let agent = entry::agent(pre, &mut store).await?;
                 agent.sublane_plugin_agent_entry().call_list_agents(&mut store).await
             };
             let agents = asked.await.map_err(|error| failed("agents", error))?;
@@ -246,7 +247,7 @@ impl Plugin {
         if let Some(pre) = &self.toolbox_pre {
             let mut store = store();
             let asked = async {
-                let toolbox = pre.instantiate_async(&mut store).await?;
+                let toolbox = entry::toolbox(pre, &mut store).await?;
                 toolbox.sublane_plugin_tools_entry().call_list_tools(&mut store).await
             };
             let tools = asked.await.map_err(|error| failed("tools", error))?;

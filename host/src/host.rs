@@ -5,6 +5,8 @@
 //! it, woken by a hint and on a timer, so that start-up after a crash is no
 //! special case.
 
+mod sweeps;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use sublane_core::journal::MAX_ENTRIES;
-use sublane_core::lane::{LaneLimits, REPORT_AFTER};
+use sublane_core::lane::LaneLimits;
 use sublane_core::{Purse, RunId, Timestamp, Token};
 use sublane_store::{Effects, Store};
 use tokio::runtime::Handle;
@@ -276,56 +278,6 @@ impl Inner {
         Ok(count)
     }
 
-    /// Decides what is due, and notes when the next is.
-    async fn fire_due(self: &Arc<Self>) -> Result<(), sublane_store::StoreError> {
-        self.next_due.store(u64::MAX, Ordering::Relaxed);
-        while self.fire_some().await? {}
-        self.note_due(self.store.next_due().await?);
-        Ok(())
-    }
-
-    /// Decides some of what is due. Gives whether there may be more.
-    async fn fire_some(self: &Arc<Self>) -> Result<bool, sublane_store::StoreError> {
-        const LIMIT: u32 = 256;
-        let effects = self.store.fire_due(LIMIT, self.link_base.clone(), self.clock.now()).await?;
-        let many = effects.ended.len() + effects.resumed.len() + effects.ready.len() >= LIMIT as usize;
-        self.dispatch(effects);
-        Ok(many)
-    }
-
-    /// Offers what is queued and nobody told of.
-    async fn find_queued(self: &Arc<Self>) -> Result<(), sublane_store::StoreError> {
-        const PAGE: u32 = 500;
-        let mut after = None;
-        loop {
-            let page = self.store.queued(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some((last.since, last.run));
-            let is_last = page.len() < PAGE as usize;
-            for ready in page {
-                self.report_wait(&ready);
-                if !self.attempts.lock().contains_key(&ready.run) {
-                    self.lanes.offer(self, ready);
-                }
-            }
-            if is_last {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reports, once, a run that has waited for a slot for longer than people expect.
-    fn report_wait(&self, ready: &sublane_store::Ready) {
-        let waited = self.clock.now().since(ready.since);
-        let first_look = REPORT_AFTER..REPORT_AFTER + self.settings.sweep;
-        if first_look.contains(&waited)
-            && let Some(position) = self.lanes.position(&ready.lane, ready.run)
-        {
-            let waited_s = waited.as_secs_f64();
-            tracing::info!(run = %ready.run, lane = %ready.lane, position, waited_s, "a run waits for a slot");
-        }
-    }
-
     /// Changes whenever a run has ended or a delivery was settled.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -406,9 +358,9 @@ impl Host {
         inner.dispatch(recovered.effects);
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
-        loops.spawn_on(sweep_due(inner.clone(), stopped.clone()), io);
-        loops.spawn_on(sweep_queued(inner.clone(), stopped.clone()), io);
-        loops.spawn_on(tell_progress(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweeps::due(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweeps::queued(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweeps::progress(inner.clone(), stopped.clone()), io);
         loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
         Ok(Self { inner, loops, stop })
     }
@@ -440,66 +392,5 @@ impl Host {
         let mut next = Plugins::clone(&plugins);
         next.insert(plugin);
         *plugins = Arc::new(next);
-    }
-}
-
-/// Waits for a hint, a time or the stop; false when it is the stop.
-async fn woken(hint: &Notify, clock: &dyn Clock, at: Timestamp, stopped: &mut watch::Receiver<bool>) -> bool {
-    tokio::select! {
-        () = hint.notified() => true,
-        () = clock.sleep_until(at) => true,
-        _ = stopped.wait_for(|stopped| *stopped) => false,
-    }
-}
-
-/// Decides waits and deadlines that are due. At the start, woken by whoever opens one, when the
-/// next one is due; also every sweep.
-async fn sweep_due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
-    loop {
-        if let Err(error) = host.fire_due().await {
-            tracing::error!(%error, "what is due could not be decided; the next sweep tries again");
-        }
-        host.lanes.cool_down(host.settings.hot_window, host.clock.now());
-        let latest = host.clock.now().after(host.settings.sweep);
-        let next = || latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
-        loop {
-            if !woken(&host.due, &*host.clock, next(), &mut stopped).await {
-                return;
-            }
-            if host.clock.now() >= next() {
-                break;
-            }
-        }
-    }
-}
-
-/// Finds runs that are queued and in no lane. Every sweep, and once at the start.
-async fn sweep_queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
-    let never = Notify::new();
-    loop {
-        if let Err(error) = host.find_queued().await {
-            tracing::error!(%error, "queued runs could not be read; the next sweep tries again");
-        }
-        let at = host.clock.now().after(host.settings.sweep);
-        if !woken(&never, &*host.clock, at, &mut stopped).await {
-            return;
-        }
-    }
-}
-
-/// Tells people and the store what runs report. Woken by a report.
-async fn tell_progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
-    loop {
-        let later = host.clock.now().after(Duration::from_secs(3_600));
-        let at = host.progress.next().unwrap_or(later);
-        if !woken(&host.progress.wake, &*host.clock, at, &mut stopped).await {
-            return;
-        }
-        let reports = host.progress.flush(host.clock.now());
-        if !reports.is_empty()
-            && let Err(error) = host.store.progress(reports).await
-        {
-            tracing::warn!(%error, "progress could not be stored");
-        }
     }
 }

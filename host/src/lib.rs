@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod plugin;
 pub mod progress;
 pub mod runner;
+pub mod scrub;
 pub mod strict;
 
 pub use host::{Host, Parts, Settings};

@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Delivery, RunId};
 
+pub use crate::scrub::{is_treacherous, scrub_line, scrub_text};
 pub use console::{Colour, Console, ConsoleStyle};
 pub use sign::SecretRef;
 pub use webhook::{Endpoint, PlainHttp, Webhook};
@@ -103,25 +104,4 @@ impl Channel for Null {
     async fn deliver(&self, _: &Delivery) -> AttemptResult {
         AttemptResult::Delivered { note: String::new() }
     }
-}
-
-/// Makes text of strangers safe for one line of a terminal or a log: control
-/// characters and those that turn the direction of writing become `\u{FFFD}`.
-#[must_use]
-pub fn scrub_line(text: &str) -> String {
-    text.chars().map(|c| if is_treacherous(c) { '\u{FFFD}' } else { c }).collect()
-}
-
-/// As [`scrub_line`], but keeps line ends and tabs; `\r\n` is one line end.
-#[must_use]
-pub fn scrub_text(text: &str) -> String {
-    let keep = |c| matches!(c, '\n' | '\t') || !is_treacherous(c);
-    text.replace("\r\n", "\n").chars().map(|c| if keep(c) { c } else { '\u{FFFD}' }).collect()
-}
-
-/// Control characters (C0, DEL, C1), separators of lines, and overrides of direction.
-#[must_use]
-pub fn is_treacherous(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }

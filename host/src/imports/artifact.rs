@@ -8,9 +8,9 @@ use super::translate::{answer, artifact_to_guest};
 use super::{Ctx, Exit, Instance};
 use crate::artifacts::{ArtifactError, Staging};
 use crate::bindings::sublane::plugin::{artifact, types};
-use crate::channel::is_treacherous;
 use crate::error::chain;
 use crate::journal::args;
+use crate::scrub::is_treacherous;
 
 /// Bytes of one piece, written or read.
 const MAX_PIECE_BYTES: usize = 1 << 20;

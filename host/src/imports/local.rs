@@ -4,7 +4,7 @@
 use crate::bindings::sublane::plugin::{clock, log, progress, random, types};
 
 use super::{Ctx, Instance};
-use crate::channel::{scrub_line, scrub_text};
+use crate::scrub::{scrub_line, scrub_text};
 
 /// Bytes of one log line; the rest is cut.
 const MAX_LINE_BYTES: usize = 8 << 10;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use strsim::damerau_levenshtein;
 
-use crate::channel::scrub_line;
+use crate::scrub::scrub_line;
 
 /// One thing that is wrong: where, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

@@ -8,7 +8,7 @@ use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::plugin::Plugin;
 use sublane_tests::component;
-use wasmtime::component::Component;
+use wasmtime::component::{Component, Linker};
 
 use crate::bare;
 use crate::report::{Goal, Report, median};
@@ -39,7 +39,9 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
         // SAFETY: the file was written by the cache above, in a directory of this process alone.
         let component = unsafe { Component::deserialize_file(engine, &code) };
         let component = component.map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let pre = engines.of(warm.class).linker.instantiate_pre(&component).and_then(AgentPre::new);
+        let mut linker = Linker::new(engine);
+        sublane::imports::link(&mut linker).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        let pre = linker.instantiate_pre(&component).and_then(AgentPre::new);
         let pre = pre.map_err(|error| anyhow::anyhow!("{error:#}"))?;
         bare::spawn(&engines, &warm, &pre, &input).await;
         limits.push(begin.elapsed().as_nanos() as f64 / 1e3);

@@ -14,12 +14,10 @@ pub mod ticker;
 
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, PoolingAllocationConfig, RegallocAlgorithm, WasmFeatures};
 
 use self::pool::Pool;
 use self::ticker::Ticker;
-use crate::imports::Ctx;
 
 /// Linear memory up to which a plugin runs on the small engine, in bytes.
 pub const SMALL_MEMORY_BYTES: u64 = 4 << 20;
@@ -78,8 +76,6 @@ pub struct EngineClass {
     pub engine: Engine,
     /// Admission to its instances.
     pub pool: Arc<Pool>,
-    /// What the host serves to its instances.
-    pub linker: Linker<Ctx>,
 }
 
 impl Engines {
@@ -112,9 +108,7 @@ impl EngineClass {
             "an instance pool of {instances} is too small: {smallest} is the smallest that lets nested tool calls finish"
         );
         let engine = Engine::new(&config(class, instances))?;
-        let mut linker = Linker::new(&engine);
-        crate::imports::link(&mut linker)?;
-        Ok(Self { engine, pool: Arc::new(Pool::new(instances)), linker })
+        Ok(Self { engine, pool: Arc::new(Pool::new(instances)) })
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sublane_core::grants::Authority;
 use sublane_core::{Grants, Purse, Timestamp};
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{Linker, ResourceTable};
 
 use crate::bindings::agent::AgentPre;
 use crate::bindings::toolbox::ToolboxPre;
@@ -188,7 +188,9 @@ impl Plugin {
             None => load::shape(engine, &component).map_err(refused)?,
         };
         let unfit = |error: wasmtime::Error| refused(Refused::NotAComponent(format!("{error:#}")));
-        let pre = engines.of(class).linker.instantiate_pre(&component).map_err(unfit)?;
+        let mut linker = Linker::<Ctx>::new(engine);
+        crate::imports::link(&mut linker).map_err(unfit)?;
+        let pre = linker.instantiate_pre(&component).map_err(unfit)?;
         let allows = allows(&manifest);
         let mut plugin = Self {
             met: manifest.asks.meet(&allows),

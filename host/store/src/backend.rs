@@ -116,6 +116,12 @@ impl<B: Backend> Store for B {
     ) -> Result<Settled, StoreError> {
         self.write(move |rows| ops::settle(rows, delivery, attempt, result, jitter, now)).await
     }
+    async fn retry_delivery(&self, delivery: DeliveryId, now: Timestamp) -> Result<Delivery, StoreError> {
+        self.write(move |rows| ops::retry_delivery(rows, delivery, now)).await
+    }
+    async fn dismiss_delivery(&self, delivery: DeliveryId, note: Arc<str>) -> Result<Delivery, StoreError> {
+        self.write(move |rows| ops::dismiss_delivery(rows, delivery, &note)).await
+    }
     async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError> {
         self.write(move |rows| ops::progress(rows, reports)).await
     }

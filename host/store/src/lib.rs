@@ -125,6 +125,14 @@ pub trait Store: Send + Sync + 'static {
         jitter: f64,
         now: Timestamp,
     ) -> Result<Settled, StoreError>;
+    /// An operator wants it tried again, whatever became of it: it is due at `now`, with its id and
+    /// its body; one that was delivered is sent once more. The row as it is then.
+    /// [`StoreError::Refused`] while an attempt is under way.
+    async fn retry_delivery(&self, delivery: DeliveryId, now: Timestamp) -> Result<Delivery, StoreError>;
+    /// An operator decides that it is not owed any more, and `note` says who or why. Repeated, it
+    /// changes nothing. The row as it is then. [`StoreError::Refused`] when it was delivered, and
+    /// while an attempt is under way.
+    async fn dismiss_delivery(&self, delivery: DeliveryId, note: Arc<str>) -> Result<Delivery, StoreError>;
     /// The newest progress of runs; those that have ended keep theirs.
     async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError>;
     /// The command line asks something of a running host.

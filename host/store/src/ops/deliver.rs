@@ -49,6 +49,43 @@ pub fn postpone(
     Ok(())
 }
 
+/// An operator wants it tried again, whatever became of it: due at once, with the id and the
+/// body that it always had. One that was delivered is sent once more.
+pub fn retry_delivery(rows: &mut dyn Rows, id: DeliveryId, now: Timestamp) -> Result<Delivery> {
+    let mut delivery = settled_or_waiting(rows, id)?;
+    delivery.state = DeliveryState::Pending;
+    delivery.next_at = now;
+    rows.update_delivery(&delivery)?;
+    Ok(delivery)
+}
+
+/// An operator decides that it is not owed any more. Repeated, it changes nothing.
+pub fn dismiss_delivery(rows: &mut dyn Rows, id: DeliveryId, note: &str) -> Result<Delivery> {
+    let mut delivery = settled_or_waiting(rows, id)?;
+    match delivery.state {
+        DeliveryState::Delivered => {
+            return Err(StoreError::Refused(format!("delivery {id} was delivered: nothing is owed")));
+        }
+        DeliveryState::Dismissed => return Ok(delivery),
+        DeliveryState::Pending | DeliveryState::Sending | DeliveryState::Dead => {}
+    }
+    delivery.state = DeliveryState::Dismissed;
+    note.clone_into(&mut delivery.note);
+    rows.update_delivery(&delivery)?;
+    Ok(delivery)
+}
+
+/// A delivery without an attempt under way: an operator changes no other.
+fn settled_or_waiting(rows: &mut dyn Rows, id: DeliveryId) -> Result<Delivery> {
+    let delivery = rows.delivery(id)?.ok_or_else(|| StoreError::NotFound(format!("delivery {id}")))?;
+    if delivery.state == DeliveryState::Sending {
+        return Err(StoreError::Refused(format!(
+            "an attempt of delivery {id} is under way: ask again when it has ended"
+        )));
+    }
+    Ok(delivery)
+}
+
 /// What an attempt came to. An attempt that is not the newest changes nothing.
 pub fn settle(
     rows: &mut dyn Rows,

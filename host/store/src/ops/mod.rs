@@ -21,7 +21,7 @@ use crate::rows::Rows;
 
 pub use admit::{Accept, Accepted, NewConversation, Spawn, Spawned, accept, spawn};
 pub use command::{Command, command, readable_artifact};
-pub use deliver::{Settled, postpone, settle, take_deliveries};
+pub use deliver::{Settled, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries};
 pub use end::{cancel, charge, finish, fire_due};
 pub use wait::{Parked, evict, park};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sublane_core::delivery::{AttemptResult, DeliveryBody, RETRY_SCHEDULE_S};
 use sublane_core::{Delivery, DeliveryId, DeliveryState, Failure, Outcome, RunId, Timestamp};
-use sublane_store::{DeliveryFilter, Settled, Store};
+use sublane_store::{DeliveryFilter, Settled, Store, StoreError};
 
 use crate::support::{START, accept, at, claim, destination, link_base, message, root, success};
 
@@ -138,6 +138,55 @@ pub(crate) async fn a_delivery_that_is_never_taken_is_given_up(store: &dyn Store
         assert_eq!(store.take_deliveries(9, now).await.expect("swept").len(), 1);
     }
     assert!(get(store, delivery.run).await.note.contains("given up"));
+}
+
+/// Complaint 112313: a dead letter can be retried. With the id and the body that it had.
+pub(crate) async fn an_operator_has_anything_sent_again(store: &dyn Store) {
+    let delivered = || AttemptResult::Delivered { note: String::new() };
+    let refused = AttemptResult::Permanent { note: "400".into() };
+    for (n, result) in [(1, delivered()), (2, refused), (3, retry(None))] {
+        let delivery = owed(store, n).await;
+        settle(store, delivery.id, 1, result, at(5)).await;
+        let again = store.retry_delivery(delivery.id, at(9)).await.expect("it may be");
+        assert_eq!((again.state, again.next_at, again.attempts), (DeliveryState::Pending, at(9), 1));
+        let taken = store.take_deliveries(9, at(9)).await.expect("swept").remove(0);
+        assert_eq!((taken.id, taken.attempts, &taken.body), (delivery.id, 2, &delivery.body));
+        assert_eq!(settle(store, delivery.id, 2, delivered(), at(10)).await.state, DeliveryState::Delivered);
+        assert_eq!(store.attempts(delivery.id).await.expect("readable").len(), 2);
+    }
+    let unknown = store.retry_delivery(DeliveryId([9; 16]), at(9)).await;
+    assert!(matches!(unknown, Err(StoreError::NotFound(_))), "{unknown:?}");
+}
+
+/// Complaint 112313: a dead letter can be removed.
+pub(crate) async fn an_operator_dismisses_what_is_not_wanted(store: &dyn Store) {
+    for (n, result) in [(1, AttemptResult::Permanent { note: "400".into() }), (2, retry(None))] {
+        let delivery = owed(store, n).await;
+        settle(store, delivery.id, 1, result, at(5)).await;
+        for _ in 0..2 {
+            let gone = store.dismiss_delivery(delivery.id, "not wanted".into()).await.expect("it may be");
+            assert_eq!((gone.state, gone.note.as_str()), (DeliveryState::Dismissed, "not wanted"));
+        }
+        assert_eq!(get(store, delivery.run).await.state, DeliveryState::Dismissed);
+        assert!(store.take_deliveries(9, Timestamp(u64::MAX)).await.expect("swept").is_empty());
+        let again = store.retry_delivery(delivery.id, at(9)).await.expect("a mistake can be mended");
+        assert_eq!(again.state, DeliveryState::Pending);
+        store.dismiss_delivery(delivery.id, "after all".into()).await.expect("it may be");
+    }
+    let delivery = owed(store, 3).await;
+    settle(store, delivery.id, 1, AttemptResult::Delivered { note: String::new() }, at(5)).await;
+    let late = store.dismiss_delivery(delivery.id, "too late".into()).await;
+    assert!(matches!(late, Err(StoreError::Refused(_))), "{late:?}");
+    assert_eq!(get(store, delivery.run).await.state, DeliveryState::Delivered);
+}
+
+pub(crate) async fn nothing_is_steered_while_an_attempt_is_under_way(store: &dyn Store) {
+    let delivery = owed(store, 1).await;
+    let retried = store.retry_delivery(delivery.id, at(1)).await;
+    assert!(matches!(retried, Err(StoreError::Refused(_))), "{retried:?}");
+    let dismissed = store.dismiss_delivery(delivery.id, "no".into()).await;
+    assert!(matches!(dismissed, Err(StoreError::Refused(_))), "{dismissed:?}");
+    assert_eq!(get(store, delivery.run).await, delivery);
 }
 
 pub(crate) async fn deliveries_are_listed_by_state_and_run(store: &dyn Store) {

@@ -111,6 +111,9 @@ on_every_store! {
         the_receivers_wish_is_kept
         an_old_attempt_settles_nothing
         a_delivery_that_is_never_taken_is_given_up
+        an_operator_has_anything_sent_again
+        an_operator_dismisses_what_is_not_wanted
+        nothing_is_steered_while_an_attempt_is_under_way
         deliveries_are_listed_by_state_and_run
     }
     recovery {

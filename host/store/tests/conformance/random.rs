@@ -33,6 +33,8 @@ pub(crate) enum Step {
     FireDue(u32),
     TakeDeliveries(u32),
     Settle(usize, u8),
+    RetryDelivery(usize),
+    DismissDelivery(usize),
     Progress(usize, u8),
     Ask,
     IntentDone,
@@ -61,6 +63,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         3 => (1..5_u32).prop_map(Step::FireDue),
         2 => (1..5_u32).prop_map(Step::TakeDeliveries),
         4 => (pick.clone(), 0..4_u8).prop_map(|(which, how)| Step::Settle(which, how)),
+        1 => pick.clone().prop_map(Step::RetryDelivery),
+        1 => pick.clone().prop_map(Step::DismissDelivery),
         1 => (pick, 0..100_u8).prop_map(|(which, percent)| Step::Progress(which, percent)),
         1 => Just(Step::Ask),
         1 => Just(Step::IntentDone),
@@ -167,6 +171,14 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
                 },
             };
             format!("{:?}", store.settle(id, attempt, result, 0.25, now).await)
+        }
+        Step::RetryDelivery(which) => {
+            let Some((id, _)) = view.delivery(*which) else { return String::new() };
+            format!("{:?}", store.retry_delivery(id, now).await)
+        }
+        Step::DismissDelivery(which) => {
+            let Some((id, _)) = view.delivery(*which) else { return String::new() };
+            format!("{:?}", store.dismiss_delivery(id, "not wanted".into()).await)
         }
         Step::Progress(which, percent) => {
             let run = view.pick(*which, |_| true);

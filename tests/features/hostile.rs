@@ -2,6 +2,7 @@
 //! told, and nobody else notices.
 
 mod bounds;
+mod growth;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,16 +1,15 @@
 //! What is no plugin for this host is refused when it is loaded, by its name
 //! and with what the host serves; and no plugin can keep a host from loading.
 
-use std::path::Path;
 use std::sync::Barrier;
 
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::error::chain;
 use sublane::plugin::{LoadError, Plugin};
-use sublane_tests::{component, repository, temporary};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use sublane_tests::{component, temporary};
+
+use crate::handmade::{self, wat};
 
 const MANIFEST: &str = "id = \"stranger\"\nversion = \"0.1.0\"\n";
 /// A list of nothing, at an address that holds zeros.
@@ -37,42 +36,19 @@ async fn check_refused(bytes: &[u8], words: &[&str]) {
     }
 }
 
-fn wat(text: &str) -> Vec<u8> {
-    wat::parse_str(text).expect("the text is well formed")
-}
-
 /// A component for the world `agent`, of the contract after `change`, with
 /// these core imports and this body of `list-agents`.
 fn agent(change: impl Fn(&str) -> String, imports: &str, list_agents: &str) -> Vec<u8> {
-    let contract = temporary();
-    for file in std::fs::read_dir(repository().join("wit")).expect("the contract is there") {
-        let path = file.expect("an entry").path();
-        let text = std::fs::read_to_string(&path).expect("it is text");
-        let name = path.file_name().expect("a file has a name");
-        std::fs::write(contract.path().join(name), change(&text)).expect("the copy is written");
-    }
-    let entry = format!("sublane:plugin/agent-entry@{}", version(contract.path()));
-    let mut module = wat(&format!(
-        r#"(module
-            {imports}
-            (memory (export "memory") 1)
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
-            (func (export "{entry}#list-agents") (result i32) {list_agents})
-            (func (export "{entry}#run") (param i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#
-    ));
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(contract.path()).expect("the contract is well formed");
-    let world = resolve.select_world(&[package], Some("agent")).expect("the world is there");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
-        .expect("it can be described");
-    let mut encoder = ComponentEncoder::default().module(&module).expect("it fits the contract");
-    encoder.encode().expect("it becomes a component")
-}
-
-fn version(contract: &Path) -> String {
-    let text = std::fs::read_to_string(contract.join("types.wit")).expect("the contract is there");
-    let (_, rest) = text.split_once('@').expect("it has a version");
-    rest.split(';').next().expect("it ends").to_owned()
+    handmade::agent(change, |entry| {
+        format!(
+            r#"(module
+                {imports}
+                (memory (export "memory") 1)
+                (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+                (func (export "{entry}#list-agents") (result i32) {list_agents})
+                (func (export "{entry}#run") (param i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#
+        )
+    })
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod arrows; // which crate and module may name what, and what the documents say 
 mod authority; // what a plugin may do, and who says no
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod examples; // every example plugin does what its README says
+mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded

@@ -5,6 +5,7 @@
 //! it, woken by a hint and on a timer, so that start-up after a crash is no
 //! special case.
 
+mod cancel;
 mod sweeps;
 
 use std::collections::HashMap;
@@ -253,31 +254,6 @@ impl Inner {
         }
     }
 
-    /// Cancels a run and what is attached to it; returns when their instances are gone.
-    ///
-    /// # Errors
-    /// Those of the store. A run that has ended is no error.
-    pub async fn cancel(
-        self: &Arc<Self>,
-        run: RunId,
-        reason: &str,
-    ) -> Result<u32, sublane_store::StoreError> {
-        let now = self.clock.now();
-        let effects = self.store.cancel(run, reason.into(), self.link_base.clone(), now).await?;
-        let count = u32::try_from(effects.ended.len()).unwrap_or(u32::MAX);
-        let gone: Vec<_> = {
-            let attempts = self.attempts.lock();
-            let killed = effects.killed.iter().filter_map(|(run, _)| attempts.get(run));
-            killed.map(|attempt| attempt.on_gone()).collect()
-        };
-        self.dispatch(effects);
-        for gone in gone {
-            // The sender is dropped, not used: an error is what is waited for.
-            let _ = gone.await;
-        }
-        Ok(count)
-    }
-
     /// Changes whenever a run has ended or a delivery was settled.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -320,6 +296,7 @@ impl Host {
             ("subagent".to_owned(), LaneLimits::default()),
         ]);
         lanes.extend(parts.lanes);
+        let settings_of_lanes = parts.store.lane_settings().await?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
         let changed = watch::channel(0).0;
@@ -336,7 +313,7 @@ impl Host {
             clock: parts.clock,
             engines: parts.engines,
             threads: GuestThreads::start(settings.guest_threads).map_err(StartError::Threads)?,
-            lanes: Lanes::new(lanes),
+            lanes: Lanes::new(lanes, settings_of_lanes),
             attempts: Mutex::new(HashMap::new()),
             artifacts,
             link_base,

@@ -1,16 +1,20 @@
 //! What the command line asks of a running host, through rows.
 //!
 //! The command line of another process reads the store by itself and writes
-//! what it wants as an intent; the sweep here applies it and removes the row.
+//! what it wants as an intent; the sweep here applies it, and leaves in its
+//! place what became of it. What an intent does to the store is in `steer`,
+//! which a command that finds no host does by itself.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sublane_core::{Destination, RunId};
+use sublane_core::{ConversationId, DeliveryId, DeliveryState, Destination, RunId};
+use sublane_store::{LaneSetting, StoreError};
 use tokio::sync::watch;
 
 use crate::host::Inner;
 use crate::intake::Message;
+use crate::steer;
 
 /// How often the sweep looks.
 const PERIOD: std::time::Duration = std::time::Duration::from_millis(250);
@@ -39,6 +43,77 @@ pub enum Intent {
         /// For people.
         reason: String,
     },
+    /// Cancel every run of a conversation.
+    CancelConversation {
+        /// The conversation.
+        conversation: ConversationId,
+        /// For people.
+        reason: String,
+    },
+    /// Put a message into a run's mailbox.
+    Send {
+        /// The run.
+        run: RunId,
+        /// JSON text.
+        message: String,
+    },
+    /// Try a delivery again, with its id and its body.
+    RetryDelivery {
+        /// The delivery.
+        delivery: DeliveryId,
+    },
+    /// A delivery is not owed any more.
+    DismissDelivery {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// For people.
+        reason: String,
+    },
+    /// A lane is to be so, now and after a restart.
+    Lane {
+        /// Its name.
+        lane: String,
+        /// How.
+        setting: LaneSetting,
+    },
+}
+
+/// What became of an intent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum Answer {
+    /// A message became a run.
+    Accepted {
+        /// The run.
+        run: RunId,
+    },
+    /// Runs were cancelled, or all had ended.
+    Cancelled {
+        /// How many.
+        runs: u32,
+    },
+    /// A message is in the mailbox.
+    Sent,
+    /// A delivery is now so.
+    Delivery {
+        /// Its state.
+        state: DeliveryState,
+    },
+    /// A lane is now so.
+    Lane,
+    /// It was not done.
+    Refused {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+impl Answer {
+    /// As it is stored.
+    #[must_use]
+    pub fn to_json(&self) -> Arc<str> {
+        serde_json::to_string(self).expect("an answer has string keys").into()
+    }
 }
 
 /// Applies intents. Looks every quarter of a second, since another process cannot wake it.
@@ -60,22 +135,42 @@ pub async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Applies one. Each is harmless to repeat, so the row goes when it is done.
+/// Applies one. Each is harmless to repeat, or done with its intent, so the row goes when it is done.
 async fn apply(host: &Arc<Inner>, number: i64, body: &str) {
-    let applied = match serde_json::from_str(body) {
+    let answer = match serde_json::from_str(body) {
         Ok(Intent::Message { origin, from, text, event }) => {
             let message = Message { origin, from, text, event: Some(event) };
-            host.message(message).await.map(|_| ()).map_err(|error| error.to_string())
+            let accepted = host.message(message).await;
+            accepted.map(|accepted| Answer::Accepted { run: accepted.run }).map_err(|error| error.to_string())
         }
-        Ok(Intent::Cancel { run, reason }) => {
-            host.cancel(run, &reason).await.map(|_| ()).map_err(|error| error.to_string())
-        }
+        Ok(intent) => steer(host, number, intent).await.map_err(|error| error.to_string()),
         Err(error) => Err(format!("it is none that this host knows: {error}")),
     };
-    if let Err(error) = applied {
-        tracing::warn!(number, error, "an intent could not be applied and is dropped");
-    }
-    if let Err(error) = host.store.intent_done(number).await {
+    let answer = answer.unwrap_or_else(|why| {
+        tracing::warn!(number, error = why, "an intent could not be applied and is dropped");
+        Answer::Refused { why }
+    });
+    if let Err(error) = host.store.intent_done(number, answer.to_json()).await {
         tracing::error!(number, %error, "an applied intent could not be removed; it is applied again, which is harmless");
     }
+}
+
+async fn steer(host: &Arc<Inner>, number: i64, intent: Intent) -> Result<Answer, StoreError> {
+    let lane = match &intent {
+        Intent::Lane { lane, setting } => {
+            host.lanes.check(lane, *setting).map_err(StoreError::Refused)?;
+            Some((lane.clone(), *setting))
+        }
+        _ => None,
+    };
+    let now = host.clock.now();
+    let (answer, effects) =
+        steer::steer(&*host.store, Some(number), intent, host.link_base.clone(), now).await?;
+    if let Some((lane, setting)) = lane {
+        host.lanes.set(host, &lane, setting);
+    }
+    host.perform(effects).await;
+    // A delivery may be due again.
+    host.outbox.wake();
+    Ok(answer)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sublane_core::lane::{Key, Lane, LaneLimits, Ready as Turn};
 use sublane_core::{Entry, ImportError, RunId, Timestamp};
-use sublane_store::Ready;
+use sublane_store::{LaneSetting, Ready};
 
 use crate::attempt::Attempt;
 use crate::engine::Class;
@@ -22,7 +22,11 @@ use crate::runner;
 const FALLBACK: &str = "subagent";
 
 /// The lanes, by name.
-pub struct Lanes(Mutex<State>);
+pub struct Lanes {
+    state: Mutex<State>,
+    /// As configured, by name.
+    configured: HashMap<String, LaneLimits>,
+}
 
 struct State {
     lanes: HashMap<String, Lane>,
@@ -71,6 +75,45 @@ impl State {
     }
 }
 
+/// Whether a lane of this name may be set so; else why not, for people.
+///
+/// # Errors
+/// There is no such lane among `names`, or it would never give a slot.
+pub fn check_setting<'a>(
+    names: impl Iterator<Item = &'a str>,
+    lane: &str,
+    setting: LaneSetting,
+) -> Result<(), String> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    if !names.contains(&lane) {
+        return Err(format!("there is no lane `{lane}`; there are {}", names.join(", ")));
+    }
+    if setting.slots == Some(0) {
+        return Err(format!("a lane has at least 1 slot; `sublane lanes pause {lane}` stops it"));
+    }
+    Ok(())
+}
+
+/// What holds on a lane: as configured, but for what an operator has set.
+#[must_use]
+pub fn limits_as_set(configured: LaneLimits, setting: LaneSetting) -> LaneLimits {
+    LaneLimits {
+        slots: setting.slots.unwrap_or(configured.slots),
+        queue_length: setting.queue_length.unwrap_or(configured.queue_length),
+        ..configured
+    }
+}
+
+fn apply(lane: &mut Lane, configured: LaneLimits, setting: LaneSetting) {
+    lane.set_limits(limits_as_set(configured, setting));
+    if setting.paused {
+        lane.pause();
+    } else {
+        lane.resume();
+    }
+}
+
 fn perform(host: &Arc<Inner>, next: Vec<Next>) {
     for next in next {
         match next {
@@ -81,11 +124,40 @@ fn perform(host: &Arc<Inner>, next: Vec<Next>) {
 }
 
 impl Lanes {
-    /// Lanes with these limits.
+    /// Lanes with these limits, and with what operators have set.
     #[must_use]
-    pub fn new(lanes: impl IntoIterator<Item = (String, LaneLimits)>) -> Self {
-        let lanes = lanes.into_iter().map(|(name, limits)| (name, Lane::new(limits))).collect();
-        Self(Mutex::new(State { lanes, parked: HashMap::new(), resumes: HashMap::new() }))
+    pub fn new(configured: HashMap<String, LaneLimits>, set: Vec<(String, LaneSetting)>) -> Self {
+        let lanes = configured.iter().map(|(name, limits)| (name.clone(), Lane::new(*limits))).collect();
+        let mut state = State { lanes, parked: HashMap::new(), resumes: HashMap::new() };
+        for (name, setting) in set {
+            if let (Some(lane), Some(limits)) = (state.lanes.get_mut(&name), configured.get(&name)) {
+                apply(lane, *limits, setting);
+            }
+        }
+        Self { state: Mutex::new(state), configured }
+    }
+
+    /// Whether a lane may be set so; else why not, for people.
+    ///
+    /// # Errors
+    /// There is no such lane, or it would never give a slot.
+    pub fn check(&self, lane: &str, setting: LaneSetting) -> Result<(), String> {
+        check_setting(self.configured.keys().map(String::as_str), lane, setting)
+    }
+
+    /// Sets a lane as an operator wants it. Who has a slot keeps it.
+    pub fn set(&self, host: &Arc<Inner>, lane: &str, setting: LaneSetting) {
+        let next = {
+            let mut state = self.state.lock();
+            // A host that stops gives no slots, whatever is set.
+            if let (Some(found), Some(limits), false) =
+                (state.lanes.get_mut(lane), self.configured.get(lane), host.is_stopping())
+            {
+                apply(found, *limits, setting);
+            }
+            state.next(lane)
+        };
+        perform(host, next);
     }
 
     /// Whether the lane takes one more run.
@@ -93,7 +165,7 @@ impl Lanes {
     /// # Errors
     /// `invalid` for a lane that is not there, `limit` when its queue is full.
     pub fn room(&self, lane: &str) -> Result<(), ImportError> {
-        let state = self.0.lock();
+        let state = self.state.lock();
         match state.lanes.get(lane) {
             Some(lane) => lane.check_room().map_err(ImportError::Limit),
             None => {
@@ -110,7 +182,7 @@ impl Lanes {
     /// Ready runs of a lane.
     #[must_use]
     pub fn queued(&self, lane: &str) -> u32 {
-        let state = self.0.lock();
+        let state = self.state.lock();
         state.lanes.get(lane).map_or(0, |lane| u32::try_from(lane.len()).unwrap_or(u32::MAX))
     }
 
@@ -118,7 +190,7 @@ impl Lanes {
     pub fn offer(&self, host: &Arc<Inner>, ready: Ready) {
         let key = Key::new(&ready.plugin, ready.parent);
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             let name = if state.lanes.contains_key(&ready.lane) { ready.lane.as_str() } else { "subagent" };
             let Some(lane) = state.lanes.get_mut(name) else { return };
             if lane.start(ready.run, key) {
@@ -137,7 +209,7 @@ impl Lanes {
         let spec = attempt.spec.clone();
         let key = Key::new(&spec.plugin, spec.parent);
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             state.parked.remove(&spec.id);
             let Some(lane) = state.lane(&spec.lane) else { return };
             if lane.start(spec.id, key) {
@@ -155,7 +227,7 @@ impl Lanes {
     pub fn park(&self, attempt: &Arc<Attempt>) {
         let spec = &attempt.spec;
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             // Decided before it came here: it is in line for a slot already.
             if !state.resumes.contains_key(&spec.id) {
                 state.parked.insert(spec.id, attempt.clone());
@@ -170,13 +242,13 @@ impl Lanes {
 
     /// The parked attempt's instance is gone.
     pub fn unpark(&self, run: RunId) {
-        self.0.lock().parked.remove(&run);
+        self.state.lock().parked.remove(&run);
     }
 
     /// The run executes no more on this host.
     pub fn release(&self, host: &Arc<Inner>, run: RunId, lane: &str) {
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             state.parked.remove(&run);
             if state.resumes.remove(&run).is_some()
                 && let Some(lane) = state.lane(lane)
@@ -194,7 +266,7 @@ impl Lanes {
     /// parked or in line, which is not touched.
     pub fn release_unclaimed(&self, host: &Arc<Inner>, run: RunId) {
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             let lanes: Vec<String> = state.lanes.keys().cloned().collect();
             let mut next = Vec::new();
             for name in lanes {
@@ -211,7 +283,7 @@ impl Lanes {
     /// Asks the attempt of this engine that is parked for longest to drop its instance.
     pub fn make_room(&self, class: Class) {
         let oldest = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             let parked = state.parked.values().filter(|attempt| attempt.is_on(class));
             let oldest = parked.min_by_key(|attempt| attempt.parked_since()).cloned();
             // Whoever asks next gets another one.
@@ -225,7 +297,7 @@ impl Lanes {
     /// Asks attempts that are parked for longer than `window` to drop their instances.
     pub fn cool_down(&self, window: Duration, now: Timestamp) {
         let cold: Vec<_> = {
-            let state = self.0.lock();
+            let state = self.state.lock();
             let parked = state.parked.values();
             parked.filter(|attempt| now.since(attempt.parked_since()) >= window).cloned().collect()
         };
@@ -235,37 +307,37 @@ impl Lanes {
     /// Ready runs before this one on its lane, if it is ready there.
     #[must_use]
     pub fn position(&self, lane: &str, run: RunId) -> Option<u32> {
-        self.0.lock().lane(lane)?.position(run)
+        self.state.lock().lane(lane)?.position(run)
     }
 
     /// Attempts whose instance is kept while their run waits.
     #[must_use]
     pub fn parked(&self) -> usize {
-        self.0.lock().parked.len()
+        self.state.lock().parked.len()
     }
 
     /// Gives no more slots of this lane; who has one keeps it.
     pub fn pause(&self, lane: &str) {
-        if let Some(lane) = self.0.lock().lane(lane) {
+        if let Some(lane) = self.state.lock().lane(lane) {
             lane.pause();
         }
     }
 
     /// Gives no more slots of any lane.
     pub fn pause_all(&self) {
-        self.0.lock().lanes.values_mut().for_each(Lane::pause);
+        self.state.lock().lanes.values_mut().for_each(Lane::pause);
     }
 
     /// Time-out of a run on this lane that names none.
     #[must_use]
     pub fn timeout(&self, lane: &str) -> Duration {
-        self.0.lock().lane(lane).map_or(Duration::ZERO, |lane| lane.limits().timeout)
+        self.state.lock().lane(lane).map_or(Duration::ZERO, |lane| lane.limits().timeout)
     }
 
     /// Gives slots of this lane again.
     pub fn resume_lane(&self, host: &Arc<Inner>, lane: &str) {
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.state.lock();
             if let Some(lane) = state.lane(lane) {
                 lane.resume();
             }
@@ -277,7 +349,7 @@ impl Lanes {
     /// All lanes, by name.
     #[must_use]
     pub fn status(&self) -> Vec<LaneStatus> {
-        let state = self.0.lock();
+        let state = self.state.lock();
         let mut lanes: Vec<_> = state
             .lanes
             .iter()

@@ -24,6 +24,7 @@ pub mod plugin;
 pub mod progress;
 pub mod runner;
 pub mod scrub;
+pub mod steer;
 pub mod strict;
 
 pub use host::{Host, Parts, Settings};

@@ -10,8 +10,9 @@
 //! lookups: no operation but [`Lane::position`] grows faster than the
 //! logarithm of what is ready.
 
+mod fold;
+
 use std::collections::{BTreeMap, HashMap, hash_map};
-use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::grants::LimitHit;
 use crate::id::RunId;
 use crate::run::Priority;
 use crate::time::Timestamp;
+use fold::Fast;
 
 /// Slots of the lane `subagent`.
 pub const SUBAGENT_SLOTS: u32 = 8;
@@ -325,6 +327,11 @@ impl Lane {
         Some(u32::try_from(rank + others).unwrap_or(u32::MAX))
     }
 
+    /// Changes the limits. Who has a slot keeps it, and what is ready stays, also beyond them.
+    pub fn set_limits(&mut self, limits: LaneLimits) {
+        self.limits = limits;
+    }
+
     /// Gives no more slots until [`resume`](Self::resume); who has one keeps it.
     pub fn pause(&mut self) {
         self.paused = true;
@@ -369,29 +376,6 @@ impl Lane {
 impl Queue {
     fn new(turn: u64) -> Self {
         Self { running: 0, turn, ready: BTreeMap::new() }
-    }
-}
-
-/// Ids and keys are random or hashes already; this only folds them.
-type Fast = BuildHasherDefault<Fold>;
-
-#[derive(Default)]
-struct Fold(u64);
-
-impl Hasher for Fold {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            let word = self.0 ^ u64::from_le_bytes(word);
-            let product = u128::from(word ^ 0x2d35_8dcc_aa6c_78a5) * 0x9e37_79b9_7f4a_7c15;
-            self.0 = (product >> 64) as u64 ^ product as u64;
-        }
-    }
-    /// The length of what has one length says nothing.
-    fn write_usize(&mut self, _: usize) {}
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 

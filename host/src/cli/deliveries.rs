@@ -82,7 +82,12 @@ impl List {
             Some(called) => Some(reader.run(called).await?.spec.id),
             None => None,
         };
-        let filter = DeliveryFilter { state: self.state.map(Into::into), run, limit: self.limit };
+        let filter = DeliveryFilter {
+            state: self.state.map(Into::into),
+            run,
+            limit: self.limit,
+            ..DeliveryFilter::default()
+        };
         let mut runs = HashMap::new();
         let mut listed = Vec::new();
         for delivery in reader.store.deliveries(filter).await? {

@@ -70,7 +70,8 @@ struct Listed {
 impl List {
     async fn answer(self, reader: &Reader, json: bool) -> anyhow::Result<()> {
         let Self { state, limit, conversation } = self;
-        let runs = reader.store.runs(RunFilter { state, conversation, parent: None, limit }).await?;
+        let runs =
+            reader.store.runs(RunFilter { state, conversation, limit, ..RunFilter::default() }).await?;
         let mut listed = Vec::with_capacity(runs.len());
         for run in runs {
             let deliveries = reader.deliveries_of(run.spec.id).await?;

@@ -14,7 +14,9 @@ use sublane_core::{
 };
 
 use crate::ops::{self, Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled};
-use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait};
+use crate::rows::{
+    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, Rows, RunFilter, Wait,
+};
 use crate::{Spawn, Spawned, Store, StoreError};
 
 /// What a transaction does with the rows. It checks before it writes: when it
@@ -83,6 +85,28 @@ impl<B: Backend> Store for B {
     ) -> Result<Effects, StoreError> {
         self.write(move |rows| ops::cancel(rows, run, &reason, &link_base, now)).await
     }
+    async fn cancel_conversation(
+        &self,
+        conversation: ConversationId,
+        reason: Arc<str>,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::cancel_conversation(rows, conversation, &reason, &link_base, now)).await
+    }
+    async fn send(
+        &self,
+        run: RunId,
+        message: Arc<str>,
+        intent: Option<(i64, Arc<str>)>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError> {
+        self.write(move |rows| {
+            let intent = intent.as_ref().map(|(number, answer)| (*number, &**answer));
+            ops::send(rows, run, &message, intent, now)
+        })
+        .await
+    }
     async fn charge(&self, run: RunId, cpu_us: u64) -> Result<(), StoreError> {
         self.write(move |rows| ops::charge(rows, run, cpu_us)).await
     }
@@ -131,8 +155,17 @@ impl<B: Backend> Store for B {
     async fn intents(&self, limit: u32) -> Result<Vec<Intent>, StoreError> {
         self.read(move |rows| rows.intents(limit)).await
     }
-    async fn intent_done(&self, number: i64) -> Result<(), StoreError> {
-        self.write(move |rows| rows.delete_intent(number)).await
+    async fn intent_done(&self, number: i64, answer: Arc<str>) -> Result<(), StoreError> {
+        self.write(move |rows| ops::intent_done(rows, number, &answer)).await
+    }
+    async fn intent_answer(&self, number: i64) -> Result<Option<Arc<str>>, StoreError> {
+        self.read(move |rows| rows.intent_answer(number)).await
+    }
+    async fn set_lane(&self, lane: Arc<str>, setting: LaneSetting) -> Result<(), StoreError> {
+        self.write(move |rows| rows.put_lane_setting(&lane, setting)).await
+    }
+    async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError> {
+        self.read(move |rows| rows.lane_settings()).await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
@@ -152,6 +185,13 @@ impl<B: Backend> Store for B {
     }
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>, StoreError> {
         self.read(move |rows| rows.attempts(delivery)).await
+    }
+    async fn conversations(
+        &self,
+        before: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<Conversation>, StoreError> {
+        self.read(move |rows| rows.conversations(before, limit)).await
     }
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
         self.read(move |rows| rows.conversation(id)).await

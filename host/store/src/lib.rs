@@ -24,7 +24,10 @@ pub use model::Model;
 pub use ops::{
     Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
 };
-pub use rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor};
+pub use rows::{
+    Between, Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, OperatorRows, Rows,
+    RunFilter, Wait, WaitFor,
+};
 pub use sqlite::SqliteStore;
 
 /// Why an operation did not happen. Then nothing of it was written.
@@ -96,6 +99,25 @@ pub trait Store: Send + Sync + 'static {
         link_base: Arc<str>,
         now: Timestamp,
     ) -> Result<Effects, StoreError>;
+    /// Cancels every run of a conversation. None that lives: no effects.
+    async fn cancel_conversation(
+        &self,
+        conversation: ConversationId,
+        reason: Arc<str>,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError>;
+    /// Somebody who is no run puts a message, JSON text, into the mailbox of a run.
+    /// With the number of the intent that asked for it, and its answer, that is done in the same
+    /// commit: a crash repeats no message. [`StoreError::Refused`] when the run has ended or its
+    /// mailbox is full.
+    async fn send(
+        &self,
+        run: RunId,
+        message: Arc<str>,
+        intent: Option<(i64, Arc<str>)>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError>;
     /// Takes guest CPU of an attempt that has lost its claim from whoever holds its run's purse
     /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
     /// More than there is takes all of it.
@@ -139,8 +161,15 @@ pub trait Store: Send + Sync + 'static {
     async fn ask(&self, body: Arc<str>, now: Timestamp) -> Result<i64, StoreError>;
     /// Intents that wait to be applied.
     async fn intents(&self, limit: u32) -> Result<Vec<Intent>, StoreError>;
-    /// An intent was applied.
-    async fn intent_done(&self, number: i64) -> Result<(), StoreError>;
+    /// An intent was applied, and this became of it, as JSON text. That is kept for whoever
+    /// asked until so many others are applied: see [`ops::KEPT_ANSWERS`].
+    async fn intent_done(&self, number: i64, answer: Arc<str>) -> Result<(), StoreError>;
+    /// What became of an intent. `None`: it is not applied yet, or nobody asked for long.
+    async fn intent_answer(&self, number: i64) -> Result<Option<Arc<str>>, StoreError>;
+    /// Sets what an operator wants of a lane, instead of what was set before.
+    async fn set_lane(&self, lane: Arc<str>, setting: LaneSetting) -> Result<(), StoreError>;
+    /// What operators have set, by the lanes' names.
+    async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError>;
 
     /// A run.
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
@@ -154,6 +183,12 @@ pub trait Store: Send + Sync + 'static {
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
     /// The attempts of a delivery.
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>, StoreError>;
+    /// Conversations that began before the one of this id, newest first.
+    async fn conversations(
+        &self,
+        before: Option<ConversationId>,
+        limit: u32,
+    ) -> Result<Vec<Conversation>, StoreError>;
     /// A conversation.
     async fn conversation(&self, id: ConversationId) -> Result<Option<Conversation>, StoreError>;
     /// A value of the key-value store.

@@ -5,6 +5,8 @@
 //! means is written once, in `ops`, over this trait. Every method that returns
 //! several rows takes a limit or is bounded by one of the run's own limits.
 
+mod operator;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,8 @@ use sublane_core::{
 };
 
 use crate::StoreError;
+
+pub use operator::{Intent, LaneSetting, OperatorRows};
 
 /// What a parked run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,17 +83,6 @@ pub struct DeliveryAttempt {
     pub result: AttemptResult,
 }
 
-/// Something that the command line asks of a running host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
-    /// Order of arrival.
-    pub number: i64,
-    /// What is asked, as JSON text.
-    pub body: Arc<str>,
-    /// When.
-    pub created: Timestamp,
-}
-
 /// Which runs to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
@@ -99,8 +92,31 @@ pub struct RunFilter {
     pub conversation: Option<ConversationId>,
     /// Only children of this run.
     pub parent: Option<RunId>,
+    /// Only those whose agent is of this plugin.
+    pub plugin: Option<String>,
+    /// Only those of an agent of this name, without its plugin.
+    pub agent: Option<String>,
+    /// Only those accepted between these two instants, ends included.
+    pub accepted: Between,
     /// At most so many, newest first.
     pub limit: u32,
+}
+
+/// A span of time, ends included. By default all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// Not before this.
+    pub from: Option<Timestamp>,
+    /// Not after this.
+    pub until: Option<Timestamp>,
+}
+
+impl Between {
+    /// Whether it holds `at`.
+    #[must_use]
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at <= until)
+    }
 }
 
 /// Which deliveries to list.
@@ -110,6 +126,12 @@ pub struct DeliveryFilter {
     pub state: Option<DeliveryState>,
     /// Only those of this run.
     pub run: Option<RunId>,
+    /// Only those to this channel.
+    pub channel: Option<String>,
+    /// Only those to this address, on whatever channel.
+    pub address: Option<String>,
+    /// Only those owed between these two instants, ends included.
+    pub owed: Between,
     /// At most so many, newest first.
     pub limit: u32,
 }
@@ -117,7 +139,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows {
+pub trait Rows: OperatorRows {
     // --- runs
 
     /// Adds a run.
@@ -135,6 +157,8 @@ pub trait Rows {
     ) -> Result<Option<RunId>>;
     /// Attached children of a run that have not ended.
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>>;
+    /// Runs of a conversation that have not ended, oldest first: a parent before its children.
+    fn living_runs(&mut self, conversation: ConversationId, limit: u32) -> Result<Vec<RunId>>;
     /// Runs by filter, newest first.
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>>;
     /// Runs that have not ended and whose deadline is not after `now`, oldest deadline first.
@@ -203,6 +227,8 @@ pub trait Rows {
     fn conversation_at(&mut self, origin: &Destination) -> Result<Option<Conversation>>;
     /// A conversation by its id.
     fn conversation(&mut self, id: ConversationId) -> Result<Option<Conversation>>;
+    /// Conversations that began before the one of this id, newest first.
+    fn conversations(&mut self, before: Option<ConversationId>, limit: u32) -> Result<Vec<Conversation>>;
     /// Adds a conversation.
     fn insert_conversation(&mut self, conversation: &Conversation) -> Result<()>;
     /// Writes the purse and the ceiling of a conversation.
@@ -212,7 +238,7 @@ pub trait Rows {
     /// Remembers that an inbound event made this run.
     fn insert_inbox(&mut self, source: &str, event: &str, run: RunId) -> Result<()>;
 
-    // --- key-value, artifacts, intents, meta
+    // --- key-value, artifacts
 
     /// A value.
     fn kv_get(&mut self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>>;
@@ -227,10 +253,4 @@ pub trait Rows {
     fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()>;
     /// The artifact, if one of these is linked to this run.
     fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>>;
-    /// Adds an intent.
-    fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64>;
-    /// Intents, oldest first.
-    fn intents(&mut self, limit: u32) -> Result<Vec<Intent>>;
-    /// Removes an intent.
-    fn delete_intent(&mut self, number: i64) -> Result<()>;
 }

@@ -6,6 +6,7 @@
 //! rolled back: an operation that fails has written nothing by contract.
 
 mod index;
+mod operator;
 mod rows;
 mod tables;
 

@@ -12,7 +12,7 @@ use sublane_core::{
 
 use super::tables::{Numbered, Tables, newest};
 use crate::StoreError;
-use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor};
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait, WaitFor};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -76,11 +76,22 @@ impl Rows for Tables {
         Ok(self.attached.range((parent, 0)..=(parent, u64::MAX)).map(|(_, child)| *child).collect())
     }
 
+    fn living_runs(&mut self, conversation: ConversationId, limit: u32) -> Result<Vec<RunId>> {
+        let lives = |run: &Run| run.spec.conversation == conversation && !run.is_ended();
+        let mut found: Vec<_> = newest(self.runs.values(), u32::MAX, lives).map(|run| run.spec.id).collect();
+        found.reverse();
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>> {
         let matches = |run: &Run| {
             filter.state.as_ref().is_none_or(|state| run.state.kind() == state)
                 && filter.conversation.is_none_or(|id| run.spec.conversation == id)
                 && filter.parent.is_none_or(|id| run.spec.parent == Some(id))
+                && filter.plugin.as_ref().is_none_or(|plugin| run.spec.plugin == *plugin)
+                && filter.agent.as_ref().is_none_or(|agent| run.spec.agent == *agent)
+                && filter.accepted.contains(run.spec.created)
         };
         Ok(newest(self.runs.values(), filter.limit, matches).cloned().collect())
     }
@@ -235,6 +246,9 @@ impl Rows for Tables {
         let matches = |delivery: &Delivery| {
             filter.state.is_none_or(|state| delivery.state == state)
                 && filter.run.is_none_or(|run| delivery.run == run)
+                && filter.channel.as_ref().is_none_or(|channel| delivery.destination.channel == *channel)
+                && filter.address.as_ref().is_none_or(|address| delivery.destination.address == *address)
+                && filter.owed.contains(delivery.created)
         };
         Ok(newest(self.deliveries.values(), filter.limit, matches).cloned().collect())
     }
@@ -281,6 +295,13 @@ impl Rows for Tables {
         Ok(self.conversations.get(&id).cloned())
     }
 
+    fn conversations(&mut self, before: Option<ConversationId>, limit: u32) -> Result<Vec<Conversation>> {
+        let matches = |id: &ConversationId| before.is_none_or(|before| *id < before);
+        let mut ids: Vec<_> = self.conversations.keys().copied().filter(matches).collect();
+        ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+        Ok(ids.iter().take(limit as usize).map(|id| self.conversations[id].clone()).collect())
+    }
+
     fn insert_conversation(&mut self, conversation: &Conversation) -> Result<()> {
         if self.conversations.contains_key(&conversation.id)
             || self.conversations_at.contains_key(&conversation.origin)
@@ -314,7 +335,7 @@ impl Rows for Tables {
         Ok(())
     }
 
-    // --- key-value, artifacts, intents
+    // --- key-value, artifacts
 
     fn kv_get(&mut self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.kv.get(bucket).and_then(|bucket| bucket.get(key)).cloned())
@@ -359,21 +380,5 @@ impl Rows for Tables {
 
     fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>> {
         Ok(self.artifacts.get(&run).and_then(|linked| linked.iter().find(|held| held.id == id)).cloned())
-    }
-
-    fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64> {
-        self.intents_made += 1;
-        let number = self.intents_made;
-        self.intents.insert(number, Intent { number, body: body.into(), created: now });
-        Ok(number)
-    }
-
-    fn intents(&mut self, limit: u32) -> Result<Vec<Intent>> {
-        Ok(self.intents.values().take(limit as usize).cloned().collect())
-    }
-
-    fn delete_intent(&mut self, number: i64) -> Result<()> {
-        self.intents.remove(&number);
-        Ok(())
     }
 }

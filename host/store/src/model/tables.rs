@@ -9,7 +9,7 @@ use sublane_core::{
 };
 
 use super::index::{Due, IdMap};
-use crate::rows::{Conversation, DeliveryAttempt, Intent, Wait};
+use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, Wait};
 
 /// A row with the number of its insertion: "newest first" means by this.
 pub(super) struct Numbered<T> {
@@ -52,6 +52,8 @@ pub(super) struct Tables {
     pub(super) artifacts: IdMap<RunId, Vec<ArtifactRef>>,
     pub(super) intents: BTreeMap<i64, Intent>,
     pub(super) intents_made: i64,
+    pub(super) intent_answers: BTreeMap<i64, Arc<str>>,
+    pub(super) lanes: BTreeMap<String, LaneSetting>,
 }
 
 impl Tables {

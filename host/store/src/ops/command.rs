@@ -13,7 +13,7 @@ use super::{By, Effects, Result, claimed, must_run};
 use crate::rows::Rows;
 
 /// Unread messages that a run's mailbox holds.
-const MAX_MAILBOX: u32 = 64;
+pub(super) const MAX_MAILBOX: u32 = 64;
 /// Messages that one run may send to people while it works.
 const MAX_SENT: u32 = 100;
 

@@ -9,6 +9,7 @@ mod admit;
 mod command;
 mod deliver;
 mod end;
+mod steer;
 mod wait;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use admit::{Accept, Accepted, NewConversation, Spawn, Spawned, accept, spawn
 pub use command::{Command, command, readable_artifact};
 pub use deliver::{Settled, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries};
 pub use end::{cancel, charge, finish, fire_due};
+pub use steer::{KEPT_ANSWERS, cancel_conversation, intent_done, send};
 pub use wait::{Parked, evict, park};
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;

@@ -135,6 +135,11 @@ impl<'r> Columns<'r> {
         u32::try_from(integer).map_err(|error| self.wrong(error))
     }
 
+    pub(super) fn maybe_number(&mut self) -> Result<Option<u32>> {
+        let number = self.maybe_integer()?;
+        number.map(|number| u32::try_from(number).map_err(|error| self.wrong(error))).transpose()
+    }
+
     pub(super) fn bits(&mut self) -> Result<u64> {
         self.integer().map(i64::cast_unsigned)
     }

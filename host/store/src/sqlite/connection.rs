@@ -22,7 +22,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const APPLICATION_ID: i32 = 0x5342_4c4e;
 
 /// From an empty file to the newest format, one step for each version.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_steering.sql")];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;
 /// checkpoints are the writer's own, when it has nothing else to do.

@@ -12,6 +12,7 @@ mod bare;
 mod codec;
 mod connection;
 mod job;
+mod operator;
 mod readers;
 mod rows;
 mod runs;

@@ -9,10 +9,11 @@ use sublane_core::{
 };
 
 use super::codec::{self, Columns, bits, delivery_code, instant, json};
+use super::runs::ends;
 use super::session::Session;
 use super::statements::Sql;
 use crate::StoreError;
-use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Intent, Rows, RunFilter, Wait, WaitFor};
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait, WaitFor};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -65,6 +66,10 @@ impl Rows for Session<'_> {
 
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>> {
         self.all("run", Sql::RunAttached, params![parent.0], run_id)
+    }
+
+    fn living_runs(&mut self, conversation: ConversationId, limit: u32) -> Result<Vec<RunId>> {
+        self.all("run", Sql::RunsLiving, params![conversation.0, limit], run_id)
     }
 
     fn runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>> {
@@ -201,19 +206,18 @@ impl Rows for Session<'_> {
     }
 
     fn deliveries(&mut self, filter: &DeliveryFilter) -> Result<Vec<Delivery>> {
-        let (state, limit) = (filter.state.map(delivery_code), filter.limit);
-        match (filter.run, filter.state) {
-            (Some(run), _) => {
-                self.all("delivery", Sql::DeliveriesOfRun, params![run.0, state, limit], codec::delivery)
-            }
+        let numbers = self.numbers("delivery", Sql::DeliveryLast, filter.owed)?;
+        let (from, until) = ends(filter.owed);
+        let sql = match (filter.run, filter.state) {
+            (Some(_), _) => Sql::DeliveriesOfRun,
             // Most are delivered: the newest of them are soon found without an index.
-            (None, None | Some(DeliveryState::Delivered)) => {
-                self.all("delivery", Sql::DeliveriesAll, params![i64::MAX, state, limit], codec::delivery)
-            }
-            (None, Some(_)) => {
-                self.all("delivery", Sql::DeliveriesOpen, params![state, limit], codec::delivery)
-            }
-        }
+            (None, None | Some(DeliveryState::Delivered)) => Sql::DeliveriesAll,
+            (None, Some(_)) => Sql::DeliveriesOpen,
+        };
+        let DeliveryFilter { run, state, channel, address, limit, .. } = filter;
+        let (run, state) = (run.map(|run| run.0), state.map(delivery_code));
+        let values = params![run, state, channel, address, numbers.0, numbers.1, from, until, limit];
+        self.all("delivery", sql, values, codec::delivery)
     }
 
     fn due_deliveries(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Delivery>> {
@@ -247,6 +251,12 @@ impl Rows for Session<'_> {
 
     fn conversation(&mut self, id: ConversationId) -> Result<Option<Conversation>> {
         self.one("conversation", Sql::Conversation, params![id.0], codec::conversation)
+    }
+
+    fn conversations(&mut self, before: Option<ConversationId>, limit: u32) -> Result<Vec<Conversation>> {
+        // A blob is after every other of which it is a longer one.
+        let before = before.map_or_else(|| vec![0xff; 17], |id| id.0.to_vec());
+        self.all("conversation", Sql::Conversations, params![before, limit], codec::conversation)
     }
 
     fn insert_conversation(&mut self, conversation: &Conversation) -> Result<()> {
@@ -288,7 +298,7 @@ impl Rows for Session<'_> {
         self.execute(Sql::InboxInsert, params![run.0, source, event]).map(drop)
     }
 
-    // --- key-value, artifacts, intents
+    // --- key-value, artifacts
 
     fn kv_get(&mut self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>> {
         self.one("kv", Sql::KvGet, params![bucket, key], |columns| columns.blob().map(<[u8]>::to_vec))
@@ -335,24 +345,5 @@ impl Rows for Session<'_> {
                 size: columns.bits()?,
             })
         })
-    }
-
-    fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64> {
-        self.execute(Sql::IntentInsert, params![body, instant(now)])?;
-        Ok(self.last_insert_rowid())
-    }
-
-    fn intents(&mut self, limit: u32) -> Result<Vec<Intent>> {
-        self.all("intent", Sql::Intents, params![limit], |columns| {
-            Ok(Intent {
-                number: columns.integer()?,
-                body: columns.text()?.into(),
-                created: columns.instant()?,
-            })
-        })
-    }
-
-    fn delete_intent(&mut self, number: i64) -> Result<()> {
-        self.execute(Sql::IntentDelete, params![number]).map(drop)
     }
 }

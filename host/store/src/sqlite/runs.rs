@@ -7,7 +7,7 @@ use super::codec::{self, bits, instant, json, lifetime_code, list, priority_code
 use super::session::Session;
 use super::statements::Sql;
 use crate::StoreError;
-use crate::rows::{Rows, RunFilter};
+use crate::rows::{Between, Rows, RunFilter};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -128,34 +128,85 @@ impl Session<'_> {
     pub(super) fn list_runs(&mut self, filter: &RunFilter) -> Result<Vec<Run>> {
         let kind = filter.state.as_deref();
         let Some((first, last)) = state_range(kind) else { return Ok(Vec::new()) };
-        let (conversation, limit) = (filter.conversation.map(|id| id.0), filter.limit);
-        if let Some(parent) = filter.parent {
-            let values = params![parent.0, conversation, first, last, limit];
-            return self.all("run", Sql::RunsOfParent, values, codec::run);
-        }
-        if conversation.is_some() {
-            return self.all(
-                "run",
-                Sql::RunsOfConversation,
-                params![conversation, first, last, limit],
-                codec::run,
-            );
-        }
-        match kind {
-            Some("queued") => self.all("run", Sql::RunsQueued, params![limit], codec::run),
-            Some("running" | "closing") => {
-                self.all("run", Sql::RunsActive, params![first, limit], codec::run)
+        let numbers = self.numbers("run_spec", Sql::RunLast, filter.accepted)?;
+        let mut list = |sql, key: Key| {
+            let RunFilter { conversation, plugin, agent, limit, .. } = filter;
+            let (from, until) = ends(filter.accepted);
+            let values = params![
+                key,
+                first,
+                last,
+                conversation.map(|id| id.0),
+                plugin,
+                agent,
+                numbers.0,
+                numbers.1,
+                from,
+                until,
+                limit
+            ];
+            self.all("run", sql, values, numbered)
+        };
+        let found = match (filter.parent, filter.conversation, kind, &filter.plugin) {
+            (Some(parent), ..) => list(Sql::RunsOfParent, Key::from(parent.0.to_vec()))?,
+            (None, Some(conversation), ..) => {
+                list(Sql::RunsOfConversation, Key::from(conversation.0.to_vec()))?
             }
-            Some("waiting") => {
-                let mut hot = self.all("run", Sql::RunsActive, params![first, limit], numbered)?;
-                hot.extend(self.all("run", Sql::RunsActive, params![last, limit], numbered)?);
-                hot.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
-                Ok(hot.into_iter().take(limit as usize).map(|(_, run)| run).collect())
+            (None, None, Some("queued"), _) => list(Sql::RunsQueued, Key::Null)?,
+            (None, None, Some("running" | "closing"), _) => list(Sql::RunsActive, Key::from(first))?,
+            (None, None, Some("waiting"), _) => {
+                let mut found = list(Sql::RunsActive, Key::from(first))?;
+                found.extend(list(Sql::RunsActive, Key::from(last))?);
+                found.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+                found.truncate(filter.limit as usize);
+                found
             }
+            (None, None, _, Some(plugin)) => list(Sql::RunsOfPlugin, Key::from(plugin.clone()))?,
             // Of those that have ended, most runs are one: no index finds the newest sooner.
-            _ => self.all("run", Sql::RunsAll, params![i64::MAX, first, last, limit], codec::run),
-        }
+            (None, None, _, None) => list(Sql::RunsAll, Key::Null)?,
+        };
+        Ok(found.into_iter().map(|(_, run)| run).collect())
     }
+
+    /// Between which numbers the rows of this span are. Rows are numbered as time goes on, so the
+    /// ends are found by halving; a clock that was set back by less than [`SLACK`] is allowed for.
+    pub(super) fn numbers(&mut self, table: &'static str, last: Sql, span: Between) -> Result<(i64, i64)> {
+        let mut before = |sought: i64| {
+            // The newest row whose time is before `sought`.
+            let (mut low, mut high) = (0, i64::MAX);
+            while low < high {
+                let middle = low + (high - low).div_euclid(2) + (high - low) % 2;
+                let row =
+                    self.one(table, last, params![middle], |row| Ok((row.integer()?, row.integer()?)))?;
+                match row {
+                    Some((number, at)) if at >= sought => high = number - 1,
+                    // Between that row and the middle there is none.
+                    _ => low = middle,
+                }
+            }
+            Ok::<_, StoreError>(low)
+        };
+        let first = match span.from {
+            Some(from) => before(instant(from).saturating_sub(SLACK))?.saturating_add(1),
+            None => 0,
+        };
+        let end = match span.until {
+            Some(until) => before(instant(until).saturating_add(SLACK))?,
+            None => i64::MAX,
+        };
+        Ok((first, end))
+    }
+}
+
+/// How far a clock may be set back, in milliseconds, so that lists by time miss nothing: an hour.
+const SLACK: i64 = 3_600_000;
+
+/// What a list is found by.
+type Key = rusqlite::types::Value;
+
+/// The ends of a span as they are stored.
+pub(super) fn ends(span: Between) -> (i64, i64) {
+    (span.from.map_or(0, instant), span.until.map_or(i64::MAX, instant))
 }
 
 /// A run with its number, which stands behind the columns of `run_columns!`.

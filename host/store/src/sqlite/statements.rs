@@ -33,6 +33,26 @@ macro_rules! run_columns {
     };
 }
 
+/// What every list of runs may be narrowed by, beside what it is found by: the
+/// states from ?2 to ?3, conversation ?4, plugin ?5, agent ?6, accepted from ?9 to ?10.
+/// The numbers from ?7 to ?8 and the limit ?11 stand with the index. No index is
+/// taken for these: the plus signs say so.
+macro_rules! run_filter {
+    () => {
+        "AND +r.state BETWEEN ?2 AND ?3 AND (?4 IS NULL OR +s.conversation = ?4) \
+         AND (?5 IS NULL OR +s.plugin = ?5) AND (?6 IS NULL OR +s.agent = ?6) AND +s.created BETWEEN ?9 AND ?10 "
+    };
+}
+
+/// What every list of deliveries may be narrowed by: the channel ?3, the address ?4,
+/// owed from ?7 to ?8. The numbers from ?5 to ?6 and the limit ?9 stand with the index.
+macro_rules! delivery_filter {
+    () => {
+        "AND (?3 IS NULL OR +d.channel = ?3) AND (?4 IS NULL OR +d.address = ?4) \
+         AND +d.created BETWEEN ?7 AND ?8 "
+    };
+}
+
 /// Columns in the order in which `codec::delivery` reads them.
 macro_rules! delivery_columns {
     () => {
@@ -81,16 +101,21 @@ statements! {
         WHERE s.conversation = ?1 AND s.spawner = ?2 AND s.dedupe_key = ?3";
     RunAttached: "SELECT id FROM run WHERE attached_to = ?1 ORDER BY n";
     RunsAll: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
-        WHERE r.n <= ?1 AND +r.state BETWEEN ?2 AND ?3 ORDER BY r.n DESC LIMIT ?4");
+        WHERE r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.n DESC LIMIT ?11");
     RunsQueued: concat!(run_columns!(), "FROM run r INDEXED BY run_queued CROSS JOIN run_spec s ON s.n = r.n \
-        WHERE r.state = 0 AND r.since >= 0 ORDER BY r.n DESC LIMIT ?1");
+        WHERE r.state = 0 AND r.since >= 0 AND +r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.n DESC LIMIT ?11");
     RunsActive: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
-        WHERE r.state BETWEEN 1 AND 4 AND r.state = ?1 ORDER BY r.n DESC LIMIT ?2");
+        WHERE r.state BETWEEN 1 AND 4 AND r.state = ?1 AND r.n BETWEEN ?7 AND ?8 ", run_filter!(), "\
+        ORDER BY r.n DESC LIMIT ?11");
     RunsOfParent: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
-        WHERE s.parent = ?1 AND (?2 IS NULL OR s.conversation = ?2) AND +r.state BETWEEN ?3 AND ?4 \
-        ORDER BY s.n DESC LIMIT ?5");
+        WHERE s.parent = ?1 AND s.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY s.n DESC LIMIT ?11");
     RunsOfConversation: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
-        WHERE s.conversation = ?1 AND +r.state BETWEEN ?2 AND ?3 ORDER BY s.n DESC LIMIT ?4");
+        WHERE s.conversation = ?1 AND s.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY s.n DESC LIMIT ?11");
+    RunsOfPlugin: concat!(run_columns!(), "FROM run_spec s CROSS JOIN run r ON r.n = s.n \
+        WHERE s.plugin = ?1 AND s.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY s.n DESC LIMIT ?11");
+    RunsLiving: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
+        WHERE s.conversation = ?1 AND +r.state < 5 ORDER BY s.n LIMIT ?2";
+    RunLast: "SELECT n, created FROM run_spec WHERE n <= ?1 ORDER BY n DESC LIMIT 1";
     RunNext: "SELECT deadline FROM run WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1";
     RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, n LIMIT ?2";
     RunsReady: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
@@ -126,11 +151,14 @@ statements! {
         created, note) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     DeliveryUpdate: "UPDATE delivery SET attempts = ?2, note = ?3, state = ?4, next_at = ?5 WHERE id = ?1";
     Delivery: concat!(delivery_columns!(), "WHERE d.id = ?1");
-    DeliveriesAll: concat!(delivery_columns!(), "WHERE d.n <= ?1 AND (?2 IS NULL OR +d.state = ?2) \
-        ORDER BY d.n DESC LIMIT ?3");
-    DeliveriesOpen: concat!(delivery_columns!(), "WHERE d.state <> 2 AND d.state = ?1 ORDER BY d.n DESC LIMIT ?2");
+    DeliveriesAll: concat!(delivery_columns!(), "WHERE d.n BETWEEN ?5 AND ?6 AND (?2 IS NULL OR +d.state = ?2) ",
+        delivery_filter!(), "ORDER BY d.n DESC LIMIT ?9");
+    DeliveriesOpen: concat!(delivery_columns!(), "WHERE d.state <> 2 AND d.state = ?2 AND d.n BETWEEN ?5 AND ?6 ",
+        delivery_filter!(), "ORDER BY d.n DESC LIMIT ?9");
     DeliveriesOfRun: concat!(delivery_columns!(), "WHERE d.run = (SELECT n FROM run WHERE id = ?1) \
-        AND (?2 IS NULL OR +d.state = ?2) ORDER BY d.n DESC LIMIT ?3");
+        AND d.n BETWEEN ?5 AND ?6 AND (?2 IS NULL OR +d.state = ?2) ", delivery_filter!(), "\
+        ORDER BY d.n DESC LIMIT ?9");
+    DeliveryLast: "SELECT n, created FROM delivery WHERE n <= ?1 ORDER BY n DESC LIMIT 1";
     DeliveriesDue: concat!(delivery_columns!(), "WHERE d.state = 0 AND d.next_at <= ?1 \
         ORDER BY d.next_at, d.n LIMIT ?2");
     DeliveriesSending: concat!(delivery_columns!(), "WHERE d.state <> 2 AND d.state = 1 ORDER BY d.n LIMIT ?1");
@@ -142,6 +170,7 @@ statements! {
 
     ConversationAt: concat!(conversation_columns!(), "WHERE channel = ?1 AND address = ?2");
     Conversation: concat!(conversation_columns!(), "WHERE id = ?1");
+    Conversations: concat!(conversation_columns!(), "WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
     ConversationInsert: "INSERT INTO conversation (id, channel, address, cpu_us, spawns, artifact_bytes, \
         ceiling_cpu_us, ceiling_spawns, ceiling_artifact_bytes, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     ConversationUpdate: "UPDATE conversation SET cpu_us = ?2, spawns = ?3, artifact_bytes = ?4, ceiling_cpu_us = ?5, \
@@ -162,4 +191,9 @@ statements! {
     IntentInsert: "INSERT INTO intent (body, created) VALUES (?1, ?2)";
     Intents: "SELECT number, body, created FROM intent WHERE number > 0 ORDER BY number LIMIT ?1";
     IntentDelete: "DELETE FROM intent WHERE number = ?1";
+    IntentAnswerPut: "INSERT OR REPLACE INTO intent_answer (number, body) VALUES (?1, ?2)";
+    IntentAnswer: "SELECT body FROM intent_answer WHERE number = ?1";
+    IntentAnswersDelete: "DELETE FROM intent_answer WHERE number <= ?1";
+    LaneSettings: "SELECT name, paused, slots, queue_length FROM lane WHERE name >= '' ORDER BY name";
+    LaneSettingPut: "INSERT OR REPLACE INTO lane (name, paused, slots, queue_length) VALUES (?1, ?2, ?3, ?4)";
 }

@@ -103,7 +103,7 @@ pub(crate) async fn a_run_sends_to_people_with_one_id_per_place(store: &dyn Stor
     assert_eq!((body.kind.as_str(), body.data.text.as_str()), ("run.message", "half way"));
     assert!(body.data.artifacts[0].url.starts_with("file:///artifacts/"), "linked, not inlined");
     let owed = store
-        .deliveries(DeliveryFilter { run: Some(by.run), state: None, limit: 9 })
+        .deliveries(DeliveryFilter { run: Some(by.run), limit: 9, ..DeliveryFilter::default() })
         .await
         .expect("readable");
     assert_eq!(&owed[..], &effects.deliveries[..]);
@@ -170,7 +170,7 @@ pub(crate) async fn intents_are_applied_in_order_and_once(store: &dyn Store) {
     assert_eq!((&*intents[0].body, intents[0].created), (r#"{"send":"hi"}"#, at(1)));
     assert_eq!(store.intents(1).await.expect("readable").len(), 1);
     for number in [first, second, second] {
-        store.intent_done(number).await.expect("done twice is done");
+        store.intent_done(number, "{}".into()).await.expect("done twice is done");
     }
     assert!(store.intents(9).await.expect("readable").is_empty());
     assert!(store.ask("{}".into(), at(3)).await.expect("asked") > second, "a number is never used again");

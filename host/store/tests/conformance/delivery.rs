@@ -16,7 +16,7 @@ async fn owed(store: &dyn Store, n: u8) -> Delivery {
 }
 
 async fn get(store: &dyn Store, run: RunId) -> Delivery {
-    let filter = DeliveryFilter { run: Some(run), state: None, limit: 9 };
+    let filter = DeliveryFilter { run: Some(run), limit: 9, ..DeliveryFilter::default() };
     store.deliveries(filter).await.expect("readable").remove(0)
 }
 
@@ -196,7 +196,8 @@ pub(crate) async fn deliveries_are_listed_by_state_and_run(store: &dyn Store) {
     settle(store, dead.id, 1, AttemptResult::Permanent { note: String::new() }, at(1)).await;
     settle(store, pending.id, 1, retry(None), at(1)).await;
     let list = async |state, run, limit| -> Vec<_> {
-        let found = store.deliveries(DeliveryFilter { state, run, limit }).await.expect("readable");
+        let filter = DeliveryFilter { state, run, limit, ..DeliveryFilter::default() };
+        let found = store.deliveries(filter).await.expect("readable");
         found.iter().map(|delivery| delivery.id).collect()
     };
     assert_eq!(list(None, None, 9).await, [sending.id, pending.id, dead.id, delivered.id], "newest first");
@@ -208,4 +209,10 @@ pub(crate) async fn deliveries_are_listed_by_state_and_run(store: &dyn Store) {
     assert!(list(Some(DeliveryState::Dismissed), None, 9).await.is_empty());
     assert_eq!(list(Some(DeliveryState::Dead), Some(dead.run), 9).await, [dead.id]);
     assert!(list(Some(DeliveryState::Dead), Some(sending.run), 9).await.is_empty());
+    let to = async |channel: &str, address: &str| {
+        let (channel, address) = (Some(channel.to_owned()), Some(address.to_owned()));
+        let filter = DeliveryFilter { channel, address, limit: 9, ..DeliveryFilter::default() };
+        store.deliveries(filter).await.expect("readable").len()
+    };
+    assert_eq!((to("console", "me").await, to("console", "you").await, to("webhook", "me").await), (4, 0, 0));
 }

@@ -206,7 +206,7 @@ pub(crate) async fn a_deadline_ends_a_run_in_any_state(store: &dyn Store) {
     assert_eq!(first.ended.len() + second.ended.len(), 5);
     for run in [queued, running.run, waiting.run, closing.run] {
         assert_eq!(ended_as(store, run).await, "timed-out");
-        let owed = DeliveryFilter { run: Some(run), state: None, limit: 9 };
+        let owed = DeliveryFilter { run: Some(run), limit: 9, ..DeliveryFilter::default() };
         assert_eq!(store.deliveries(owed).await.expect("readable").len(), 1, "the user is told");
     }
     assert_eq!(ended_as(store, child).await, "cancelled");

@@ -13,6 +13,7 @@ mod journal;
 mod random;
 mod recovery;
 mod spawn;
+mod steering;
 mod support;
 mod wait;
 
@@ -115,6 +116,14 @@ on_every_store! {
         an_operator_dismisses_what_is_not_wanted
         nothing_is_steered_while_an_attempt_is_under_way
         deliveries_are_listed_by_state_and_run
+    }
+    steering {
+        runs_are_listed_by_agent_and_age
+        a_conversation_is_cancelled_as_a_whole
+        a_message_from_outside_ends_a_receive
+        what_became_of_an_intent_is_kept_for_a_while
+        lanes_stay_as_they_were_set
+        conversations_are_listed_newest_first
     }
     recovery {
         an_executing_attempt_is_counted_as_a_crash_and_goes_on

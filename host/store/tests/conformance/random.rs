@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
 use sublane_store::{
-    Backend, By, Command, DeliveryFilter, Model, Rows, RunFilter, Spawn, SqliteStore, Store, Wait, WaitFor,
+    Backend, Between, By, Command, DeliveryFilter, LaneSetting, Model, Rows, RunFilter, Spawn, SqliteStore,
+    Store, Wait, WaitFor,
 };
 
 use crate::support::{
@@ -38,6 +39,9 @@ pub(crate) enum Step {
     Progress(usize, u8),
     Ask,
     IntentDone,
+    Say(usize),
+    CancelConversation(usize),
+    SetLane(u8),
     Recover,
 }
 
@@ -65,9 +69,12 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         4 => (pick.clone(), 0..4_u8).prop_map(|(which, how)| Step::Settle(which, how)),
         1 => pick.clone().prop_map(Step::RetryDelivery),
         1 => pick.clone().prop_map(Step::DismissDelivery),
-        1 => (pick, 0..100_u8).prop_map(|(which, percent)| Step::Progress(which, percent)),
+        1 => (pick.clone(), 0..100_u8).prop_map(|(which, percent)| Step::Progress(which, percent)),
         1 => Just(Step::Ask),
         1 => Just(Step::IntentDone),
+        1 => pick.clone().prop_map(Step::Say),
+        1 => pick.clone().prop_map(Step::CancelConversation),
+        1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
     ];
     proptest::collection::vec((step, 0..3_000_u16), 1..48)
@@ -187,7 +194,21 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
         Step::Ask => format!("{:?}", store.ask(format!("step {number}").into(), now).await),
         Step::IntentDone => {
             let first = store.intents(1).await.expect("readable").first().map_or(7, |intent| intent.number);
-            format!("{:?}", store.intent_done(first).await)
+            format!("{:?}", store.intent_done(first, format!("step {number}").into()).await)
+        }
+        Step::Say(which) => {
+            let run = view.pick(*which, |run| !run.is_ended());
+            format!("{:?}", store.send(run, "\"hello\"".into(), None, now).await)
+        }
+        Step::CancelConversation(which) => {
+            let conversation = view.conversation(view.pick(*which, |_| true));
+            let cancelled = store.cancel_conversation(conversation, "by hand".into(), link_base(), now);
+            format!("{:?}", cancelled.await)
+        }
+        Step::SetLane(n) => {
+            let setting =
+                LaneSetting { paused: n % 2 == 0, slots: (*n > 1).then_some(number), queue_length: None };
+            format!("{:?}", store.set_lane(format!("lane-{n}").into(), setting).await)
         }
         Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
     }
@@ -279,7 +300,21 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         let filter =
             RunFilter { conversation: Some(run.spec.conversation), limit: 5, ..RunFilter::default() };
         line(&store.runs(filter).await.expect("readable").len());
+        let span =
+            Between { from: Some(run.spec.created), until: Some(Timestamp(run.spec.created.0 + 1_000)) };
+        let of_plugin = RunFilter {
+            plugin: Some(run.spec.plugin.clone()),
+            agent: Some(run.spec.agent.clone()),
+            limit: 5,
+            ..RunFilter::default()
+        };
+        line(&store.runs(RunFilter { accepted: span, ..of_plugin.clone() }).await.expect("readable"));
+        line(&store.runs(of_plugin).await.expect("readable").len());
+        let owed = DeliveryFilter { owed: span, limit: 5, ..DeliveryFilter::default() };
+        line(&store.deliveries(owed).await.expect("readable"));
     }
+    line(&store.conversations(None, 2).await.expect("readable"));
+    line(&store.lane_settings().await.expect("readable"));
     let all = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
     for delivery in store.deliveries(all).await.expect("readable") {
         line(&delivery);
@@ -290,6 +325,9 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         line(&key);
     }
     line(&store.intents(100).await.expect("readable"));
+    for number in 1..4 {
+        line(&store.intent_answer(number).await.expect("readable"));
+    }
     text
 }
 

@@ -1,0 +1,79 @@
+//! What an operator's intent does to the store.
+//!
+//! The host's sweep calls it, and the command line where no host runs. Knows no
+//! lane, no channel and no process: what follows comes back as effects.
+
+use std::sync::Arc;
+
+use sublane_core::Timestamp;
+use sublane_store::{Effects, Store, StoreError};
+
+use crate::intents::{Answer, Intent};
+
+/// Does what an intent asks. `number` is that of its row, if it has one.
+///
+/// # Errors
+/// [`StoreError::NotFound`] and [`StoreError::Refused`] are for whoever asked.
+pub async fn steer(
+    store: &dyn Store,
+    number: Option<i64>,
+    intent: Intent,
+    link_base: Arc<str>,
+    now: Timestamp,
+) -> Result<(Answer, Effects), StoreError> {
+    let cancelled = |effects: Effects| {
+        let runs = u32::try_from(effects.ended.len()).unwrap_or(u32::MAX);
+        (Answer::Cancelled { runs }, effects)
+    };
+    let nothing = |answer| (answer, Effects::default());
+    Ok(match intent {
+        Intent::Message { .. } => {
+            return Err(StoreError::Refused("a message needs a host that answers it".to_owned()));
+        }
+        Intent::Cancel { run, reason } => cancelled(store.cancel(run, reason.into(), link_base, now).await?),
+        Intent::CancelConversation { conversation, reason } => {
+            cancelled(store.cancel_conversation(conversation, reason.into(), link_base, now).await?)
+        }
+        Intent::Send { run, message } => {
+            let done = number.map(|number| (number, Answer::Sent.to_json()));
+            (Answer::Sent, store.send(run, message.into(), done, now).await?)
+        }
+        Intent::RetryDelivery { delivery } => {
+            let delivery = store.retry_delivery(delivery, now).await?;
+            nothing(Answer::Delivery { state: delivery.state })
+        }
+        Intent::DismissDelivery { delivery, reason } => {
+            let delivery = store.dismiss_delivery(delivery, reason.into()).await?;
+            nothing(Answer::Delivery { state: delivery.state })
+        }
+        Intent::Lane { lane, setting } => {
+            store.set_lane(lane.into(), setting).await?;
+            nothing(Answer::Lane)
+        }
+    })
+}
+
+/// Does what an intent asks in a store that no host has. What an earlier host left is taken over
+/// first, and what begins is given back, so that the next host finds everything ready and due.
+///
+/// # Errors
+/// Those of [`steer`].
+pub async fn steer_alone(
+    store: &dyn Store,
+    intent: Intent,
+    max_crashes: u32,
+    link_base: Arc<str>,
+    now: Timestamp,
+) -> Result<Answer, StoreError> {
+    let recovered = store.recover(max_crashes, link_base.clone(), now).await?;
+    let given_back = |effects: &Effects| -> Vec<_> {
+        effects.deliveries.iter().map(|delivery| (delivery.id, delivery.attempts)).collect()
+    };
+    let steered = steer(store, None, intent, link_base, now).await;
+    let mut begun = given_back(&recovered.effects);
+    if let Ok((_, effects)) = &steered {
+        begun.extend(given_back(effects));
+    }
+    store.postpone(begun, now, "".into()).await?;
+    steered.map(|(answer, _)| answer)
+}

@@ -87,6 +87,7 @@ impl Script {
             args: 1,
             spec: Box::new(spec),
             ask,
+            draw: sublane_store::Draw::Spawner,
             active_children: u32::MAX,
             position: 0,
         }

@@ -248,6 +248,17 @@ async fn limits_are_refused_with_their_name_and_value() {
     let done = acted(&host, steps).await;
     refused(&done[1][0]["succeeded"], 2, "purse.spawns of 0");
 
+    // What is detached is paid for as what is attached.
+    let one = json!({ "agents": ["spawns/*"], "total": 1, "cpu-ms": 1000 });
+    let greedy = spawn(json!({ "detached": true, "scope": { "cpu-ms": 2000 } }));
+    let modest = spawn(json!({ "detached": true, "scope": { "cpu-ms": 10 } }));
+    let steps = json!([actor(one, json!([greedy, modest, modest])), { "wait": {} }]);
+    let done = acted(&host, steps).await;
+    let child = &done[1][0]["succeeded"];
+    assert!(error(child, 0).starts_with("the limit purse.cpu-us of "), "{child}");
+    assert!(child[1]["run"].is_string(), "{child}");
+    refused(child, 2, "purse.spawns of 0");
+
     let done = acted(
         &host,
         json!([

@@ -22,7 +22,7 @@ pub use backend::{Backend, Transaction};
 pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
-    Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
+    Accept, Accepted, By, Claimed, Command, Draw, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
 };
 pub use rows::{
     Between, Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, OperatorRows, Rows,

@@ -155,6 +155,8 @@ pub trait Rows: OperatorRows {
         conversation: ConversationId,
         key: &str,
     ) -> Result<Option<RunId>>;
+    /// How many children of a run `spawner` made.
+    fn spawned_by(&mut self, parent: RunId, spawner: &str) -> Result<u32>;
     /// Attached children of a run that have not ended.
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>>;
     /// Runs of a conversation that have not ended, oldest first: a parent before its children.

@@ -6,7 +6,7 @@ use sublane_core::{
     Answer, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Priority, Purse, PurseAsk,
     Run, RunSpec,
 };
-use sublane_store::Spawn;
+use sublane_store::{Draw, Spawn};
 
 use super::request;
 use crate::attempt::Exit;
@@ -45,11 +45,16 @@ impl Live {
         let at = by.now;
         let active_children = self.grants.spawn().map_or(0, |spawn| spawn.active_children);
         let position = attempt.host.lanes.queued(&spec.lane);
-        let spawn = Spawn { by, path, args, spec, ask, active_children, position };
+        let draw = if self.is_tool {
+            Draw::Conversation { total: self.plugin.met().purse.spawns }
+        } else {
+            Draw::Spawner
+        };
+        let spawn = Spawn { by, path, args, spec, ask, draw, active_children, position };
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
         attempt.journal.written(at);
         if let Some(ready) = spawned.ready {
-            if let Some(child) = spawned.child.as_ref().filter(|child| child.spec.attached_to().is_some()) {
+            if let Some(child) = spawned.child.as_ref().filter(|_| draw == Draw::Spawner) {
                 attempt.meter.split_off(child.spec.purse.cpu_us);
             }
             attempt.host.note_due(spawned.child.as_ref().map(|child| child.spec.deadline()));
@@ -113,7 +118,7 @@ impl Live {
             Err(denied) => return Err(self.denied(denied)),
         };
         let mut ask = scope.purse;
-        if lifetime == Lifetime::Detached {
+        if self.is_tool {
             // The conversation's purse is everybody's: no plugin draws more than its own root allows.
             ask = within(ask, own.purse)?;
         }
@@ -180,7 +185,7 @@ impl Live {
     }
 }
 
-/// What a detached child draws, at most what its spawner's own root allows.
+/// What a tool call's child draws, at most what the tool's own root allows.
 fn within(ask: PurseAsk, own: Purse) -> Result<PurseAsk, ImportError> {
     let bounded = |which: &str, asked: u64, has: u64| {
         if asked > has { Err(ImportError::Limit(LimitHit::new(which, has))) } else { Ok(asked) }

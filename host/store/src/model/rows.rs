@@ -72,6 +72,12 @@ impl Rows for Tables {
         Ok(self.dedupe.get(&(conversation, spawner.to_owned(), key.to_owned())).copied())
     }
 
+    fn spawned_by(&mut self, parent: RunId, spawner: &str) -> Result<u32> {
+        let made = |run: &Run| run.spec.parent == Some(parent) && run.spec.spawner == spawner;
+        let count = self.runs.values().filter(|kept| made(&kept.row)).count();
+        Ok(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>> {
         Ok(self.attached.range((parent, 0)..=(parent, u64::MAX)).map(|(_, child)| *child).collect())
     }

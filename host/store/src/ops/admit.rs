@@ -107,12 +107,26 @@ pub struct Spawn {
     pub args: u128,
     /// The child. Its id is derived from parent, generation and path.
     pub spec: Box<RunSpec>,
-    /// What it draws: attached from the parent's purse, detached from the conversation's.
+    /// What it draws.
     pub ask: PurseAsk,
+    /// From where.
+    pub draw: Draw,
     /// Children that the parent may have alive at once.
     pub active_children: u32,
     /// Runs before it in its lane, for the receipt.
     pub position: u32,
+}
+
+/// Where a child's purse is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// From its spawner's own: whatever an agent spawns, attached or detached.
+    Spawner,
+    /// From the conversation's: what a tool call spawns, at most so many runs of its plugin under one run.
+    Conversation {
+        /// The runs.
+        total: u64,
+    },
 }
 
 /// What became of a spawn.
@@ -155,7 +169,7 @@ fn admit(
     parent: &mut Run,
     spawn: Spawn,
 ) -> Result<std::result::Result<(Run, bool), ImportError>> {
-    let Spawn { by, path, mut spec, ask, active_children, .. } = spawn;
+    let Spawn { by, path, mut spec, ask, draw, active_children, .. } = spawn;
     if let Some(key) = &spec.dedupe_key
         && let Some(id) = rows.run_by_dedupe(&spec.spawner, spec.conversation, key)?
     {
@@ -165,9 +179,12 @@ fn admit(
         let limit = LimitHit::new("spawn.active-children", u64::from(active_children));
         return Ok(Err(ImportError::Limit(limit)));
     }
-    let drawn = match spec.lifetime {
-        Lifetime::Attached => parent.purse.split(&ask),
-        Lifetime::Detached => {
+    let drawn = match draw {
+        Draw::Spawner => parent.purse.split(&ask),
+        Draw::Conversation { total } => {
+            if u64::from(rows.spawned_by(by.run, &spec.spawner)?) >= total {
+                return Ok(Err(ImportError::Limit(LimitHit::new("spawn.total", total))));
+            }
             let mut conversation = must_conversation(rows, spec.conversation)?;
             let drawn = conversation.purse.split(&ask);
             if drawn.is_ok() {

@@ -20,7 +20,7 @@ use sublane_core::{Delivery, Entry, Outcome, Priority, Run, RunId, Timestamp, To
 use crate::StoreError;
 use crate::rows::Rows;
 
-pub use admit::{Accept, Accepted, NewConversation, Spawn, Spawned, accept, spawn};
+pub use admit::{Accept, Accepted, Draw, NewConversation, Spawn, Spawned, accept, spawn};
 pub use command::{Command, command, readable_artifact};
 pub use deliver::{Settled, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries};
 pub use end::{cancel, charge, finish, fire_due};

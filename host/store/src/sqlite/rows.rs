@@ -64,6 +64,10 @@ impl Rows for Session<'_> {
         self.one("run_spec", Sql::RunByDedupe, params![conversation.0, spawner, key], run_id)
     }
 
+    fn spawned_by(&mut self, parent: RunId, spawner: &str) -> Result<u32> {
+        self.must_one("run_spec", Sql::RunsSpawnedBy, params![parent.0, spawner], count)
+    }
+
     fn attached_children(&mut self, parent: RunId) -> Result<Vec<RunId>> {
         self.all("run", Sql::RunAttached, params![parent.0], run_id)
     }

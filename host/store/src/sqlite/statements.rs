@@ -99,6 +99,7 @@ statements! {
     Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
     RunByDedupe: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND s.spawner = ?2 AND s.dedupe_key = ?3";
+    RunsSpawnedBy: "SELECT count(*) FROM run_spec WHERE parent = ?1 AND spawner = ?2";
     RunAttached: "SELECT id FROM run WHERE attached_to = ?1 ORDER BY n";
     RunsAll: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.n DESC LIMIT ?11");

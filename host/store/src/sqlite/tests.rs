@@ -62,6 +62,7 @@ fn partial_indexes_serve_what_they_are_for() {
         (Sql::RunsOfPlugin, "run_plugin"),
         (Sql::RunsLiving, "run_conversation"),
         (Sql::RunByDedupe, "run_dedupe"),
+        (Sql::RunsSpawnedBy, "run_parent"),
         (Sql::WaitsDue, "wait_due"),
         (Sql::DeliveriesDue, "delivery_due"),
         (Sql::DeliveriesOpen, "delivery_open"),

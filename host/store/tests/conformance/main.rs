@@ -51,7 +51,9 @@ on_every_store! {
     }
     spawn {
         a_spawn_takes_from_the_parents_purse_and_counts
-        a_detached_spawn_takes_from_the_conversation
+        a_tool_calls_spawn_takes_from_the_conversation
+        an_agents_detached_spawn_takes_from_its_own_purse
+        a_tool_call_spawns_no_more_than_its_plugins_total
         a_dedupe_key_finds_the_same_run
         a_dedupe_key_is_the_spawners_own
         too_many_active_children_are_refused_with_the_limit

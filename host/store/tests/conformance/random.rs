@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
 use sublane_store::{
-    Backend, Between, By, Command, DeliveryFilter, LaneSetting, Model, Rows, RunFilter, Spawn, SqliteStore,
-    Store, Wait, WaitFor,
+    Backend, Between, By, Command, DeliveryFilter, Draw, LaneSetting, Model, Rows, RunFilter, Spawn,
+    SqliteStore, Store, Wait, WaitFor,
 };
 
 use crate::support::{
@@ -126,6 +126,10 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             let conversation = view.conversation(by.run);
             let mut spawn = Spawn { path: here, ..child(&by, conversation, number) };
             spawn.spec.lifetime = if *attached { Lifetime::Attached } else { Lifetime::Detached };
+            spawn.draw = match number % 3 {
+                0 if !attached => Draw::Conversation { total: 2 },
+                _ => Draw::Spawner,
+            };
             spawn.spec.dedupe_key = keyed.then(|| "the one".to_owned());
             spawn.spec.created = now;
             spawn.spec.grants = grants(Timestamp(now.0 + deadline));

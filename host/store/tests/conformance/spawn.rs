@@ -1,7 +1,7 @@
 //! Run, entry, purses and counters in one commit.
 
 use sublane_core::{Import, ImportError, Lifetime, Purse};
-use sublane_store::Store;
+use sublane_store::{Draw, Store};
 
 use crate::support::{ROOT, child, claim, get, root, spawn, spawn_with};
 
@@ -28,7 +28,42 @@ pub(crate) async fn a_spawn_takes_from_the_parents_purse_and_counts(store: &dyn 
     assert_eq!(store.queued(None, 9).await.expect("readable"), [spawned.ready.expect("ready")]);
 }
 
-pub(crate) async fn a_detached_spawn_takes_from_the_conversation(store: &dyn Store) {
+pub(crate) async fn an_agents_detached_spawn_takes_from_its_own_purse(store: &dyn Store) {
+    let parent = root(store, 1).await;
+    let conversation = get(store, parent.run).await.spec.conversation;
+    let purse = async || store.conversation(conversation).await.expect("readable").expect("there").purse;
+    let before = purse().await;
+    let detached = |spawn: &mut sublane_store::Spawn| spawn.spec.lifetime = Lifetime::Detached;
+    let child = spawn_with(store, &parent, 1, detached).await.answer.expect("room for a child").run;
+    let after = get(store, parent.run).await;
+    assert_eq!((after.purse.cpu_us, after.purse.spawns), (ROOT.cpu_us - 1_000, ROOT.spawns - 4));
+    assert_eq!(purse().await, before, "nothing of the conversation's");
+    let child = claim(store, child).await;
+    store.finish(child, crate::support::success()).await.expect("it has its claim");
+    assert_eq!(get(store, parent.run).await.purse, after.purse, "what it left is not its parent's");
+    assert_eq!((purse().await.cpu_us, purse().await.spawns), (before.cpu_us + 1_000, before.spawns + 3));
+}
+
+pub(crate) async fn a_tool_call_spawns_no_more_than_its_plugins_total(store: &dyn Store) {
+    let parent = root(store, 1).await;
+    let by = |spawner: &'static str| {
+        move |spawn: &mut sublane_store::Spawn| {
+            spawn.spec.lifetime = Lifetime::Detached;
+            spawn.spec.spawner = spawner.into();
+            spawn.draw = Draw::Conversation { total: 2 };
+        }
+    };
+    for seq in 1..=2 {
+        spawn_with(store, &parent, seq, by("video")).await.answer.expect("within its total");
+    }
+    let refused = spawn_with(store, &parent, 3, by("video")).await.answer.expect_err("two were made");
+    assert!(matches!(&refused, ImportError::Limit(hit) if hit.which == "spawn.total" && hit.value == 2));
+    spawn_with(store, &parent, 4, by("music")).await.answer.expect("another plugin's tool");
+    let other = root(store, 2).await;
+    spawn_with(store, &other, 1, by("video")).await.answer.expect("another run");
+}
+
+pub(crate) async fn a_tool_calls_spawn_takes_from_the_conversation(store: &dyn Store) {
     let parent = root(store, 1).await;
     let conversation = get(store, parent.run).await.spec.conversation;
     let purse = async || store.conversation(conversation).await.expect("readable").expect("there").purse;

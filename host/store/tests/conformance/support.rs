@@ -8,7 +8,7 @@ use sublane_core::{
     Priority, Purse, PurseAsk, Run, RunId, RunSpec, Timestamp, Token,
 };
 use sublane_store::ops::NewConversation;
-use sublane_store::{Accept, Accepted, By, Parked, Spawn, Spawned, Store, Wait, WaitFor};
+use sublane_store::{Accept, Accepted, By, Draw, Parked, Spawn, Spawned, Store, Wait, WaitFor};
 
 /// When everything is accepted.
 pub(crate) const START: Timestamp = Timestamp(1_000_000);
@@ -138,6 +138,7 @@ pub(crate) fn child(parent: &By, conversation: ConversationId, seq: u32) -> Spaw
         args: u128::from(seq) << 64 | 7,
         spec: Box::new(spec),
         ask: ask(Purse { cpu_us: 1_000, spawns: 3, artifact_bytes: 100 }),
+        draw: Draw::Spawner,
         active_children: 5,
         position: 2,
     }
@@ -160,9 +161,12 @@ pub(crate) async fn spawn(store: &dyn Store, parent: &By, seq: u32) -> RunId {
     spawn_with(store, parent, seq, |_| {}).await.answer.expect("room for a child").run
 }
 
-/// Spawns a detached child at place `seq`.
+/// Spawns a detached child at place `seq`, as a tool call does.
 pub(crate) async fn spawn_detached(store: &dyn Store, parent: &By, seq: u32) -> RunId {
-    let detached = |spawn: &mut Spawn| spawn.spec.lifetime = Lifetime::Detached;
+    let detached = |spawn: &mut Spawn| {
+        spawn.spec.lifetime = Lifetime::Detached;
+        spawn.draw = Draw::Conversation { total: u64::MAX };
+    };
     spawn_with(store, parent, seq, detached).await.answer.expect("room for a child").run
 }
 

@@ -13,7 +13,10 @@ use sublane_core::{
     Token,
 };
 
-use crate::ops::{self, Accept, Accepted, By, Claimed, Command, Effects, Parked, Ready, Recovered, Settled};
+use crate::ops::{
+    self, Accept, Accepted, By, Claimed, Command, Effects, Keep, OldRuns, Parked, Position, Ready, Recovered,
+    Removed, Settled,
+};
 use crate::rows::{
     Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, Rows, RunFilter, Wait,
 };
@@ -166,6 +169,37 @@ impl<B: Backend> Store for B {
     }
     async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError> {
         self.read(move |rows| rows.lane_settings()).await
+    }
+
+    async fn old_runs(
+        &self,
+        keep: Keep,
+        after: Option<Position>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<OldRuns, StoreError> {
+        self.read(move |rows| ops::old_runs(rows, &keep, after, limit, now)).await
+    }
+    async fn remove_runs(
+        &self,
+        runs: Vec<RunId>,
+        keep: Keep,
+        max_rows: u32,
+        now: Timestamp,
+    ) -> Result<Removed, StoreError> {
+        self.write(move |rows| ops::remove_runs(rows, &runs, &keep, max_rows, now)).await
+    }
+    async fn unlinked(&self, artifacts: Vec<String>) -> Result<Vec<String>, StoreError> {
+        self.read(move |rows| {
+            let mut unlinked = Vec::new();
+            for artifact in artifacts {
+                if !rows.is_linked(&artifact)? {
+                    unlinked.push(artifact);
+                }
+            }
+            Ok(unlinked)
+        })
+        .await
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {

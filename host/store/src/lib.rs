@@ -22,10 +22,11 @@ pub use backend::{Backend, Transaction};
 pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
-    Accept, Accepted, By, Claimed, Command, Draw, Effects, Parked, Ready, Recovered, Settled, Spawn, Spawned,
+    Accept, Accepted, By, Claimed, Command, Draw, Effects, Keep, OldRuns, Parked, Position, Ready, Recovered,
+    Removed, Settled, Spawn, Spawned,
 };
 pub use rows::{
-    Between, Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, OperatorRows, Rows,
+    Between, Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, OperatorRows, Removal, Rows,
     RunFilter, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
@@ -170,6 +171,26 @@ pub trait Store: Send + Sync + 'static {
     async fn set_lane(&self, lane: Arc<str>, setting: LaneSetting) -> Result<(), StoreError>;
     /// What operators have set, by the lanes' names.
     async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError>;
+
+    /// Looks at `limit` runs that ended long ago, in the order of their endings, and gives those that may go.
+    async fn old_runs(
+        &self,
+        keep: Keep,
+        after: Option<Position>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<OldRuns, StoreError>;
+    /// Removes runs with all that hangs on them, at most about `max_rows` rows. A run that may not
+    /// go (any more, or as long as one is there that it spawned) is left as it is.
+    async fn remove_runs(
+        &self,
+        runs: Vec<RunId>,
+        keep: Keep,
+        max_rows: u32,
+        now: Timestamp,
+    ) -> Result<Removed, StoreError>;
+    /// Those of these artifacts, by id, that no run refers to. Their files may go.
+    async fn unlinked(&self, artifacts: Vec<String>) -> Result<Vec<String>, StoreError>;
 
     /// A run.
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;

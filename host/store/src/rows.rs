@@ -6,6 +6,7 @@
 //! several rows takes a limit or is bounded by one of the run's own limits.
 
 mod operator;
+mod removal;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use sublane_core::{
 use crate::StoreError;
 
 pub use operator::{Intent, LaneSetting, OperatorRows};
+pub use removal::Removal;
 
 /// What a parked run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +100,7 @@ pub struct RunFilter {
     pub agent: Option<String>,
     /// Only those accepted between these two instants, ends included.
     pub accepted: Between,
-    /// At most so many, newest first.
+    /// At most so many, newest first; those that are queued by when they became ready.
     pub limit: u32,
 }
 
@@ -139,7 +141,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: OperatorRows {
+pub trait Rows: OperatorRows + Removal {
     // --- runs
 
     /// Adds a run.

@@ -7,6 +7,7 @@
 
 mod index;
 mod operator;
+mod removal;
 mod rows;
 mod tables;
 

@@ -99,6 +99,11 @@ impl Rows for Tables {
                 && filter.agent.as_ref().is_none_or(|agent| run.spec.agent == *agent)
                 && filter.accepted.contains(run.spec.created)
         };
+        if (filter.state.as_deref(), filter.conversation, filter.parent) == (Some("queued"), None, None) {
+            // As people see a queue: by when they became ready.
+            let queued = self.queued.iter().rev().map(|(_, id)| &self.runs[id].row);
+            return Ok(queued.filter(|run| matches(run)).take(filter.limit as usize).cloned().collect());
+        }
         Ok(newest(self.runs.values(), filter.limit, matches).cloned().collect())
     }
 

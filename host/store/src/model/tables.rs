@@ -24,6 +24,8 @@ pub(super) struct Tables {
 
     pub(super) runs: IdMap<RunId, Numbered<Run>>,
     pub(super) queued: BTreeSet<(Timestamp, RunId)>,
+    /// Those that have ended, by when.
+    pub(super) ended: BTreeSet<(Timestamp, RunId)>,
     pub(super) deadlines: Due<RunId>,
     /// Attached children that have not ended, by parent and number.
     pub(super) attached: BTreeMap<(RunId, u64), RunId>,
@@ -81,6 +83,9 @@ impl Tables {
             if let Some(parent) = new.spec.attached_to() {
                 self.attached.insert((parent, number), id);
             }
+        }
+        if let RunState::Ended { at, .. } = new.state {
+            self.ended.insert((at, id));
         }
         if lived && !lives {
             self.deadlines.remove(new.spec.deadline(), number);

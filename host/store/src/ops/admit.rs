@@ -89,6 +89,7 @@ pub fn accept(rows: &mut dyn Rows, accept: Accept) -> Result<Accepted> {
     spec.conversation = conversation.id;
     let run = Run::queued(*spec);
     rows.insert_run(&run)?;
+    link_task(rows, &run)?;
     if let Some((source, key)) = &event {
         rows.insert_inbox(source, key, run.spec.id)?;
     }
@@ -204,7 +205,13 @@ fn admit(
     let child = Run::queued(*spec);
     rows.update_run(parent)?;
     rows.insert_run(&child)?;
+    link_task(rows, &child)?;
     Ok(Ok((child, false)))
+}
+
+/// The files of a task stay as long as the run that got it, whoever wrote them.
+fn link_task(rows: &mut dyn Rows, run: &Run) -> Result<()> {
+    run.spec.artifacts.iter().try_for_each(|artifact| rows.link_artifact(run.spec.id, artifact))
 }
 
 /// A conversation that must be there.

@@ -150,6 +150,10 @@ fn deliver(
         note: String::new(),
     };
     rows.insert_delivery(&delivery)?;
+    // What people were told about stays as long as the run that told them.
+    for artifact in artifacts {
+        rows.link_artifact(by.run, artifact)?;
+    }
     let id = delivery.id;
     effects.deliveries.push(delivery);
     Ok(Ok(id))

@@ -9,6 +9,7 @@ mod admit;
 mod command;
 mod deliver;
 mod end;
+mod retain;
 mod steer;
 mod wait;
 
@@ -24,6 +25,7 @@ pub use admit::{Accept, Accepted, Draw, NewConversation, Spawn, Spawned, accept,
 pub use command::{Command, command, readable_artifact};
 pub use deliver::{Settled, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries};
 pub use end::{cancel, charge, finish, fire_due};
+pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use steer::{KEPT_ANSWERS, cancel_conversation, intent_done, send};
 pub use wait::{Parked, evict, park};
 

@@ -4,7 +4,7 @@
 //! WAL on takes a lock, and the page size before the first page.
 
 use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -22,8 +22,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const APPLICATION_ID: i32 = 0x5342_4c4e;
 
 /// From an empty file to the newest format, one step for each version.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_steering.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_steering.sql"),
+    include_str!("../../migrations/0003_retention.sql"),
+];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;
 /// checkpoints are the writer's own, when it has nothing else to do.
@@ -93,7 +96,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection> {
 }
 
 /// Makes the file, for its owner only, with its name durable in its directory.
-fn create(path: &Path) -> std::io::Result<()> {
+pub(super) fn create(path: &Path) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -103,13 +106,18 @@ fn create(path: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
         Err(error) => return Err(error),
     }
+    sync_parent(path)
+}
+
+/// Makes the name of a file durable in its directory.
+pub(super) fn sync_parent(path: &Path) -> std::io::Result<()> {
     match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
+        None => File::open(".")?.sync_all(),
     }
 }
 
-fn unusable(path: &Path, why: impl Into<String>) -> StoreError {
+pub(super) fn unusable(path: &Path, why: impl Into<String>) -> StoreError {
     StoreError::Unusable { path: path.to_owned(), why: why.into() }
 }
 
@@ -134,20 +142,44 @@ fn version(connection: &Connection, path: &Path) -> Result<usize> {
             let newest = MIGRATIONS.len();
             let why = format!(
                 "a newer Sublane wrote it (its format is version {version}, this one knows up to {newest}): \
-                 run that version, or choose another state directory"
+                 run that version, or choose another state directory{}",
+                hint(path, newest)
             );
             Err(unusable(path, why))
         }
     }
 }
 
-/// Climbs from the file's version to the newest in one transaction.
+/// Where a copy of a file is kept before its format changes: `sublane.db.v1`.
+fn copy_of(path: &Path, version: usize) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".v{version}"));
+    path.with_file_name(name)
+}
+
+/// Where the copy is that a newer version made before it changed the format, if it is there.
+fn hint(path: &Path, newest: usize) -> String {
+    let copies = (1..=newest).rev().map(|version| copy_of(path, version));
+    let copy = copies.into_iter().find(|copy| copy.exists());
+    copy.map_or_else(String::new, |copy| {
+        format!("; {} is what it was before, without what happened since", copy.display())
+    })
+}
+
+/// Climbs from the file's version to the newest in one transaction. An older file is copied first.
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let at = fault_at(path);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&at)?;
     let from = version(&transaction, path)?;
     if from == MIGRATIONS.len() {
         return Ok(());
+    }
+    if from > 0 {
+        // The write lock is held: nothing is written between the copy and the change.
+        let copy = copy_of(path, from);
+        let source = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        super::backup::copy(&source, &copy, &mut |_, _| {})?;
+        tracing::info!(copy = %copy.display(), "the store was copied before its format changes");
     }
     for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {
         transaction.execute_batch(step).map_err(&at)?;

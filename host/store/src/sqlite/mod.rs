@@ -8,12 +8,14 @@
 //! The write lock of SQLite keeps other processes' intents and this one's
 //! commits apart; that there is one host only is [`crate::HostLock`]'s matter.
 
+mod backup;
 mod bare;
 mod codec;
 mod connection;
 mod job;
 mod operator;
 mod readers;
+mod removal;
 mod rows;
 mod runs;
 mod session;
@@ -30,6 +32,7 @@ use sublane_core::Timestamp;
 use crate::StoreError;
 use crate::backend::{Backend, Transaction};
 
+pub use backup::backup;
 pub use bare::{Bare, BareSession};
 use readers::{READERS, Readers};
 use session::Session;

@@ -49,7 +49,8 @@ impl Rows for Session<'_> {
             return Ok(Some(run.clone()));
         }
         let found = self.one("run", Sql::Run, params![id.0], codec::run)?;
-        if let Some(run) = &found {
+        // One that has ended is not remembered: a sweep over old runs would push out those that live.
+        if let Some(run) = found.as_ref().filter(|run| !run.is_ended()) {
             self.know_run(run);
         }
         Ok(found)

@@ -190,6 +190,11 @@ impl<'c> Session<'c> {
         self.runs.get(id)
     }
 
+    /// The file has this run no more.
+    pub(super) fn forget_run(&mut self, id: RunId) {
+        self.runs.remove(id);
+    }
+
     /// The file has the run like this now.
     pub(super) fn know_run(&mut self, run: &Run) {
         self.runs.put(run);
@@ -258,6 +263,11 @@ impl RunCache {
             self.young.clear();
         }
         self.young.insert(id, run);
+    }
+
+    fn remove(&mut self, id: RunId) {
+        self.young.remove(&id);
+        self.old.remove(&id);
     }
 
     fn clear(&mut self) {

@@ -104,7 +104,7 @@ statements! {
     RunsAll: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.n DESC LIMIT ?11");
     RunsQueued: concat!(run_columns!(), "FROM run r INDEXED BY run_queued CROSS JOIN run_spec s ON s.n = r.n \
-        WHERE r.state = 0 AND r.since >= 0 AND +r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.n DESC LIMIT ?11");
+        WHERE r.state = 0 AND r.since >= 0 AND +r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.since DESC, r.id DESC LIMIT ?11");
     RunsActive: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.state BETWEEN 1 AND 4 AND r.state = ?1 AND r.n BETWEEN ?7 AND ?8 ", run_filter!(), "\
         ORDER BY r.n DESC LIMIT ?11");
@@ -189,6 +189,27 @@ statements! {
         VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5)";
     Artifact: "SELECT id, name, media_type, size FROM artifact \
         WHERE run = (SELECT n FROM run WHERE id = ?1) AND id = ?2";
+
+    // What is old.
+    RunsOld: "SELECT ended_at, id FROM run WHERE state = 5 AND (ended_at, id) > (?1, ?2) AND ended_at <= ?3 \
+        ORDER BY ended_at, id LIMIT ?4";
+    RunChild: "SELECT n FROM run_spec WHERE parent = ?1 LIMIT 1";
+    RunEvent: "SELECT 1 FROM inbox WHERE run = (SELECT n FROM run WHERE id = ?1) LIMIT 1";
+    JournalTrim: "DELETE FROM journal WHERE run = (SELECT n FROM run WHERE id = ?1) AND (generation, path) IN \
+        (SELECT generation, path FROM journal WHERE run = (SELECT n FROM run WHERE id = ?1) \
+        ORDER BY generation DESC, path DESC LIMIT ?2)";
+    ArtifactsTrim: "DELETE FROM artifact WHERE run = (SELECT n FROM run WHERE id = ?1) AND id IN \
+        (SELECT id FROM artifact WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY id LIMIT ?2)";
+    AttemptsDelete: "DELETE FROM delivery_attempt WHERE delivery = (SELECT n FROM delivery WHERE id = ?1)";
+    DeliveryDelete: "DELETE FROM delivery WHERE id = ?1";
+    MessagesDelete: "DELETE FROM message WHERE run = (SELECT n FROM run WHERE id = ?1)";
+    InboxDelete: "DELETE FROM inbox WHERE run = (SELECT n FROM run WHERE id = ?1)";
+    SpecDelete: "DELETE FROM run_spec WHERE n = (SELECT n FROM run WHERE id = ?1)";
+    RunDelete: "DELETE FROM run WHERE id = ?1";
+    ConversationRun: "SELECT n FROM run_spec WHERE conversation = ?1 LIMIT 1";
+    ConversationDelete: "DELETE FROM conversation WHERE id = ?1";
+    ArtifactLinked: "SELECT run FROM artifact WHERE id = ?1 LIMIT 1";
+
     IntentInsert: "INSERT INTO intent (body, created) VALUES (?1, ?2)";
     Intents: "SELECT number, body, created FROM intent WHERE number > 0 ORDER BY number LIMIT ?1";
     IntentDelete: "DELETE FROM intent WHERE number = ?1";

@@ -1,4 +1,6 @@
-//! What only this store can get wrong: its plans, its groups, its file.
+//! What only this store can get wrong: its groups, its file; and its plans, in a module of their own.
+
+mod plans;
 
 use std::path::PathBuf;
 
@@ -6,71 +8,13 @@ use rusqlite::Connection;
 use sublane_core::Timestamp;
 use tempfile::TempDir;
 
-use super::statements::Sql;
-use super::{SqliteStore, ask, connection};
+use super::{SqliteStore, ask};
 use crate::{Backend as _, Store as _, StoreError};
-
-/// Statements that may sort, each with its reason.
-const MAY_SORT: &[Sql] = &[
-    // Its index is in the order of the sweep; people list queued runs newest first.
-    // The sorter keeps no more than the limit.
-    Sql::RunsQueued,
-];
 
 fn file() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory for the test");
     let path = directory.path().join("store.db");
     (directory, path)
-}
-
-/// The lines of a statement's query plan.
-fn plan(connection: &Connection, sql: Sql) -> Vec<String> {
-    let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text())).expect("it is SQL");
-    // Parameters that are not bound are NULL; the plan does not depend on them.
-    let rows = explain.raw_query().mapped(|row| row.get("detail"));
-    rows.collect::<Result<_, _>>().expect("a plan has details")
-}
-
-#[test]
-fn every_statement_goes_through_an_index() {
-    let (_directory, path) = file();
-    let connection = connection::open_writing(&path).expect("a new store");
-    let mut seen = 0;
-    for sql in Sql::ALL {
-        for line in plan(&connection, *sql) {
-            seen += 1;
-            assert!(!line.contains("SCAN"), "{sql:?} walks a table: {line}");
-            assert!(!line.contains("TEMP B-TREE") || MAY_SORT.contains(sql), "{sql:?} sorts: {line}");
-        }
-    }
-    assert!(seen > Sql::ALL.len() / 2, "the plans were read");
-}
-
-#[test]
-fn partial_indexes_serve_what_they_are_for() {
-    let (_directory, path) = file();
-    let connection = connection::open_writing(&path).expect("a new store");
-    for (sql, index) in [
-        (Sql::RunsReady, "run_queued"),
-        (Sql::RunsQueued, "run_queued"),
-        (Sql::RunsActive, "run_active"),
-        (Sql::RunsClaimed, "run_active"),
-        (Sql::RunsOverdue, "run_deadline"),
-        (Sql::RunAttached, "run_attached"),
-        (Sql::RunsOfParent, "run_parent"),
-        (Sql::RunsOfConversation, "run_conversation"),
-        (Sql::RunsOfPlugin, "run_plugin"),
-        (Sql::RunsLiving, "run_conversation"),
-        (Sql::RunByDedupe, "run_dedupe"),
-        (Sql::RunsSpawnedBy, "run_parent"),
-        (Sql::WaitsDue, "wait_due"),
-        (Sql::DeliveriesDue, "delivery_due"),
-        (Sql::DeliveriesOpen, "delivery_open"),
-        (Sql::DeliveriesSending, "delivery_open"),
-    ] {
-        let plan = plan(&connection, sql).join("; ");
-        assert!(plan.contains(&format!("INDEX {index} ")), "{sql:?}: {plan}");
-    }
 }
 
 #[tokio::test]

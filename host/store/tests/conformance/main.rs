@@ -10,8 +10,10 @@ mod delivery;
 mod durable;
 mod ending;
 mod journal;
+mod older;
 mod random;
 mod recovery;
+mod retention;
 mod spawn;
 mod steering;
 mod support;
@@ -135,5 +137,17 @@ on_every_store! {
         a_delivery_under_way_is_tried_again_and_noted_as_ambiguous
         an_interrupted_attempt_is_no_crash
         the_sweep_pages_through_what_is_queued
+    }
+    retention {
+        a_run_goes_when_it_ended_long_enough_ago
+        a_long_journal_goes_in_pieces_from_its_end
+        a_tree_goes_when_all_of_it_is_old
+        a_child_stays_as_long_as_the_runs_above_it
+        what_is_owed_keeps_its_run
+        an_event_makes_no_second_run_within_the_window
+        a_dedupe_key_finds_its_run_within_the_window
+        a_conversation_goes_with_its_last_run
+        a_file_is_linked_by_whoever_may_need_it
+        what_changed_since_it_was_found_stays
     }
 }

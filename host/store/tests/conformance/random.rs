@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
 use sublane_store::{
-    Backend, Between, By, Command, DeliveryFilter, Draw, LaneSetting, Model, Rows, RunFilter, Spawn,
+    Backend, Between, By, Command, DeliveryFilter, Draw, Keep, LaneSetting, Model, Rows, RunFilter, Spawn,
     SqliteStore, Store, Wait, WaitFor,
 };
 
@@ -43,6 +43,7 @@ pub(crate) enum Step {
     CancelConversation(usize),
     SetLane(u8),
     Recover,
+    Remove { age: u64, limit: u32 },
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
@@ -76,6 +77,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => pick.clone().prop_map(Step::CancelConversation),
         1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
+        4 => (0..6_000_u64, 1..12_u32).prop_map(|(age, limit)| Step::Remove { age, limit }),
     ];
     proptest::collection::vec((step, 0..3_000_u16), 1..48)
 }
@@ -215,6 +217,13 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{:?}", store.set_lane(format!("lane-{n}").into(), setting).await)
         }
         Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
+        Step::Remove { age, limit } => {
+            let age = Duration::from_millis(*age);
+            let keep = Keep { runs: age, duplicates: age, dead_letters: age };
+            let old = store.old_runs(keep, None, *limit, now).await.expect("readable");
+            let removed = store.remove_runs(old.runs.clone(), keep, *limit, now).await;
+            format!("{old:?} {removed:?}")
+        }
     }
 }
 
@@ -343,13 +352,15 @@ async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
         for id in runs.iter().map(|run| run.spec.id) {
             let (children, waiters) = (rows.attached_children(id)?, rows.waiters(id)?);
             let (mailbox, sent) = (rows.mailbox_len(id)?, rows.sent_by_run(id)?);
-            writeln!(text, "{children:?} {waiters:?} {mailbox} {sent}").expect("a string takes it");
+            let (above, event) = (rows.has_children(id)?, rows.has_event(id)?);
+            writeln!(text, "{children:?} {waiters:?} {mailbox} {sent} {above} {event}")
+                .expect("a string takes it");
         }
         let claimed = rows.claimed_runs(1_000)?;
         let soon = Timestamp(now.0 + 3_000);
         let due = (rows.overdue_runs(soon, 3)?, rows.due_waits(soon, 3)?, rows.due_deliveries(soon, 3)?);
-        let sending = rows.sending_deliveries(3)?;
-        writeln!(text, "{claimed:?} {due:?} {sending:?}").expect("a string takes it");
+        let (sending, linked) = (rows.sending_deliveries(3)?, rows.is_linked(&artifact(1).id)?);
+        writeln!(text, "{claimed:?} {due:?} {sending:?} {linked}").expect("a string takes it");
         Ok(text)
     };
     store.read(look).await.expect("readable")

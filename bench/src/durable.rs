@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sublane::channel::{Channel, Class};
 use sublane::intake::Task;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Delivery, Destination, Outcome, Output, Path, Run, RunId, Timestamp, Token};
 use sublane_store::sqlite::{Bare, BareSession};
@@ -233,7 +233,7 @@ fn grouped(directory: &tempfile::TempDir, template: Run, total: u32, group: u32)
         let settle = |rows: &mut dyn sublane_store::Rows| {
             owed.iter().try_for_each(|delivery| {
                 let delivered = AttemptResult::Delivered { note: String::new() };
-                ops::settle(rows, delivery.id, 1, delivered, 0.5, Timestamp(1)).map(|_| ())
+                ops::settle(rows, delivery.id, 1, delivered, &SettleRule::default(), Timestamp(1)).map(|_| ())
             })
         };
         session.transaction(settle).expect("it commits");

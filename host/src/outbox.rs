@@ -13,15 +13,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, Order, SettleRule};
 use sublane_core::{Delivery, DeliveryId, DeliveryState, Timestamp};
-use sublane_store::{Settled, Store, StoreError};
+use sublane_store::{Settled, Store, StoreError, WaitsFor};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::channel::{Channel, Channels, Class};
+use crate::channel::{Channel, Channels, Class, Rule};
 use crate::clock::Clock;
 
 mod queues;
@@ -74,8 +74,10 @@ struct Tasks {
     set: Mutex<Option<JoinSet<()>>>,
 }
 
-/// Attempts that are given back, by why and until when.
-type Postponed = BTreeMap<(Timestamp, String), Vec<(DeliveryId, u32)>>;
+/// Why an attempt is given back: until when, what it waits for, and a note for people.
+type Why = (Timestamp, WaitsFor, String);
+/// Attempts that are given back.
+type Postponed = BTreeMap<Why, Vec<(DeliveryId, u32)>>;
 
 impl Outbox {
     /// An outbox whose tasks run on `io`, with its sweep begun. For a store that has
@@ -158,9 +160,9 @@ impl Tasks {
                 Err(why) => postponed.entry(why).or_default().push((delivery.id, delivery.attempts)),
             }
         }
-        for ((until, note), begun) in postponed {
+        for (why, begun) in postponed {
             let shared = shared.clone();
-            self.spawn(async move { shared.postpone(begun, until, note).await });
+            self.spawn(async move { shared.postpone(begun, why).await });
         }
     }
 }
@@ -208,64 +210,94 @@ async fn sweep(shared: Arc<Shared>, tasks: Weak<Tasks>) {
 
 impl Shared {
     /// The channel and a place in the destination's queue, or why and until when there is none.
-    fn admit(&self, delivery: &Delivery) -> Result<(Arc<dyn Channel>, Ticket), (Timestamp, String)> {
+    fn admit(&self, delivery: &Delivery) -> Result<(Arc<dyn Channel>, Ticket), Why> {
         let (name, address) = (&delivery.destination.channel, &delivery.destination.address);
-        let missing = |note: String| (self.clock.now().after(MISSING_CHANNEL_WAIT), note);
+        let missing = |note: String| (self.clock.now().after(MISSING_CHANNEL_WAIT), WaitsFor::Channel, note);
         let Some(channel) = self.channels.get(name) else {
             return Err(missing(format!("waits: there is no channel `{name}`")));
         };
         if !channel.serves(address) {
             return Err(missing(format!("waits: channel `{name}` has no address `{address}`")));
         }
-        match self.queues.enter(&delivery.destination) {
+        match self.queues.enter(&delivery.destination, channel.rule(address).order) {
             Ok(ticket) => Ok((channel.clone(), ticket)),
             Err(Refused { wait }) => {
-                Err((self.clock.now().after(wait), "waits: many deliveries are before it".to_owned()))
+                let note = "waits: many deliveries are before it".to_owned();
+                Err((self.clock.now().after(wait), WaitsFor::Turn, note))
             }
         }
     }
 
     /// One attempt: waits its turn, sends, settles.
     async fn attempt(&self, delivery: &Delivery, channel: Arc<dyn Channel>, ticket: Ticket) {
-        let result = {
-            let Some(_turn) = ticket.turn(&self.queues).await else {
-                let begun = vec![(delivery.id, delivery.attempts)];
+        let rule = channel.rule(&delivery.destination.address);
+        let (result, turn) = {
+            let Some(turn) = ticket.turn(&self.queues).await else {
                 let note = "waits: the host stopped before it was sent".to_owned();
-                return self.postpone(begun, self.clock.now(), note).await;
+                return self.give_back(delivery, self.clock.now(), note).await;
             };
+            if let Some(until) = ticket.held_until().filter(|until| *until > self.clock.now()) {
+                let note = format!("waits: {} takes nothing now", delivery.destination);
+                return self.give_back(delivery, until, note).await;
+            }
+            if rule.order == Order::Strict && self.waits_for_earlier(delivery).await {
+                return (self.on_settled)();
+            }
             let caught = AssertUnwindSafe(channel.deliver(delivery)).catch_unwind().await;
-            caught.unwrap_or_else(|_| AttemptResult::Retry {
+            let result = caught.unwrap_or_else(|_| AttemptResult::Retry {
                 note: "the channel failed inside".to_owned(),
                 retry_after: None,
                 ambiguous: true,
-            })
+            });
+            (result, turn)
         };
-        // The next one goes out while this one is being settled.
-        drop(ticket);
-        if let Some(settled) = self.settle(delivery, result.clone()).await {
+        // The next one goes out while this one is being settled, unless this one decides about it.
+        let is_decisive = rule.order == Order::Strict || !matches!(result, AttemptResult::Delivered { .. });
+        let turn = is_decisive.then_some(turn).map(|(here, _)| here);
+        if let Some(settled) = self.settle(delivery, result.clone(), rule).await {
+            if let Some(until) = settled.held_until {
+                ticket.hold(until);
+                self.note_due(until);
+            }
             tell(delivery, channel.class(), &result, settled.state);
             if let Some(at) = settled.next_at {
                 self.note_due(at);
+            } else if rule.order == Order::Strict {
+                self.wake.notify_one();
             }
             (self.on_settled)();
         }
+        drop(turn);
     }
 
     /// `None`: the store has no place for it any more.
-    async fn settle(&self, delivery: &Delivery, result: AttemptResult) -> Option<Settled> {
-        let jitter = jitter();
+    async fn settle(&self, delivery: &Delivery, result: AttemptResult, rule: Rule) -> Option<Settled> {
+        let rule = SettleRule { window: rule.window, order: rule.order, jitter: jitter() };
         self.insist("settle an attempt", || {
-            self.store.settle(delivery.id, delivery.attempts, result.clone(), jitter, self.clock.now())
+            self.store.settle(delivery.id, delivery.attempts, result.clone(), rule, self.clock.now())
         })
         .await
     }
 
+    /// Whether an earlier delivery to its destination is not settled; then it was given back.
+    async fn waits_for_earlier(&self, delivery: &Delivery) -> bool {
+        let asked = self
+            .insist("see whose turn it is", || self.store.wait_for_earlier(delivery.id, delivery.attempts));
+        // Without an answer it stays as begun, and the next host's recovery releases it.
+        asked.await.unwrap_or(true)
+    }
+
+    /// Gives one attempt back whose turn has not come.
+    async fn give_back(&self, delivery: &Delivery, until: Timestamp, note: String) {
+        self.postpone(vec![(delivery.id, delivery.attempts)], (until, WaitsFor::Turn, note)).await;
+    }
+
     /// Gives attempts back that were marked and cannot be made now.
-    async fn postpone(&self, begun: Vec<(DeliveryId, u32)>, until: Timestamp, note: String) {
+    async fn postpone(&self, begun: Vec<(DeliveryId, u32)>, (until, waits, note): Why) {
         tracing::warn!(target: "sublane::delivery", deliveries = begun.len(), note, "postponed");
         let note: Arc<str> = note.into();
         let given_back =
-            self.insist("postpone", || self.store.postpone(begun.clone(), until, note.clone())).await;
+            self.insist("postpone", || self.store.postpone(begun.clone(), until, waits, note.clone())).await;
         if given_back.is_some() {
             self.note_due(until);
             (self.on_settled)();
@@ -337,6 +369,7 @@ fn tell(delivery: &Delivery, class: Class, result: &AttemptResult, state: Delive
     match (result, state) {
         (AttemptResult::Delivered { note }, _) => event!(info, "delivered", note),
         (AttemptResult::Permanent { note }, _) => event!(error, "dead", note),
+        (AttemptResult::Gone { note }, _) => event!(error, "dead-and-address-disabled", note),
         (AttemptResult::Retry { note, .. }, DeliveryState::Dead) => event!(error, "dead", note),
         (AttemptResult::Retry { note, ambiguous: true, .. }, _) if class == Class::Blind => {
             event!(warn, "ambiguous-may-be-doubled", note);

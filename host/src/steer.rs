@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sublane_core::Timestamp;
-use sublane_store::{Effects, Store, StoreError};
+use sublane_store::{Effects, Store, StoreError, WaitsFor};
 
 use crate::intents::{Answer, Intent};
 
@@ -43,7 +43,7 @@ pub async fn steer(
             nothing(Answer::Delivery { state: delivery.state })
         }
         Intent::DismissDelivery { delivery, reason } => {
-            let delivery = store.dismiss_delivery(delivery, reason.into()).await?;
+            let delivery = store.dismiss_delivery(delivery, reason.into(), now).await?;
             nothing(Answer::Delivery { state: delivery.state })
         }
         Intent::Lane { lane, setting } => {
@@ -74,6 +74,6 @@ pub async fn steer_alone(
     if let Ok((_, effects)) = &steered {
         begun.extend(given_back(effects));
     }
-    store.postpone(begun, now, "".into()).await?;
+    store.postpone(begun, now, WaitsFor::Turn, "".into()).await?;
     steered.map(|(answer, _)| answer)
 }

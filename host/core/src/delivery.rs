@@ -14,6 +14,10 @@ use crate::id::{ConversationId, DeliveryId, RunId};
 use crate::run::{ArtifactRef, Outcome, Run};
 use crate::time::Timestamp;
 
+mod retry;
+
+pub use retry::{DEFAULT_WINDOW, Hold, MAX_WISH, Order, SettleRule, next_attempt};
+
 /// Where something is delivered: an address on a channel. Captured once, never changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -81,6 +85,9 @@ pub struct Delivery {
     pub next_at: Timestamp,
     /// When it was owed.
     pub created: Timestamp,
+    /// From when the time counts in which it is tried: when it was owed, when an operator
+    /// had it tried again, or when its channel was there.
+    pub since: Timestamp,
     /// What the last attempt came to, for people. Empty before the first.
     pub note: String,
 }
@@ -123,6 +130,11 @@ pub enum AttemptResult {
     /// Trying again is of no use.
     Permanent {
         /// Why, for people.
+        note: String,
+    },
+    /// The receiver wants nothing more at this address: it is disabled.
+    Gone {
+        /// What it said, for people.
         note: String,
     },
     /// Not delivered, or not known to be: try again.
@@ -247,26 +259,6 @@ impl DeliveryBody {
     }
 }
 
-/// Waits before attempts 2, 3, ... in seconds; the schedule that Standard
-/// Webhooks suggests. After the last one a delivery is dead.
-pub const RETRY_SCHEDULE_S: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
-
-/// When to try again after `attempts` attempts, or `None` to give up.
-/// `jitter` in 0..=1 spreads the wait by a fifth; a `retry_after` of the
-/// receiver's is kept as a lower bound, up to a day.
-#[must_use]
-pub fn next_attempt(
-    attempts: u32,
-    now: Timestamp,
-    retry_after: Option<Duration>,
-    jitter: f64,
-) -> Option<Timestamp> {
-    let wait = *RETRY_SCHEDULE_S.get(usize::try_from(attempts.max(1) - 1).ok()?)?;
-    let spread = Duration::from_secs(wait).mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0));
-    let asked = retry_after.unwrap_or_default().min(Duration::from_secs(86_400));
-    Some(now.after(spread.max(asked)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,21 +268,5 @@ mod tests {
         let films: Destination = "webhook:films".parse().expect("well formed");
         assert_eq!((films.channel.as_str(), films.address.as_str()), ("webhook", "films"));
         assert!("webhook".parse::<Destination>().is_err() && ":x".parse::<Destination>().is_err());
-    }
-
-    #[test]
-    fn retries_grow_and_end() {
-        let now = Timestamp(0);
-        assert_eq!(next_attempt(1, now, None, 0.5), Some(Timestamp(5_000)));
-        assert_eq!(next_attempt(2, now, None, 0.5), Some(Timestamp(300_000)));
-        assert_eq!(next_attempt(10, now, None, 0.5), None);
-    }
-
-    #[test]
-    fn the_receivers_wish_is_a_lower_bound_of_at_most_a_day() {
-        let wish = |seconds| next_attempt(1, Timestamp(0), Some(Duration::from_secs(seconds)), 0.5);
-        assert_eq!(wish(60), Some(Timestamp(60_000)));
-        assert_eq!(wish(1), Some(Timestamp(5_000)));
-        assert_eq!(wish(1_000_000), Some(Timestamp(86_400_000)));
     }
 }

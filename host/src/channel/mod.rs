@@ -13,9 +13,10 @@ mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, DEFAULT_WINDOW, Order};
 use sublane_core::{Delivery, RunId};
 
 pub use crate::scrub::{is_treacherous, scrub_line, scrub_text};
@@ -32,6 +33,21 @@ pub enum Class {
     Reconcilable,
     /// C: after an ambiguous attempt nobody knows; a repetition may be a duplicate.
     Blind,
+}
+
+/// What an address asks of the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// How long a delivery is tried.
+    pub window: Duration,
+    /// Whether one may overtake another.
+    pub order: Order,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self { window: DEFAULT_WINDOW, order: Order::Any }
+    }
 }
 
 /// A run as people call it.
@@ -54,6 +70,13 @@ pub trait Channel: Send + Sync + 'static {
     fn serves(&self, address: &str) -> bool {
         let _ = address;
         true
+    }
+
+    /// How long what goes to this address is tried, and in which order. Default: for
+    /// [`DEFAULT_WINDOW`], in any order.
+    fn rule(&self, address: &str) -> Rule {
+        let _ = address;
+        Rule::default()
     }
 
     /// Makes one attempt, with a time limit of its own. The body is sent as it is stored.

@@ -32,6 +32,7 @@ pub(crate) fn delivery(number: u8, destination: &str, body: &DeliveryBody) -> De
         attempts: 1,
         next_at: Timestamp(0),
         created: Timestamp(0),
+        since: Timestamp(0),
         note: String::new(),
     }
 }

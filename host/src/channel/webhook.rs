@@ -24,7 +24,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::sign::{SecretError, SecretRef, Signer, unix_seconds};
 use super::wire::{self, Answer, NoAnswer, Receiver};
-use super::{Channel, Class, scrub_line};
+use super::{Channel, Class, Rule, scrub_line};
 use crate::clock::Clock;
 
 #[cfg(test)]
@@ -62,6 +62,9 @@ pub struct Endpoint {
     pub connect_timeout: Duration,
     /// For a whole attempt. Defaults to 15 s.
     pub attempt_timeout: Duration,
+    /// How long a delivery is tried, and whether one may overtake another. Defaults to
+    /// three days and any order.
+    pub rule: Rule,
 }
 
 impl Endpoint {
@@ -75,6 +78,7 @@ impl Endpoint {
             ca_file: None,
             connect_timeout: CONNECT_TIMEOUT,
             attempt_timeout: ATTEMPT_TIMEOUT,
+            rule: Rule::default(),
         }
     }
 }
@@ -131,6 +135,7 @@ struct Target {
     uri: Uri,
     host: HeaderValue,
     attempt_timeout: Duration,
+    rule: Rule,
 }
 
 impl Webhook {
@@ -155,6 +160,10 @@ impl Channel for Webhook {
 
     fn serves(&self, address: &str) -> bool {
         self.endpoints.contains_key(address)
+    }
+
+    fn rule(&self, address: &str) -> Rule {
+        self.endpoints.get(address).map_or_else(Rule::default, |target| target.rule)
     }
 
     async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
@@ -193,6 +202,7 @@ impl Target {
             uri: path.parse().map_err(|_| EndpointError::Url)?,
             host: host_header,
             attempt_timeout: endpoint.attempt_timeout,
+            rule: endpoint.rule,
             receiver: Receiver {
                 port: authority.port_u16().unwrap_or(port),
                 host,
@@ -263,7 +273,7 @@ fn judge(answer: &Answer, now: Timestamp) -> AttemptResult {
             ambiguous: matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT),
         },
         300..=399 => AttemptResult::Permanent { note: format!("{status}: redirects are not followed") },
-        410 => AttemptResult::Permanent { note: format!("{status}: the receiver wants no more deliveries") },
+        410 => AttemptResult::Gone { note: format!("{status}: the receiver wants no more deliveries") },
         _ => AttemptResult::Permanent { note: said(answer) },
     }
 }

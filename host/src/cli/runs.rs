@@ -335,6 +335,7 @@ mod tests {
             state,
             attempts: 1,
             next_at: Timestamp(900_000),
+            since: Timestamp(0),
             created: Timestamp(660_000),
             note: "held up".into(),
         }

@@ -182,6 +182,7 @@ impl AttemptView {
         let (result, note) = match &attempt.result {
             AttemptResult::Delivered { note } => ("delivered", note),
             AttemptResult::Permanent { note } => ("refused", note),
+            AttemptResult::Gone { note } => ("gone", note),
             AttemptResult::Retry { note, ambiguous: true, .. } => ("ambiguous", note),
             AttemptResult::Retry { note, ambiguous: false, .. } => ("not-sent", note),
         };

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use hyper::Uri;
+use sublane_core::delivery::{DEFAULT_WINDOW, Order};
 use sublane_core::grants::AgentPattern;
 
 use super::{Names, path, secret};
 use crate::channel::webhook::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
-use crate::channel::{Endpoint, PlainHttp};
+use crate::channel::{Endpoint, PlainHttp, Rule};
 use crate::strict::{Item, Table};
 
 /// A channel.
@@ -36,6 +37,8 @@ pub enum ChannelKind {
 
 /// Time-outs of an attempt that can be configured.
 const TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
+/// How long a delivery may be tried.
+const WINDOW: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
 
 pub(super) fn read(names: &Names<'_>, base: &Path) -> Option<BTreeMap<String, ChannelConfig>> {
     let channels =
@@ -81,7 +84,17 @@ fn endpoints(table: &Table<'_>, base: &Path) -> Option<BTreeMap<String, Endpoint
 }
 
 fn endpoint(item: &Item<'_>, base: &Path) -> Option<Endpoint> {
-    let table = item.table(&["url", "secret", "timeout", "connect-timeout", "plain-http", "ca-file"])?;
+    let table = item.table(&[
+        "url",
+        "secret",
+        "timeout",
+        "connect-timeout",
+        "plain-http",
+        "ca-file",
+        "order",
+        "give-up-after",
+    ])?;
+    let rule = rule(&table);
     let address = table.require("url").and_then(|item| url(&item));
     let secret = table.require("secret").and_then(|item| secret::read(&item, base));
     let duration =
@@ -98,7 +111,16 @@ fn endpoint(item: &Item<'_>, base: &Path) -> Option<Endpoint> {
         ca_file: ca_file?,
         connect_timeout: connect_timeout?,
         attempt_timeout: attempt_timeout?,
+        rule: rule?,
     })
+}
+
+fn rule(table: &Table<'_>) -> Option<Rule> {
+    let orders = [("any", Order::Any), ("strict", Order::Strict)];
+    let order = table.get("order").map_or(Some(Order::Any), |item| item.one_of(&orders));
+    let window =
+        table.get("give-up-after").map_or(Some(DEFAULT_WINDOW), |item| item.duration(WINDOW.0..=WINDOW.1));
+    Some(Rule { window: window?, order: order? })
 }
 
 fn url(item: &Item<'_>) -> Option<String> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sublane_core::Destination;
+use sublane_core::delivery::Order;
+use sublane_core::{Destination, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Attempts under way at once.
@@ -42,6 +43,8 @@ struct Queue {
     queued: usize,
     /// Sent away since it was last empty.
     refused: u32,
+    /// Those that are in the queue wait until then; who comes later is told by the store.
+    held_until: Option<Timestamp>,
 }
 
 /// A place in a queue; dropped, it is free again.
@@ -65,14 +68,14 @@ impl Default for Queues {
 
 impl Queues {
     /// A place in the destination's queue.
-    pub(super) fn enter(&self, destination: &Destination) -> Result<Ticket, Refused> {
+    pub(super) fn enter(&self, destination: &Destination, order: Order) -> Result<Ticket, Refused> {
         let mut inner = self.inner.lock();
         let Inner { by_destination, queued } = &mut *inner;
         let is_full = *queued >= MAX_QUEUED;
         let queue = match by_destination.get_mut(destination) {
             Some(queue) => queue,
             None if is_full => return Err(Refused { wait: FULL_WAIT }),
-            None => by_destination.entry(destination.clone()).or_insert_with(Queue::new),
+            None => by_destination.entry(destination.clone()).or_insert_with(|| Queue::new(order)),
         };
         if is_full || queue.queued >= MAX_QUEUED_PER_DESTINATION {
             let rounds = 1 + queue.refused / u32::try_from(MAX_QUEUED_PER_DESTINATION).unwrap_or(u32::MAX);
@@ -95,8 +98,12 @@ impl Queues {
 }
 
 impl Queue {
-    fn new() -> Self {
-        Self { attempts: Arc::new(Semaphore::new(MAX_ATTEMPTS_PER_DESTINATION)), queued: 0, refused: 0 }
+    fn new(order: Order) -> Self {
+        let at_once = match order {
+            Order::Any => MAX_ATTEMPTS_PER_DESTINATION,
+            Order::Strict => 1,
+        };
+        Self { attempts: Arc::new(Semaphore::new(at_once)), queued: 0, refused: 0, held_until: None }
     }
 }
 
@@ -110,6 +117,18 @@ impl Ticket {
         let here = self.attempts.acquire().await.ok()?;
         let anywhere = queues.attempts.acquire().await.ok()?;
         Some((here, anywhere))
+    }
+
+    /// Nothing of this queue is sent before then.
+    pub(super) fn hold(&self, until: Timestamp) {
+        if let Some(queue) = self.queues.lock().by_destination.get_mut(&self.destination) {
+            queue.held_until = queue.held_until.max(Some(until));
+        }
+    }
+
+    /// Until when nothing of this queue is sent.
+    pub(super) fn held_until(&self) -> Option<Timestamp> {
+        self.queues.lock().by_destination.get(&self.destination)?.held_until
     }
 }
 
@@ -135,7 +154,7 @@ mod tests {
     }
 
     fn fill(queues: &Queues, address: &str, count: usize) -> Vec<Ticket> {
-        (0..count).map(|_| queues.enter(&to(address)).expect("there is room")).collect()
+        (0..count).map(|_| queues.enter(&to(address), Order::Any).expect("there is room")).collect()
     }
 
     #[test]
@@ -143,7 +162,7 @@ mod tests {
         let queues = Queues::default();
         let held = fill(&queues, "slow", MAX_QUEUED_PER_DESTINATION);
         let mut waits = (0..20 * MAX_QUEUED_PER_DESTINATION)
-            .map(|_| queues.enter(&to("slow")).err().expect("it is full").wait.as_secs())
+            .map(|_| queues.enter(&to("slow"), Order::Any).err().expect("it is full").wait.as_secs())
             .collect::<Vec<_>>();
         assert!(waits.is_sorted());
         waits.dedup();
@@ -160,9 +179,9 @@ mod tests {
         for queue in 0..MAX_QUEUED / MAX_QUEUED_PER_DESTINATION {
             held.extend(fill(&queues, &queue.to_string(), MAX_QUEUED_PER_DESTINATION));
         }
-        assert_eq!(queues.enter(&to("new")).err(), Some(Refused { wait: FULL_WAIT }));
+        assert_eq!(queues.enter(&to("new"), Order::Any).err(), Some(Refused { wait: FULL_WAIT }));
         drop(held);
         assert!(queues.inner.lock().by_destination.is_empty() && queues.inner.lock().queued == 0);
-        assert!(queues.enter(&to("new")).is_ok());
+        assert!(queues.enter(&to("new"), Order::Any).is_ok());
     }
 }

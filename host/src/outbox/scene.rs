@@ -20,7 +20,7 @@ pub(super) struct Call {
     pub(super) answer: oneshot::Sender<AttemptResult>,
 }
 
-/// Hands each attempt to the test. Serves every address but `unknown`.
+/// Hands each attempt to the test. Serves every address but `unknown`; to `strict` in order.
 struct Probe(mpsc::UnboundedSender<Call>);
 
 #[async_trait]
@@ -30,6 +30,10 @@ impl Channel for Probe {
     }
     fn serves(&self, address: &str) -> bool {
         address != "unknown"
+    }
+    fn rule(&self, address: &str) -> Rule {
+        let order = if address == "strict" { Order::Strict } else { Order::Any };
+        Rule { order, ..Rule::default() }
     }
     async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
         let (answer, answered) = oneshot::channel();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use sublane_core::delivery::RETRY_SCHEDULE_S;
+use sublane_core::delivery::DEFAULT_WINDOW;
 
 use super::queues::{MAX_ATTEMPTS, MAX_ATTEMPTS_PER_DESTINATION};
 use super::scene::{START, Scene, within};
@@ -34,35 +34,114 @@ async fn what_is_owed_is_sent_at_once_to_everybody_it_is_owed_to() {
 }
 
 #[tokio::test]
-async fn attempts_follow_the_schedule_with_one_id_and_one_body_and_end() {
+async fn attempts_follow_each_other_for_three_days_with_one_id_and_one_body() {
     let mut scene = Scene::new();
     let owed = scene.send(&["probe:a"]).await.remove(0);
-    for (attempt, wait) in (1..).zip(RETRY_SCHEDULE_S) {
+    let mut attempt = 1;
+    loop {
         let call = scene.call().await;
-        assert_eq!(
-            (call.delivery.id, call.delivery.attempts, &call.delivery.body),
-            (owed.id, attempt, &owed.body)
-        );
+        let delivery = &call.delivery;
+        assert_eq!((delivery.id, delivery.attempts, &delivery.body), (owed.id, attempt, &owed.body));
+        let passed = scene.clock.now().since(START);
         call.end(retry());
+        if passed >= DEFAULT_WINDOW {
+            break;
+        }
         let settled = scene.settled(owed.id, DeliveryState::Pending, attempt).await;
-        let waits =
-            settled.next_at.since(scene.clock.now()).as_secs_f64() / Duration::from_secs(wait).as_secs_f64();
-        assert!(
-            (0.89..=1.11).contains(&waits),
-            "attempt {attempt} is followed after {waits} of the schedule's wait"
-        );
+        assert!(settled.next_at > scene.clock.now(), "attempt {attempt}");
         scene.advance_to(settled.next_at.before(Duration::from_millis(1)));
         scene.check_quiet().await;
         scene.advance_to(settled.next_at);
+        attempt += 1;
     }
-    scene.call().await.end(retry());
-    let dead = scene.settled(owed.id, DeliveryState::Dead, 10).await;
-    assert_eq!(dead.note, "given up after 10 attempts: busy");
+    let dead = scene.settled(owed.id, DeliveryState::Dead, attempt).await;
+    assert_eq!(dead.note, format!("given up after {attempt} attempts and 72 hours: busy"));
     let attempts = scene.store.attempts(owed.id).await.expect("reads");
-    assert_eq!(
-        attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(),
-        (1..=10).collect::<Vec<_>>()
-    );
+    assert!(attempts.iter().map(|attempt| attempt.number).eq(1..=attempt));
+}
+
+/// Complaint 17000: a busy receiver uses nothing up, and is left alone while it asks for it.
+#[tokio::test]
+async fn a_receiver_that_asks_for_patience_is_sent_nothing_before_then() {
+    let mut scene = Scene::new();
+    let owed = scene.send(&["probe:a"; 6]).await;
+    let mut under_way = Vec::new();
+    for _ in 0..MAX_ATTEMPTS_PER_DESTINATION {
+        under_way.push(scene.call().await);
+    }
+    let retry_after = Some(Duration::from_secs(3_600));
+    let first = under_way.remove(0);
+    let id = first.delivery.id;
+    first.end(AttemptResult::Retry { note: "429".to_owned(), retry_after, ambiguous: false });
+    let until = scene.settled(id, DeliveryState::Pending, 1).await.next_at;
+    under_way.into_iter().for_each(|call| call.end(delivered()));
+    for waits in &owed[MAX_ATTEMPTS_PER_DESTINATION..] {
+        let waits = scene.settled(waits.id, DeliveryState::Pending, 0).await;
+        assert_eq!(waits.next_at, until);
+    }
+    let late = scene.send(&["probe:a", "probe:b"]).await;
+    assert_eq!(late.len(), 1, "the commit that owes it knows");
+    scene.call().await.end(delivered());
+    // A restart does not forget it.
+    scene.outbox.stop().await;
+    let mut scene = Scene::on(scene.store.clone(), scene.clock.clone(), &["probe"]);
+    scene.advance_to(until.before(Duration::from_millis(1)));
+    scene.check_quiet().await;
+    scene.clock.advance(SWEEP);
+    for _ in 0..4 {
+        scene.call().await.end(delivered());
+    }
+    scene.settled(id, DeliveryState::Delivered, 2).await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_gone_is_sent_nothing_until_an_operator_retries() {
+    let mut scene = Scene::new();
+    let owed = scene.send(&["probe:a"]).await.remove(0);
+    scene.call().await.end(AttemptResult::Gone { note: "410 Gone".to_owned() });
+    scene.settled(owed.id, DeliveryState::Dead, 1).await;
+    assert!(scene.send(&["probe:a"]).await.is_empty());
+    for _ in 0..10 {
+        scene.clock.advance(Duration::from_secs(86_400));
+        scene.check_quiet().await;
+    }
+    scene.store.retry_delivery(owed.id, scene.clock.now()).await.expect("it may be");
+    scene.outbox.wake();
+    for _ in 0..2 {
+        scene.call().await.end(delivered());
+    }
+    scene.settled(owed.id, DeliveryState::Delivered, 2).await;
+}
+
+#[tokio::test]
+async fn where_the_order_is_strict_none_overtakes_and_a_dead_letter_blocks_none() {
+    let mut scene = Scene::new();
+    let mut owed = Vec::new();
+    for _ in 0..5 {
+        owed.extend(scene.send(&["probe:strict"]).await);
+    }
+    let mut seen = Vec::new();
+    let first = scene.call().await;
+    scene.check_quiet().await;
+    seen.push(first.delivery.id);
+    first.end(retry());
+    let again = scene.settled(owed[0].id, DeliveryState::Pending, 1).await.next_at;
+    for later in &owed[1..] {
+        scene.settled(later.id, DeliveryState::Pending, 0).await;
+    }
+    scene.check_quiet().await;
+    scene.advance_to(again);
+    let first = scene.call().await;
+    scene.check_quiet().await;
+    assert_eq!(first.delivery.id, owed[0].id);
+    first.end(AttemptResult::Permanent { note: "400".to_owned() });
+    for _ in 1..owed.len() {
+        let call = scene.call().await;
+        scene.check_quiet().await;
+        seen.push(call.delivery.id);
+        call.end(delivered());
+    }
+    assert!(seen.iter().eq(owed.iter().map(|delivery| &delivery.id)));
 }
 
 #[tokio::test]

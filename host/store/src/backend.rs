@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Run, RunId, Timestamp,
     Token,
@@ -15,7 +15,7 @@ use sublane_core::{
 
 use crate::ops::{
     self, Accept, Accepted, By, Claimed, Command, Effects, Keep, OldRuns, Parked, Position, Ready, Recovered,
-    Removed, Settled,
+    Removed, Settled, WaitsFor,
 };
 use crate::rows::{
     Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, Rows, RunFilter, Wait,
@@ -129,25 +129,34 @@ impl<B: Backend> Store for B {
         &self,
         begun: Vec<(DeliveryId, u32)>,
         until: Timestamp,
+        waits: WaitsFor,
         note: Arc<str>,
     ) -> Result<(), StoreError> {
-        self.write(move |rows| ops::postpone(rows, &begun, until, &note)).await
+        self.write(move |rows| ops::postpone(rows, &begun, until, waits, &note)).await
+    }
+    async fn wait_for_earlier(&self, delivery: DeliveryId, attempt: u32) -> Result<bool, StoreError> {
+        self.write(move |rows| ops::wait_for_earlier(rows, delivery, attempt)).await
     }
     async fn settle(
         &self,
         delivery: DeliveryId,
         attempt: u32,
         result: AttemptResult,
-        jitter: f64,
+        rule: SettleRule,
         now: Timestamp,
     ) -> Result<Settled, StoreError> {
-        self.write(move |rows| ops::settle(rows, delivery, attempt, result, jitter, now)).await
+        self.write(move |rows| ops::settle(rows, delivery, attempt, result, &rule, now)).await
     }
     async fn retry_delivery(&self, delivery: DeliveryId, now: Timestamp) -> Result<Delivery, StoreError> {
         self.write(move |rows| ops::retry_delivery(rows, delivery, now)).await
     }
-    async fn dismiss_delivery(&self, delivery: DeliveryId, note: Arc<str>) -> Result<Delivery, StoreError> {
-        self.write(move |rows| ops::dismiss_delivery(rows, delivery, &note)).await
+    async fn dismiss_delivery(
+        &self,
+        delivery: DeliveryId,
+        note: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Delivery, StoreError> {
+        self.write(move |rows| ops::dismiss_delivery(rows, delivery, &note, now)).await
     }
     async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError> {
         self.write(move |rows| ops::progress(rows, reports)).await

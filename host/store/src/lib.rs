@@ -13,7 +13,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Run, RunId, Timestamp, Token,
 };
@@ -23,11 +23,11 @@ pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
     Accept, Accepted, By, Claimed, Command, Draw, Effects, Keep, OldRuns, Parked, Position, Ready, Recovered,
-    Removed, Settled, Spawn, Spawned,
+    Removed, Settled, Spawn, Spawned, WaitsFor,
 };
 pub use rows::{
-    Between, Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, OperatorRows, Removal, Rows,
-    RunFilter, Wait, WaitFor,
+    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, OperatorRows,
+    Removal, Rows, RunFilter, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -137,25 +137,35 @@ pub trait Store: Send + Sync + 'static {
         &self,
         begun: Vec<(DeliveryId, u32)>,
         until: Timestamp,
+        waits: WaitsFor,
         note: Arc<str>,
     ) -> Result<(), StoreError>;
-    /// What an attempt came to. `jitter` in 0..=1 spreads the next one.
+    /// Gives a begun attempt back when an earlier delivery to the same destination is not settled,
+    /// and says whether it did: then it is due with that one, and at once when that one is settled.
+    async fn wait_for_earlier(&self, delivery: DeliveryId, attempt: u32) -> Result<bool, StoreError>;
+    /// What an attempt came to. A receiver's wish, and that it wants nothing more, hold its destination.
     async fn settle(
         &self,
         delivery: DeliveryId,
         attempt: u32,
         result: AttemptResult,
-        jitter: f64,
+        rule: SettleRule,
         now: Timestamp,
     ) -> Result<Settled, StoreError>;
     /// An operator wants it tried again, whatever became of it: it is due at `now`, with its id and
-    /// its body; one that was delivered is sent once more. The row as it is then.
+    /// its body, for a whole window; one that was delivered is sent once more. Whatever holds its
+    /// destination is lifted. The row as it is then.
     /// [`StoreError::Refused`] while an attempt is under way.
     async fn retry_delivery(&self, delivery: DeliveryId, now: Timestamp) -> Result<Delivery, StoreError>;
     /// An operator decides that it is not owed any more, and `note` says who or why. Repeated, it
     /// changes nothing. The row as it is then. [`StoreError::Refused`] when it was delivered, and
     /// while an attempt is under way.
-    async fn dismiss_delivery(&self, delivery: DeliveryId, note: Arc<str>) -> Result<Delivery, StoreError>;
+    async fn dismiss_delivery(
+        &self,
+        delivery: DeliveryId,
+        note: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Delivery, StoreError>;
     /// The newest progress of runs; those that have ended keep theirs.
     async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError>;
     /// The command line asks something of a running host.

@@ -5,6 +5,7 @@
 //! means is written once, in `ops`, over this trait. Every method that returns
 //! several rows takes a limit or is bounded by one of the run's own limits.
 
+mod hold;
 mod operator;
 mod removal;
 
@@ -19,6 +20,7 @@ use sublane_core::{
 
 use crate::StoreError;
 
+pub use hold::HoldRows;
 pub use operator::{Intent, LaneSetting, OperatorRows};
 pub use removal::Removal;
 
@@ -141,7 +143,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: OperatorRows + Removal {
+pub trait Rows: HoldRows + OperatorRows + Removal {
     // --- runs
 
     /// Adds a run.
@@ -207,7 +209,7 @@ pub trait Rows: OperatorRows + Removal {
 
     /// Adds a delivery.
     fn insert_delivery(&mut self, delivery: &Delivery) -> Result<()>;
-    /// Writes state, attempts, `next_at` and note of a delivery that is there.
+    /// Writes state, attempts, `next_at`, `since` and note of a delivery that is there.
     fn update_delivery(&mut self, delivery: &Delivery) -> Result<()>;
     /// A delivery by its id.
     fn delivery(&mut self, id: DeliveryId) -> Result<Option<Delivery>>;

@@ -98,7 +98,8 @@ async fn a_refusal_is_permanent_and_says_what_the_receiver_said() {
 
 #[tokio::test]
 async fn gone_is_permanent() {
-    check(answer("410 Gone", "", ""), permanent("410 Gone: the receiver wants no more deliveries")).await;
+    let gone = AttemptResult::Gone { note: "410 Gone: the receiver wants no more deliveries".to_owned() };
+    check(answer("410 Gone", "", ""), gone).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! A transaction runs at once on the caller's thread, under the lock. It is not
 //! rolled back: an operation that fails has written nothing by contract.
 
+mod hold;
 mod index;
 mod operator;
 mod removal;

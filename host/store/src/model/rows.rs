@@ -10,7 +10,7 @@ use sublane_core::{
     RunState, Timestamp,
 };
 
-use super::tables::{Numbered, Tables, newest};
+use super::tables::{Numbered, Tables, newest, oldest};
 use crate::StoreError;
 use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait, WaitFor};
 
@@ -240,9 +240,8 @@ impl Rows for Tables {
             return Err(absent("delivery", delivery.id));
         };
         let old = kept.row.clone();
-        kept.row.state = delivery.state;
-        kept.row.attempts = delivery.attempts;
-        kept.row.next_at = delivery.next_at;
+        (kept.row.state, kept.row.attempts) = (delivery.state, delivery.attempts);
+        (kept.row.next_at, kept.row.since) = (delivery.next_at, delivery.since);
         kept.row.note.clone_from(&delivery.note);
         let number = kept.number;
         self.index_delivery(number, Some(&old), delivery);
@@ -269,11 +268,7 @@ impl Rows for Tables {
     }
 
     fn sending_deliveries(&mut self, limit: u32) -> Result<Vec<Delivery>> {
-        let sending = |delivery: &Delivery| delivery.state == DeliveryState::Sending;
-        let mut found: Vec<_> = newest(self.deliveries.values(), u32::MAX, sending).cloned().collect();
-        found.reverse();
-        found.truncate(limit as usize);
-        Ok(found)
+        Ok(oldest(self.deliveries.values(), limit, |delivery| delivery.state == DeliveryState::Sending))
     }
 
     fn insert_attempt(&mut self, attempt: &DeliveryAttempt) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use sublane_core::delivery::Hold;
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
     RunState, Timestamp,
@@ -45,6 +46,7 @@ pub(super) struct Tables {
     /// How many a run owes.
     pub(super) deliveries_of: IdMap<RunId, u32>,
     pub(super) attempts: IdMap<DeliveryId, Vec<DeliveryAttempt>>,
+    pub(super) holds: HashMap<Destination, Hold>,
 
     pub(super) conversations: IdMap<ConversationId, Conversation>,
     pub(super) conversations_at: HashMap<Destination, ConversationId>,
@@ -136,4 +138,16 @@ pub(super) fn newest<'t, T: 't>(
     let mut found: Vec<_> = rows.filter(|numbered| matches(&numbered.row)).collect();
     found.sort_unstable_by_key(|numbered| std::cmp::Reverse(numbered.number));
     found.into_iter().take(limit as usize).map(|numbered| &numbered.row)
+}
+
+/// The oldest `limit` of the rows that match.
+pub(super) fn oldest<'t, T: Clone + 't>(
+    rows: impl Iterator<Item = &'t Numbered<T>>,
+    limit: u32,
+    matches: impl Fn(&T) -> bool,
+) -> Vec<T> {
+    let mut found: Vec<_> = newest(rows, u32::MAX, matches).cloned().collect();
+    found.reverse();
+    found.truncate(limit as usize);
+    found
 }

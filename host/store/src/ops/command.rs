@@ -5,8 +5,7 @@ use std::sync::Arc;
 use sublane_core::delivery::DeliveryBody;
 use sublane_core::journal::encode;
 use sublane_core::{
-    Answer, ArtifactRef, Delivery, DeliveryId, DeliveryState, Destination, Entry, ImportError, LimitHit,
-    Outcome, RunId,
+    Answer, ArtifactRef, DeliveryId, Destination, Entry, ImportError, LimitHit, Outcome, RunId,
 };
 
 use super::{By, Effects, Result, claimed, must_run};
@@ -137,25 +136,13 @@ fn deliver(
         return Ok(Err(ImportError::Limit(LimitHit::new("delivery.per-run", u64::from(MAX_SENT)))));
     }
     let run = must_run(rows, by.run)?;
-    let delivery = Delivery {
-        id: DeliveryId::sent(by.run, generation, &entry.path),
-        run: by.run,
-        conversation: run.spec.conversation,
-        destination,
-        body: DeliveryBody::message(&run, text, artifacts, &by.link_base, by.now).to_json(),
-        state: DeliveryState::Sending,
-        attempts: 1,
-        next_at: by.now,
-        created: by.now,
-        note: String::new(),
-    };
-    rows.insert_delivery(&delivery)?;
+    let id = DeliveryId::sent(by.run, generation, &entry.path);
+    let body = DeliveryBody::message(&run, text, artifacts, &by.link_base, by.now).to_json();
+    super::deliver::owe(rows, &run, id, &destination, body, by.now, effects)?;
     // What people were told about stays as long as the run that told them.
     for artifact in artifacts {
         rows.link_artifact(by.run, artifact)?;
     }
-    let id = delivery.id;
-    effects.deliveries.push(delivery);
     Ok(Ok(id))
 }
 

@@ -5,11 +5,11 @@
 
 use sublane_core::delivery::DeliveryBody;
 use sublane_core::run::{RunState, Step};
-use sublane_core::{Delivery, DeliveryId, DeliveryState, Outcome, Purse, Run, RunId, Timestamp};
+use sublane_core::{DeliveryId, Outcome, Purse, Run, RunId, Timestamp};
 
 use super::admit::must_conversation;
 use super::wait::{decide, resolve_timeout};
-use super::{By, Effects, Result, claimed, must_run, step};
+use super::{By, Effects, Result, claimed, deliver, must_run, step};
 use crate::rows::Rows;
 
 /// The attempt's work is decided.
@@ -152,20 +152,8 @@ fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects:
     let Some(outcome) = run.outcome().filter(|_| !run.spec.destinations.is_empty()) else { return Ok(()) };
     let body = DeliveryBody::ending(run, outcome, link_base, now).to_json();
     for (index, destination) in (0..).zip(&run.spec.destinations) {
-        let delivery = Delivery {
-            id: DeliveryId::ending(run.spec.id, index),
-            run: run.spec.id,
-            conversation: run.spec.conversation,
-            destination: destination.clone(),
-            body: body.clone(),
-            state: DeliveryState::Sending,
-            attempts: 1,
-            next_at: now,
-            created: now,
-            note: String::new(),
-        };
-        rows.insert_delivery(&delivery)?;
-        effects.deliveries.push(delivery);
+        let id = DeliveryId::ending(run.spec.id, index);
+        deliver::owe(rows, run, id, destination, body.clone(), now, effects)?;
     }
     Ok(())
 }

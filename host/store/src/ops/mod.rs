@@ -23,7 +23,9 @@ use crate::rows::Rows;
 
 pub use admit::{Accept, Accepted, Draw, NewConversation, Spawn, Spawned, accept, spawn};
 pub use command::{Command, command, readable_artifact};
-pub use deliver::{Settled, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries};
+pub use deliver::{
+    Settled, WaitsFor, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries, wait_for_earlier,
+};
 pub use end::{cancel, charge, finish, fire_due};
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use steer::{KEPT_ANSWERS, cancel_conversation, intent_done, send};

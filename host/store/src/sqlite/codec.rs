@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use serde::de::DeserializeOwned;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, Hold};
 use sublane_core::{
     ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Lifetime, Path,
     Priority, Purse, Run, RunId, RunSpec, RunState, Timestamp, Token,
@@ -331,8 +331,13 @@ pub(super) fn delivery(c: &mut Columns<'_>) -> Result<Delivery> {
         attempts: c.number()?,
         next_at: c.instant()?,
         created: c.instant()?,
+        since: c.instant()?,
         note: c.text()?.to_owned(),
     })
+}
+
+pub(super) fn hold(c: &mut Columns<'_>) -> Result<Hold> {
+    Ok(Hold { until: c.maybe_instant()?, note: c.text()?.to_owned() })
 }
 
 /// The columns of an attempt's result: kind, note, wish in milliseconds, ambiguous.
@@ -340,6 +345,7 @@ pub(super) fn attempt_columns(result: &AttemptResult) -> (i64, &str, Option<i64>
     match result {
         AttemptResult::Delivered { note } => (0, note, None, false),
         AttemptResult::Permanent { note } => (1, note, None, false),
+        AttemptResult::Gone { note } => (3, note, None, false),
         AttemptResult::Retry { note, retry_after, ambiguous } => {
             let wish = retry_after.map(|wish| i64::try_from(wish.as_millis()).unwrap_or(FOREVER));
             (2, note, wish, *ambiguous)
@@ -357,6 +363,7 @@ pub(super) fn attempt(c: &mut Columns<'_>) -> Result<DeliveryAttempt> {
         0 => AttemptResult::Delivered { note },
         1 => AttemptResult::Permanent { note },
         2 => AttemptResult::Retry { note, retry_after, ambiguous },
+        3 => AttemptResult::Gone { note },
         other => return Err(c.wrong(format_args!("{other} is no kind of result"))),
     };
     Ok(DeliveryAttempt { delivery, number, at, result })

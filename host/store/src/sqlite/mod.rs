@@ -12,6 +12,7 @@ mod backup;
 mod bare;
 mod codec;
 mod connection;
+mod hold;
 mod job;
 mod operator;
 mod readers;

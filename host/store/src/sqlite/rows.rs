@@ -180,10 +180,10 @@ impl Rows for Session<'_> {
     // --- deliveries
 
     fn insert_delivery(&mut self, delivery: &Delivery) -> Result<()> {
-        let Delivery { id, run, conversation, destination, body, state, attempts, next_at, created, note } =
-            delivery;
+        let Delivery { id, run, conversation, destination, body, state, attempts, .. } = delivery;
         let (channel, address, state) = (&destination.channel, &destination.address, delivery_code(*state));
-        let (next_at, created) = (instant(*next_at), instant(*created));
+        let Delivery { next_at, created, since, note, .. } = delivery;
+        let (next_at, created, since) = (instant(*next_at), instant(*created), instant(*since));
         let values = params![
             run.0,
             id.0,
@@ -195,14 +195,16 @@ impl Rows for Session<'_> {
             attempts,
             next_at,
             created,
+            since,
             note
         ];
         self.execute(Sql::DeliveryInsert, values).map(drop)
     }
 
     fn update_delivery(&mut self, delivery: &Delivery) -> Result<()> {
-        let Delivery { id, state, attempts, next_at, note, .. } = delivery;
-        let values = params![id.0, attempts, note, delivery_code(*state), instant(*next_at)];
+        let Delivery { id, state, attempts, next_at, since, note, .. } = delivery;
+        let (state, next_at, since) = (delivery_code(*state), instant(*next_at), instant(*since));
+        let values = params![id.0, attempts, note, state, next_at, since];
         met(self.execute(Sql::DeliveryUpdate, values)?, "delivery", id)
     }
 

@@ -57,7 +57,7 @@ macro_rules! delivery_filter {
 macro_rules! delivery_columns {
     () => {
         "SELECT d.id, r.id, d.conversation, d.channel, d.address, d.body, d.state, d.attempts, d.next_at, d.created, \
-         d.note FROM delivery d CROSS JOIN run r ON r.n = d.run "
+         d.since, d.note FROM delivery d CROSS JOIN run r ON r.n = d.run "
     };
 }
 
@@ -149,8 +149,8 @@ statements! {
     MessageCount: "SELECT count(*) FROM message WHERE run = (SELECT n FROM run WHERE id = ?1)";
 
     DeliveryInsert: "INSERT INTO delivery (run, id, conversation, channel, address, body, state, attempts, next_at, \
-        created, note) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    DeliveryUpdate: "UPDATE delivery SET attempts = ?2, note = ?3, state = ?4, next_at = ?5 WHERE id = ?1";
+        created, since, note) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    DeliveryUpdate: "UPDATE delivery SET attempts = ?2, note = ?3, state = ?4, next_at = ?5, since = ?6 WHERE id = ?1";
     Delivery: concat!(delivery_columns!(), "WHERE d.id = ?1");
     DeliveriesAll: concat!(delivery_columns!(), "WHERE d.n BETWEEN ?5 AND ?6 AND (?2 IS NULL OR +d.state = ?2) ",
         delivery_filter!(), "ORDER BY d.n DESC LIMIT ?9");
@@ -164,6 +164,12 @@ statements! {
         ORDER BY d.next_at, d.n LIMIT ?2");
     DeliveriesSending: concat!(delivery_columns!(), "WHERE d.state <> 2 AND d.state = 1 ORDER BY d.n LIMIT ?1");
     DeliveriesCount: "SELECT count(*) FROM delivery WHERE run = (SELECT n FROM run WHERE id = ?1)";
+    DeliveriesTo: concat!(delivery_columns!(), "WHERE d.channel = ?1 AND d.address = ?2 AND d.state < 2 \
+        ORDER BY d.n LIMIT ?3");
+    Hold: "SELECT until, note FROM destination_hold WHERE channel = ?1 AND address = ?2";
+    HoldSet: "INSERT INTO destination_hold (channel, address, until, note) VALUES (?1, ?2, ?3, ?4) \
+        ON CONFLICT (channel, address) DO UPDATE SET until = excluded.until, note = excluded.note";
+    HoldDelete: "DELETE FROM destination_hold WHERE channel = ?1 AND address = ?2";
     AttemptInsert: "INSERT INTO delivery_attempt (delivery, number, at, kind, note, retry_after_ms, ambiguous) \
         VALUES ((SELECT n FROM delivery WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
     Attempts: "SELECT d.id, a.number, a.at, a.kind, a.note, a.retry_after_ms, a.ambiguous \

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sublane_core::delivery::{AttemptResult, DeliveryBody, RETRY_SCHEDULE_S};
+use sublane_core::delivery::{AttemptResult, DEFAULT_WINDOW, DeliveryBody, SettleRule};
 use sublane_core::{Delivery, DeliveryId, DeliveryState, Failure, Outcome, RunId, Timestamp};
 use sublane_store::{DeliveryFilter, Settled, Store, StoreError};
 
@@ -27,7 +27,7 @@ async fn settle(
     result: AttemptResult,
     now: Timestamp,
 ) -> Settled {
-    store.settle(id, attempt, result, 0.5, now).await.expect("it is there")
+    store.settle(id, attempt, result, SettleRule::default(), now).await.expect("it is there")
 }
 
 fn retry(after: Option<u64>) -> AttemptResult {
@@ -75,7 +75,7 @@ pub(crate) async fn a_delivered_delivery_is_settled(store: &dyn Store) {
     let delivery = owed(store, 1).await;
     let delivered = AttemptResult::Delivered { note: "200".into() };
     let settled = settle(store, delivery.id, 1, delivered.clone(), at(5)).await;
-    assert_eq!(settled, Settled { state: DeliveryState::Delivered, next_at: None });
+    assert_eq!(settled, Settled { state: DeliveryState::Delivered, next_at: None, held_until: None });
     let now = get(store, delivery.run).await;
     assert_eq!((now.state, now.note.as_str(), now.attempts), (DeliveryState::Delivered, "200", 1));
     assert_eq!(now.body, delivery.body);
@@ -94,7 +94,10 @@ pub(crate) async fn a_refused_delivery_is_dead(store: &dyn Store) {
 pub(crate) async fn a_failed_attempt_is_tried_again_when_it_is_due(store: &dyn Store) {
     let delivery = owed(store, 1).await;
     let settled = settle(store, delivery.id, 1, retry(None), at(0)).await;
-    assert_eq!(settled, Settled { state: DeliveryState::Pending, next_at: Some(at(5_000)) });
+    assert_eq!(
+        settled,
+        Settled { state: DeliveryState::Pending, next_at: Some(at(5_000)), held_until: None }
+    );
     assert!(store.take_deliveries(9, at(4_999)).await.expect("swept").is_empty());
     let taken = store.take_deliveries(9, at(5_000)).await.expect("swept");
     assert_eq!(taken.len(), 1);
@@ -117,7 +120,7 @@ pub(crate) async fn an_old_attempt_settles_nothing(store: &dyn Store) {
     let delivery = owed(store, 1).await;
     settle(store, delivery.id, 1, retry(None), at(0)).await;
     let late = settle(store, delivery.id, 1, AttemptResult::Delivered { note: "late".into() }, at(1)).await;
-    assert_eq!(late, Settled { state: DeliveryState::Pending, next_at: None });
+    assert_eq!(late, Settled { state: DeliveryState::Pending, next_at: None, held_until: None });
     store.take_deliveries(9, at(5_000)).await.expect("swept");
     let older =
         settle(store, delivery.id, 1, AttemptResult::Delivered { note: "late".into() }, at(5_001)).await;
@@ -125,19 +128,21 @@ pub(crate) async fn an_old_attempt_settles_nothing(store: &dyn Store) {
     assert_eq!(store.attempts(delivery.id).await.expect("readable").len(), 1);
 }
 
+/// Complaint 93323: what is tried is given up by time, not by count.
 pub(crate) async fn a_delivery_that_is_never_taken_is_given_up(store: &dyn Store) {
     let delivery = owed(store, 1).await;
-    let mut now = START;
-    for attempt in 1.. {
-        let settled = settle(store, delivery.id, attempt, retry(None), now).await;
-        let Some(next) = settled.next_at else {
-            assert_eq!((settled.state, attempt as usize), (DeliveryState::Dead, RETRY_SCHEDULE_S.len() + 1));
-            break;
-        };
-        now = next;
+    let (mut now, mut attempt) = (START, 1);
+    while let Some(next) = settle(store, delivery.id, attempt, retry(None), now).await.next_at {
+        (now, attempt) = (next, attempt + 1);
         assert_eq!(store.take_deliveries(9, now).await.expect("swept").len(), 1);
     }
-    assert!(get(store, delivery.run).await.note.contains("given up"));
+    let dead = get(store, delivery.run).await;
+    assert_eq!((dead.state, now.since(START)), (DeliveryState::Dead, DEFAULT_WINDOW));
+    assert!(dead.note.starts_with("given up after 26 attempts and 72 hours: 503"), "{}", dead.note);
+    store.retry_delivery(delivery.id, now).await.expect("it may be");
+    let again = store.take_deliveries(9, now).await.expect("swept").remove(0);
+    let settled = settle(store, delivery.id, again.attempts, retry(None), now).await;
+    assert_eq!(settled.state, DeliveryState::Pending, "an operator gives it a whole window");
 }
 
 /// Complaint 112313: a dead letter can be retried. With the id and the body that it had.
@@ -164,18 +169,19 @@ pub(crate) async fn an_operator_dismisses_what_is_not_wanted(store: &dyn Store) 
         let delivery = owed(store, n).await;
         settle(store, delivery.id, 1, result, at(5)).await;
         for _ in 0..2 {
-            let gone = store.dismiss_delivery(delivery.id, "not wanted".into()).await.expect("it may be");
+            let gone =
+                store.dismiss_delivery(delivery.id, "not wanted".into(), at(6)).await.expect("it may be");
             assert_eq!((gone.state, gone.note.as_str()), (DeliveryState::Dismissed, "not wanted"));
         }
         assert_eq!(get(store, delivery.run).await.state, DeliveryState::Dismissed);
         assert!(store.take_deliveries(9, Timestamp(u64::MAX)).await.expect("swept").is_empty());
         let again = store.retry_delivery(delivery.id, at(9)).await.expect("a mistake can be mended");
         assert_eq!(again.state, DeliveryState::Pending);
-        store.dismiss_delivery(delivery.id, "after all".into()).await.expect("it may be");
+        store.dismiss_delivery(delivery.id, "after all".into(), at(6)).await.expect("it may be");
     }
     let delivery = owed(store, 3).await;
     settle(store, delivery.id, 1, AttemptResult::Delivered { note: String::new() }, at(5)).await;
-    let late = store.dismiss_delivery(delivery.id, "too late".into()).await;
+    let late = store.dismiss_delivery(delivery.id, "too late".into(), at(6)).await;
     assert!(matches!(late, Err(StoreError::Refused(_))), "{late:?}");
     assert_eq!(get(store, delivery.run).await.state, DeliveryState::Delivered);
 }
@@ -184,7 +190,7 @@ pub(crate) async fn nothing_is_steered_while_an_attempt_is_under_way(store: &dyn
     let delivery = owed(store, 1).await;
     let retried = store.retry_delivery(delivery.id, at(1)).await;
     assert!(matches!(retried, Err(StoreError::Refused(_))), "{retried:?}");
-    let dismissed = store.dismiss_delivery(delivery.id, "no".into()).await;
+    let dismissed = store.dismiss_delivery(delivery.id, "no".into(), at(6)).await;
     assert!(matches!(dismissed, Err(StoreError::Refused(_))), "{dismissed:?}");
     assert_eq!(get(store, delivery.run).await, delivery);
 }

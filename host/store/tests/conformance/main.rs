@@ -9,6 +9,7 @@ mod command;
 mod delivery;
 mod durable;
 mod ending;
+mod hold;
 mod journal;
 mod older;
 mod random;
@@ -128,6 +129,14 @@ on_every_store! {
         what_became_of_an_intent_is_kept_for_a_while
         lanes_stay_as_they_were_set
         conversations_are_listed_newest_first
+    }
+    hold {
+        a_receivers_wish_holds_everything_that_goes_there
+        a_wish_reaches_what_was_due_before_it
+        an_address_that_wants_no_more_is_disabled_until_an_operator_retries
+        none_overtakes_where_the_order_is_strict
+        a_dead_letter_holds_up_nobody
+        what_has_no_channel_is_not_given_up
     }
     recovery {
         an_executing_attempt_is_counted_as_a_crash_and_goes_on

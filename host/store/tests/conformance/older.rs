@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{DeliveryState, Import, Outcome, Output};
 use sublane_store::{
     Backend as _, Command, DeliveryFilter, RunFilter, SqliteStore, Store, StoreError, WaitFor,
@@ -20,7 +20,7 @@ use crate::support::{
 /// The versions that were given out, each with a file of it.
 const GIVEN_OUT: &[u32] = &[1];
 /// The newest version of the format.
-const NEWEST: u32 = 3;
+const NEWEST: u32 = 4;
 
 /// Something of everything that a store keeps.
 async fn fill(store: &dyn Store) {
@@ -52,9 +52,9 @@ async fn fill(store: &dyn Store) {
     let output = Output { value: "1".into(), text: None, artifacts: vec![artifact(3)] };
     let owed = store.finish(second, Outcome::Succeeded(output)).await.expect("it has its claim").deliveries;
     let delivered = AttemptResult::Delivered { note: "taken".into() };
-    store.settle(owed[0].id, 1, delivered, 0.5, at(4)).await.expect("settled");
+    store.settle(owed[0].id, 1, delivered, SettleRule::default(), at(4)).await.expect("settled");
     let dead = AttemptResult::Permanent { note: "410".into() };
-    store.settle(owed[1].id, 1, dead, 0.5, at(4)).await.expect("settled");
+    store.settle(owed[1].id, 1, dead, SettleRule::default(), at(4)).await.expect("settled");
     let cancelled = store.accept(message(3, "console:me")).await.expect("accepted").run;
     store.cancel(cancelled, "not wanted".into(), link_base(), at(5)).await.expect("cancelled");
     store.ask("{}".into(), at(3)).await.expect("asked");
@@ -137,7 +137,7 @@ async fn a_converted_store_goes_on() {
 fn the_command_line_does_not_convert_a_store() {
     let (_directory, path) = older(1);
     let error = SqliteStore::open_read_only(&path).err().expect("too old").to_string();
-    assert!(error.contains("version 1 and must be 3: start the host once"), "{error}");
+    assert!(error.contains(&format!("version 1 and must be {NEWEST}: start the host once")), "{error}");
     assert_eq!(version_of(&path), 1);
 }
 
@@ -150,7 +150,9 @@ fn a_store_that_a_newer_version_converted_is_refused_and_its_copy_named() {
     std::fs::write(&path, bytes).expect("written");
     let Err(StoreError::Unusable { why, .. }) = SqliteStore::open(&path) else { panic!("it is too new") };
     assert!(
-        why.contains("version 7") && why.contains("up to 3") && why.contains("run that version"),
+        why.contains("version 7")
+            && why.contains(&format!("up to {NEWEST}"))
+            && why.contains("run that version"),
         "{why}"
     );
     let copy = directory.path().join("store.db.v1");

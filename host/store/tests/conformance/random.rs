@@ -1,21 +1,25 @@
 //! Random operations on the model and on SQLite: each answers the same, and the
 //! same can be seen after each.
 
-use std::fmt::Write as _;
+mod seen;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, Order, SettleRule};
 use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
 use sublane_store::{
-    Backend, Between, By, Command, DeliveryFilter, Draw, Keep, LaneSetting, Model, Rows, RunFilter, Spawn,
-    SqliteStore, Store, Wait, WaitFor,
+    By, Command, DeliveryFilter, Draw, Keep, LaneSetting, Model, RunFilter, Spawn, SqliteStore, Store, Wait,
+    WaitFor,
 };
 
 use crate::support::{
     MAX_CRASHES, artifact, at, child, destination, entry, grants, link_base, message, success, token,
 };
+
+use seen::looked_up;
+pub(crate) use seen::seen;
 
 /// What happens next. Numbers pick among what there is, so that most steps mean something.
 #[derive(Clone, Debug)]
@@ -34,6 +38,7 @@ pub(crate) enum Step {
     FireDue(u32),
     TakeDeliveries(u32),
     Settle(usize, u8),
+    WaitForEarlier(usize),
     RetryDelivery(usize),
     DismissDelivery(usize),
     Progress(usize, u8),
@@ -67,7 +72,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => pick.clone().prop_map(Step::Charge),
         3 => (1..5_u32).prop_map(Step::FireDue),
         2 => (1..5_u32).prop_map(Step::TakeDeliveries),
-        4 => (pick.clone(), 0..4_u8).prop_map(|(which, how)| Step::Settle(which, how)),
+        4 => (pick.clone(), 0..6_u8).prop_map(|(which, how)| Step::Settle(which, how)),
+        2 => pick.clone().prop_map(Step::WaitForEarlier),
         1 => pick.clone().prop_map(Step::RetryDelivery),
         1 => pick.clone().prop_map(Step::DismissDelivery),
         1 => (pick.clone(), 0..100_u8).prop_map(|(which, percent)| Step::Progress(which, percent)),
@@ -177,21 +183,23 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
                 0 => AttemptResult::Delivered { note },
                 1 => AttemptResult::Permanent { note },
                 2 => AttemptResult::Retry { note, retry_after: None, ambiguous: false },
-                _ => AttemptResult::Retry {
-                    note,
-                    retry_after: Some(Duration::from_millis(7_500)),
-                    ambiguous: true,
-                },
+                3 => AttemptResult::Gone { note },
+                _ => {
+                    let retry_after = Some(Duration::from_millis(7_500));
+                    AttemptResult::Retry { note, retry_after, ambiguous: true }
+                }
             };
-            format!("{:?}", store.settle(id, attempt, result, 0.25, now).await)
+            let order = if how % 2 == 0 { Order::Any } else { Order::Strict };
+            let rule = SettleRule { order, jitter: 0.25, window: Duration::from_secs(20) };
+            format!("{:?}", store.settle(id, attempt, result, rule, now).await)
         }
-        Step::RetryDelivery(which) => {
-            let Some((id, _)) = view.delivery(*which) else { return String::new() };
-            format!("{:?}", store.retry_delivery(id, now).await)
-        }
-        Step::DismissDelivery(which) => {
-            let Some((id, _)) = view.delivery(*which) else { return String::new() };
-            format!("{:?}", store.dismiss_delivery(id, "not wanted".into()).await)
+        Step::WaitForEarlier(which) | Step::RetryDelivery(which) | Step::DismissDelivery(which) => {
+            let Some((id, attempt)) = view.delivery(*which) else { return String::new() };
+            match step {
+                Step::WaitForEarlier(_) => format!("{:?}", store.wait_for_earlier(id, attempt).await),
+                Step::RetryDelivery(_) => format!("{:?}", store.retry_delivery(id, now).await),
+                _ => format!("{:?}", store.dismiss_delivery(id, "not wanted".into(), now).await),
+            }
         }
         Step::Progress(which, percent) => {
             let run = view.pick(*which, |_| true);
@@ -289,81 +297,6 @@ impl View {
     fn delivery(&self, which: usize) -> Option<(sublane_core::DeliveryId, u32)> {
         self.deliveries.get(which.checked_rem(self.deliveries.len())?).copied()
     }
-}
-
-/// Everything that can be seen of a store, as text.
-pub(crate) async fn seen(store: &dyn Store) -> String {
-    let mut text = String::new();
-    let mut line = |what: &dyn std::fmt::Debug| writeln!(text, "{what:?}").expect("a string takes it");
-    let runs = store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");
-    line(&store.queued(None, 1_000).await.expect("readable"));
-    for run in &runs {
-        let id = run.spec.id;
-        line(run);
-        line(&store.wait_of(id).await.expect("readable"));
-        line(&store.journal(id, run.generation).await.expect("readable"));
-        line(&store.readable_artifact(id, artifact(1).id.into()).await.expect("readable"));
-    }
-    for state in ["queued", "running", "waiting", "closing", "ended"] {
-        let filter = RunFilter { state: Some(state.to_owned()), limit: 5, ..RunFilter::default() };
-        line(&store.runs(filter).await.expect("readable").iter().map(|run| run.spec.id).collect::<Vec<_>>());
-    }
-    if let Some(run) = runs.first() {
-        line(&store.conversation(run.spec.conversation).await.expect("readable"));
-        let filter =
-            RunFilter { conversation: Some(run.spec.conversation), limit: 5, ..RunFilter::default() };
-        line(&store.runs(filter).await.expect("readable").len());
-        let span =
-            Between { from: Some(run.spec.created), until: Some(Timestamp(run.spec.created.0 + 1_000)) };
-        let of_plugin = RunFilter {
-            plugin: Some(run.spec.plugin.clone()),
-            agent: Some(run.spec.agent.clone()),
-            limit: 5,
-            ..RunFilter::default()
-        };
-        line(&store.runs(RunFilter { accepted: span, ..of_plugin.clone() }).await.expect("readable"));
-        line(&store.runs(of_plugin).await.expect("readable").len());
-        let owed = DeliveryFilter { owed: span, limit: 5, ..DeliveryFilter::default() };
-        line(&store.deliveries(owed).await.expect("readable"));
-    }
-    line(&store.conversations(None, 2).await.expect("readable"));
-    line(&store.lane_settings().await.expect("readable"));
-    let all = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
-    for delivery in store.deliveries(all).await.expect("readable") {
-        line(&delivery);
-        line(&store.attempts(delivery.id).await.expect("readable"));
-    }
-    for key in store.kv_keys("notes".into(), "".into(), None, 10).await.expect("readable") {
-        line(&store.kv_get("notes".into(), key.as_str().into()).await.expect("readable"));
-        line(&key);
-    }
-    line(&store.intents(100).await.expect("readable"));
-    for number in 1..4 {
-        line(&store.intent_answer(number).await.expect("readable"));
-    }
-    text
-}
-
-/// What only operations look up, as text: indexes that a listing does not show.
-async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
-    let look = move |rows: &mut dyn Rows| {
-        let runs = rows.runs(&RunFilter { limit: 1_000, ..RunFilter::default() })?;
-        let mut text = String::new();
-        for id in runs.iter().map(|run| run.spec.id) {
-            let (children, waiters) = (rows.attached_children(id)?, rows.waiters(id)?);
-            let (mailbox, sent) = (rows.mailbox_len(id)?, rows.sent_by_run(id)?);
-            let (above, event) = (rows.has_children(id)?, rows.has_event(id)?);
-            writeln!(text, "{children:?} {waiters:?} {mailbox} {sent} {above} {event}")
-                .expect("a string takes it");
-        }
-        let claimed = rows.claimed_runs(1_000)?;
-        let soon = Timestamp(now.0 + 3_000);
-        let due = (rows.overdue_runs(soon, 3)?, rows.due_waits(soon, 3)?, rows.due_deliveries(soon, 3)?);
-        let (sending, linked) = (rows.sending_deliveries(3)?, rows.is_linked(&artifact(1).id)?);
-        writeln!(text, "{claimed:?} {due:?} {sending:?} {linked}").expect("a string takes it");
-        Ok(text)
-    };
-    store.read(look).await.expect("readable")
 }
 
 /// The moments of a sequence: each step has a number, and time passes.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sublane_core::delivery::AttemptResult;
+use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{Import, Outcome, Output, Purse, RunId, Timestamp};
 use sublane_store::{Command, Keep, RunFilter, Spawn, Store};
 
@@ -57,7 +57,7 @@ async fn finish(store: &dyn Store, by: sublane_store::By) -> RunId {
     let effects = store.finish(by.clone(), success()).await.expect("it has its claim");
     for delivery in effects.deliveries {
         let delivered = AttemptResult::Delivered { note: String::new() };
-        store.settle(delivery.id, 1, delivered, 0.5, by.now).await.expect("settled");
+        store.settle(delivery.id, 1, delivered, SettleRule::default(), by.now).await.expect("settled");
     }
     by.run
 }
@@ -126,11 +126,11 @@ pub(crate) async fn what_is_owed_keeps_its_run(store: &dyn Store) {
     let owed = store.finish(run.clone(), success()).await.expect("it has its claim").deliveries;
     assert_eq!(sweep(store, KEEP, at(9_000)).await, 0, "under way");
     let retry = AttemptResult::Retry { note: "down".into(), retry_after: None, ambiguous: false };
-    store.settle(owed[0].id, 1, retry, 0.5, at(100)).await.expect("settled");
+    store.settle(owed[0].id, 1, retry, SettleRule::default(), at(100)).await.expect("settled");
     assert_eq!(sweep(store, KEEP, at(9_000)).await, 0, "owed");
     let taken = store.take_deliveries(9, at(900_000)).await.expect("taken");
     let dead = AttemptResult::Permanent { note: "gone".into() };
-    store.settle(taken[0].id, 2, dead, 0.5, at(900_000)).await.expect("settled");
+    store.settle(taken[0].id, 2, dead, SettleRule::default(), at(900_000)).await.expect("settled");
     assert_eq!(sweep(store, KEEP, at(904_999)).await, 0, "kept for the operator");
     assert_eq!(sweep(store, KEEP, at(905_000)).await, 1);
     assert!(!is_there(store, run.run).await);
@@ -208,7 +208,7 @@ pub(crate) async fn what_changed_since_it_was_found_stays(store: &dyn Store) {
     let run = root(store, 1).await;
     let owed = store.finish(run.clone(), success()).await.expect("it has its claim").deliveries;
     let dead = AttemptResult::Permanent { note: "gone".into() };
-    store.settle(owed[0].id, 1, dead, 0.5, at(0)).await.expect("settled");
+    store.settle(owed[0].id, 1, dead, SettleRule::default(), at(0)).await.expect("settled");
     let old = store.old_runs(KEEP, None, 9, at(5_000)).await.expect("readable");
     assert_eq!((old.runs.as_slice(), old.next), (&[run.run][..], None));
     store.retry_delivery(owed[0].id, at(5_000)).await.expect("an operator wants it");

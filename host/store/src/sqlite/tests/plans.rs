@@ -5,6 +5,7 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, StatementStatus, params_from_iter};
+use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
     ConversationId, Destination, Grants, Lifetime, Outcome, Output, Path, Priority, Purse, PurseAsk, RunId,
     RunSpec, Timestamp, Token,
@@ -109,6 +110,7 @@ fn partial_indexes_serve_what_they_are_for() {
         (Sql::DeliveriesDue, "delivery_due"),
         (Sql::DeliveriesOpen, "delivery_open"),
         (Sql::DeliveriesSending, "delivery_open"),
+        (Sql::DeliveriesTo, "delivery_to"),
         (Sql::RunEvent, "inbox_run"),
         (Sql::ArtifactLinked, "artifact_id"),
     ] {
@@ -120,7 +122,7 @@ fn partial_indexes_serve_what_they_are_for() {
 /// Statements that sweeps run, with parameters with which they find nothing.
 fn sweeps() -> Vec<(Sql, Vec<Value>)> {
     let (start, limit) = (Value::Integer(0), Value::Integer(10));
-    let nobody = Value::Blob(vec![0; 16]);
+    let (nobody, nowhere) = (Value::Blob(vec![0; 16]), Value::Text("nowhere".into()));
     vec![
         (Sql::RunsReady, vec![start.clone(), nobody.clone(), limit.clone()]),
         (Sql::RunsOverdue, vec![start.clone(), limit.clone()]),
@@ -131,6 +133,8 @@ fn sweeps() -> Vec<(Sql, Vec<Value>)> {
         (Sql::WaitNext, vec![]),
         (Sql::DeliveriesDue, vec![start.clone(), limit.clone()]),
         (Sql::DeliveriesSending, vec![limit.clone()]),
+        (Sql::DeliveriesTo, vec![nowhere.clone(), nowhere.clone(), limit.clone()]),
+        (Sql::Hold, vec![nowhere.clone(), nowhere]),
         (Sql::Intents, vec![limit]),
         (Sql::RunChild, vec![nobody.clone()]),
         (Sql::RunEvent, vec![nobody.clone()]),
@@ -175,8 +179,8 @@ fn fill(rows: &mut dyn Rows, n: u16) -> Result<(), StoreError> {
         }
         let output = Output { value: "1".into(), text: None, artifacts: Vec::new() };
         for delivery in ops::finish(rows, &by, Outcome::Succeeded(output))?.deliveries {
-            let delivered = sublane_core::delivery::AttemptResult::Delivered { note: String::new() };
-            ops::settle(rows, delivery.id, 1, delivered, 0.5, now)?;
+            let delivered = AttemptResult::Delivered { note: String::new() };
+            ops::settle(rows, delivery.id, 1, delivered, &SettleRule::default(), now)?;
         }
     }
     Ok(())

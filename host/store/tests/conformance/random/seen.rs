@@ -1,0 +1,87 @@
+//! What can be seen of a store, as text that two stores can be compared by.
+
+use std::fmt::Write as _;
+
+use sublane_core::Timestamp;
+use sublane_store::{Backend, Between, DeliveryFilter, Rows, RunFilter, Store};
+
+use crate::support::{artifact, destination};
+
+/// Everything that can be seen of a store, as text.
+pub(crate) async fn seen(store: &dyn Store) -> String {
+    let mut text = String::new();
+    let mut line = |what: &dyn std::fmt::Debug| writeln!(text, "{what:?}").expect("a string takes it");
+    let runs = store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");
+    line(&store.queued(None, 1_000).await.expect("readable"));
+    for run in &runs {
+        let id = run.spec.id;
+        line(run);
+        line(&store.wait_of(id).await.expect("readable"));
+        line(&store.journal(id, run.generation).await.expect("readable"));
+        line(&store.readable_artifact(id, artifact(1).id.into()).await.expect("readable"));
+    }
+    for state in ["queued", "running", "waiting", "closing", "ended"] {
+        let filter = RunFilter { state: Some(state.to_owned()), limit: 5, ..RunFilter::default() };
+        line(&store.runs(filter).await.expect("readable").iter().map(|run| run.spec.id).collect::<Vec<_>>());
+    }
+    if let Some(run) = runs.first() {
+        line(&store.conversation(run.spec.conversation).await.expect("readable"));
+        let filter =
+            RunFilter { conversation: Some(run.spec.conversation), limit: 5, ..RunFilter::default() };
+        line(&store.runs(filter).await.expect("readable").len());
+        let span =
+            Between { from: Some(run.spec.created), until: Some(Timestamp(run.spec.created.0 + 1_000)) };
+        let of_plugin = RunFilter {
+            plugin: Some(run.spec.plugin.clone()),
+            agent: Some(run.spec.agent.clone()),
+            limit: 5,
+            ..RunFilter::default()
+        };
+        line(&store.runs(RunFilter { accepted: span, ..of_plugin.clone() }).await.expect("readable"));
+        line(&store.runs(of_plugin).await.expect("readable").len());
+        let owed = DeliveryFilter { owed: span, limit: 5, ..DeliveryFilter::default() };
+        line(&store.deliveries(owed).await.expect("readable"));
+    }
+    line(&store.conversations(None, 2).await.expect("readable"));
+    line(&store.lane_settings().await.expect("readable"));
+    let all = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
+    for delivery in store.deliveries(all).await.expect("readable") {
+        line(&delivery);
+        line(&store.attempts(delivery.id).await.expect("readable"));
+    }
+    for key in store.kv_keys("notes".into(), "".into(), None, 10).await.expect("readable") {
+        line(&store.kv_get("notes".into(), key.as_str().into()).await.expect("readable"));
+        line(&key);
+    }
+    line(&store.intents(100).await.expect("readable"));
+    for number in 1..4 {
+        line(&store.intent_answer(number).await.expect("readable"));
+    }
+    text
+}
+
+/// What only operations look up, as text: indexes that a listing does not show.
+pub(super) async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
+    let look = move |rows: &mut dyn Rows| {
+        let runs = rows.runs(&RunFilter { limit: 1_000, ..RunFilter::default() })?;
+        let mut text = String::new();
+        for id in runs.iter().map(|run| run.spec.id) {
+            let (children, waiters) = (rows.attached_children(id)?, rows.waiters(id)?);
+            let (mailbox, sent) = (rows.mailbox_len(id)?, rows.sent_by_run(id)?);
+            let (above, event) = (rows.has_children(id)?, rows.has_event(id)?);
+            writeln!(text, "{children:?} {waiters:?} {mailbox} {sent} {above} {event}")
+                .expect("a string takes it");
+        }
+        let claimed = rows.claimed_runs(1_000)?;
+        let soon = Timestamp(now.0 + 3_000);
+        let due = (rows.overdue_runs(soon, 3)?, rows.due_waits(soon, 3)?, rows.due_deliveries(soon, 3)?);
+        let (sending, linked) = (rows.sending_deliveries(3)?, rows.is_linked(&artifact(1).id)?);
+        writeln!(text, "{claimed:?} {due:?} {sending:?} {linked}").expect("a string takes it");
+        for to in ["console:me", "webhook:films", "console:0"].map(destination) {
+            let (hold, open) = (rows.hold(&to)?, rows.open_deliveries(&to, 3)?);
+            writeln!(text, "{hold:?} {open:?}").expect("a string takes it");
+        }
+        Ok(text)
+    };
+    store.read(look).await.expect("readable")
+}

@@ -290,13 +290,7 @@ impl Host {
                 "took over what an earlier host left"
             );
         }
-        let cores = u32::try_from(crate::engine::threads::default_threads()).unwrap_or(1);
-        let mut lanes: HashMap<String, LaneLimits> = HashMap::from([
-            ("main".to_owned(), LaneLimits::main(cores)),
-            ("subagent".to_owned(), LaneLimits::default()),
-        ]);
-        lanes.extend(parts.lanes);
-        let settings_of_lanes = parts.store.lane_settings().await?;
+        let set = parts.store.lane_settings().await?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
         let changed = watch::channel(0).0;
@@ -313,7 +307,7 @@ impl Host {
             clock: parts.clock,
             engines: parts.engines,
             threads: GuestThreads::start(settings.guest_threads).map_err(StartError::Threads)?,
-            lanes: Lanes::new(lanes, settings_of_lanes),
+            lanes: Lanes::new(crate::lanes::configured(parts.lanes), set),
             attempts: Mutex::new(HashMap::new()),
             artifacts,
             link_base,

@@ -15,6 +15,7 @@ use sublane_store::{LaneSetting, Ready};
 
 use crate::attempt::Attempt;
 use crate::engine::Class;
+use crate::engine::threads::default_threads;
 use crate::host::Inner;
 use crate::runner;
 
@@ -73,6 +74,18 @@ impl State {
         }
         next
     }
+}
+
+/// The lanes that there are: `main` and `subagent`, and what the configuration says.
+#[must_use]
+pub fn configured(said: impl IntoIterator<Item = (String, LaneLimits)>) -> HashMap<String, LaneLimits> {
+    let cores = u32::try_from(default_threads()).unwrap_or(1);
+    let mut lanes = HashMap::from([
+        ("main".to_owned(), LaneLimits::main(cores)),
+        (FALLBACK.to_owned(), LaneLimits::default()),
+    ]);
+    lanes.extend(said);
+    lanes
 }
 
 /// Whether a lane of this name may be set so; else why not, for people.

@@ -4,6 +4,7 @@
 //! Every wait here is for a state, with a time-out that fails the test; none
 //! is for a time to pass.
 
+pub mod command;
 pub mod crash;
 mod denials;
 

@@ -4,9 +4,12 @@
 //! its own; `render` says things to people, `view` to machines.
 //! Never decides what the host does.
 
+mod act;
+mod ages;
 mod config;
 mod console;
 mod deliveries;
+mod follow;
 mod logs;
 mod plugin;
 mod reader;
@@ -79,10 +82,10 @@ enum Command {
     Run(run::Args),
     Serve(serve::Args),
     Send(send::Args),
-    /// Look at runs
+    /// Look at runs and steer them
     #[command(subcommand)]
     Runs(runs::Command),
-    /// Look at what is owed to people
+    /// Look at what is owed to people and steer it
     #[command(subcommand)]
     Deliveries(deliveries::Command),
     /// Look at the configuration

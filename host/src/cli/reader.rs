@@ -1,6 +1,7 @@
 //! The store of a state directory, read beside a host that may write it.
 //!
-//! Owns how people name a run. Never writes.
+//! Owns how people name a run, a delivery or a conversation: by its id, its
+//! name, or a beginning that only it has. Never writes.
 
 use std::path::Path;
 
@@ -8,8 +9,8 @@ use anyhow::{anyhow, bail};
 use sublane::artifacts;
 use sublane::config::Config;
 use sublane::open::{ARTIFACTS, store_file};
-use sublane_core::{Delivery, Run, RunId};
-use sublane_store::{DeliveryFilter, RunFilter, SqliteStore, Store as _};
+use sublane_core::{ConversationId, Delivery, DeliveryId, Run, RunId};
+use sublane_store::{Conversation, DeliveryFilter, RunFilter, SqliteStore, Store as _};
 
 /// Runs among which a name or the beginning of an id is looked for.
 const SEARCHED: u32 = 10_000;
@@ -38,28 +39,32 @@ impl Reader {
             let run = self.store.run(id).await?;
             return run.ok_or_else(|| anyhow!("there is no run `{called}`"));
         }
-        let runs = self.store.runs(RunFilter { limit: SEARCHED, ..RunFilter::default() }).await?;
-        let named = |run: &&Run| run.spec.name == called;
-        let mut found: Vec<&Run> = runs.iter().filter(named).collect();
-        if found.is_empty() {
-            let begins =
-                |run: &&Run| run.spec.name.starts_with(called) || run.spec.id.to_string().starts_with(called);
-            found = runs.iter().filter(begins).collect();
+        let filter = RunFilter { limit: SEARCHED, ..RunFilter::default() };
+        let runs = self.store.runs(filter).await?;
+        let named = |run: &Run| vec![run.spec.name.clone(), run.spec.id.to_string()];
+        one("run", called, &runs, named).cloned()
+    }
+
+    /// The delivery that people call so: by its id, or its beginning.
+    pub(super) async fn delivery(&self, called: &str) -> anyhow::Result<Delivery> {
+        if let Ok(id) = called.parse::<DeliveryId>() {
+            let delivery = self.store.delivery(id).await?;
+            return delivery.ok_or_else(|| anyhow!("there is no delivery `{called}`"));
         }
-        match found.as_slice() {
-            [] if runs.len() >= SEARCHED as usize => {
-                bail!(
-                    "there is no run `{called}` among the newest {SEARCHED}; older ones are found by their whole id"
-                )
-            }
-            [] => bail!("there is no run `{called}`"),
-            [run] => Ok((*run).clone()),
-            several => {
-                let some =
-                    several.iter().take(8).map(|run| format!("\n  {}  {}", run.spec.id, run.spec.name));
-                bail!("`{called}` is the beginning of {} runs:{}", several.len(), some.collect::<String>())
-            }
+        let filter = DeliveryFilter { limit: SEARCHED, ..DeliveryFilter::default() };
+        let deliveries = self.store.deliveries(filter).await?;
+        one("delivery", called, &deliveries, |delivery| vec![delivery.id.to_string()]).cloned()
+    }
+
+    /// The conversation that people call so: by its id, its `channel:address`, or the beginning of either.
+    pub(super) async fn conversation(&self, called: &str) -> anyhow::Result<Conversation> {
+        if let Ok(id) = called.parse::<ConversationId>() {
+            let conversation = self.store.conversation(id).await?;
+            return conversation.ok_or_else(|| anyhow!("there is no conversation `{called}`"));
         }
+        let conversations = self.store.conversations(None, SEARCHED).await?;
+        let named = |one: &Conversation| vec![one.origin.to_string(), one.id.to_string()];
+        one("conversation", called, &conversations, named).cloned()
     }
 
     /// The deliveries of a run, oldest first.
@@ -68,5 +73,58 @@ impl Reader {
         let mut deliveries = self.store.deliveries(filter).await?;
         deliveries.reverse();
         Ok(deliveries)
+    }
+}
+
+/// The one among `all` with this name, or whose name alone begins so. The first of its names is shown.
+fn one<'a, T>(
+    what: &str,
+    called: &str,
+    all: &'a [T],
+    names: impl Fn(&T) -> Vec<String>,
+) -> anyhow::Result<&'a T> {
+    let of = |matches: &dyn Fn(&str) -> bool| -> Vec<&'a T> {
+        all.iter().filter(|one| names(one).iter().any(|name| matches(name))).collect()
+    };
+    let mut found = of(&|name| name == called);
+    if found.is_empty() {
+        found = of(&|name| name.starts_with(called));
+    }
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] if all.len() >= SEARCHED as usize => {
+            bail!(
+                "there is no {what} `{called}` among the newest {SEARCHED}; older ones are found by their whole id"
+            )
+        }
+        [] => bail!("there is no {what} `{called}`"),
+        several => {
+            let some = several.iter().take(8).map(|one| format!("\n  {}", names(one).join("  ")));
+            bail!("`{called}` may mean {} {what}s:{}", several.len(), some.collect::<String>())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(called: &str, expected: Result<usize, &str>) {
+        let all = [(0, "film-Ab12cd"), (1, "film-Ab12cdef"), (2, "relay-Zz00")];
+        let found = one("run", called, &all, |(n, name)| vec![(*name).to_owned(), format!("AAAA{n}")]);
+        match (found, expected) {
+            (Ok((n, _)), Ok(expected)) => assert_eq!(*n, expected),
+            (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{error}"),
+            (found, expected) => panic!("{called}: {found:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_meant_is_found_by_a_whole_name_or_its_own_beginning() {
+        check("relay", Ok(2));
+        check("AAAA1", Ok(1));
+        check("film-Ab12cd", Ok(0));
+        check("film", Err("may mean 2 runs:\n  film-Ab12cd  AAAA0\n  film-Ab12cdef  AAAA1"));
+        check("song", Err("there is no run `song`"));
     }
 }

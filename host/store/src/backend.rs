@@ -223,6 +223,9 @@ impl<B: Backend> Store for B {
     async fn wait_of(&self, run: RunId) -> Result<Option<Wait>, StoreError> {
         self.read(move |rows| rows.wait(run)).await
     }
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        self.read(move |rows| rows.delivery(id)).await
+    }
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
         self.read(move |rows| rows.deliveries(&filter)).await
     }

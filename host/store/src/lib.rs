@@ -210,6 +210,8 @@ pub trait Store: Send + Sync + 'static {
     async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError>;
     /// The wait of a run.
     async fn wait_of(&self, run: RunId) -> Result<Option<Wait>, StoreError>;
+    /// A delivery.
+    async fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError>;
     /// Deliveries by filter, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError>;
     /// The attempts of a delivery.

@@ -1,113 +1,28 @@
-//! `sublane runs`: looks at runs, also while a host runs.
+//! `sublane runs show`: everything about one run.
 
 use std::collections::HashMap;
 
-use clap::Subcommand;
 use serde::Serialize;
 use sublane::channel::{scrub_line, scrub_text};
 use sublane::clock::{Clock as _, SystemClock};
-use sublane_core::{ConversationId, Delivery, Outcome, Run, RunId, Timestamp};
-use sublane_store::{DeliveryAttempt, RunFilter, Store as _, Wait};
+use sublane_core::{Delivery, Outcome, Run, RunId, Timestamp};
+use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Store as _, Wait};
 
-use super::reader::Reader;
-use super::table::Table;
-use super::view::{ConversationView, DeliveryView, RunView, WaitView, instant};
-use super::{Exit, Failed, Global, Result, render, say, say_json, small_runtime};
+use crate::cli::follow::{Follow, Look};
+use crate::cli::reader::Reader;
+use crate::cli::render;
+use crate::cli::view::{ConversationView, DeliveryView, RunView, WaitView, instant};
 
 /// Children that are shown with a run.
 const CHILDREN: u32 = 100;
 
-/// Look at runs.
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// List runs, newest first
-    List(List),
-    /// Show everything about a run
-    Show(Show),
-}
-
 #[derive(Debug, clap::Args)]
-pub(super) struct List {
-    /// Only runs in this state
-    #[arg(long, value_parser = ["queued", "running", "waiting", "closing", "ended"])]
-    state: Option<String>,
-    /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    limit: u32,
-    /// Only runs of this conversation, by its id
-    #[arg(long, value_name = "ID")]
-    conversation: Option<ConversationId>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Show {
+pub(in crate::cli) struct Show {
     /// The run: its id, its name, or a beginning that only it has
     #[arg(allow_hyphen_values = true)]
     run: String,
-}
-
-impl Command {
-    pub(super) fn run(self, global: &Global) -> Result {
-        let reader = Reader::open(&global.load()?)?;
-        let answer = async {
-            match self {
-                Self::List(args) => args.answer(&reader, global.json).await,
-                Self::Show(args) => args.answer(&reader, global.json).await,
-            }
-        };
-        small_runtime()?.block_on(answer).map_err(Failed::from)?;
-        Ok(Exit::Done)
-    }
-}
-
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    run: RunView,
-    deliveries: Vec<DeliveryView>,
-}
-
-impl List {
-    async fn answer(self, reader: &Reader, json: bool) -> anyhow::Result<()> {
-        let Self { state, limit, conversation } = self;
-        let runs =
-            reader.store.runs(RunFilter { state, conversation, limit, ..RunFilter::default() }).await?;
-        let mut listed = Vec::with_capacity(runs.len());
-        for run in runs {
-            let deliveries = reader.deliveries_of(run.spec.id).await?;
-            listed.push((run, deliveries));
-        }
-        if json {
-            let view = |(run, deliveries): &(Run, Vec<Delivery>)| Listed {
-                run: RunView::of(run, &reader.link_base),
-                deliveries: deliveries.iter().map(|delivery| DeliveryView::of(delivery, &[])).collect(),
-            };
-            say_json(&serde_json::json!({ "runs": listed.iter().map(view).collect::<Vec<_>>() }));
-        } else {
-            say(&table(&listed, SystemClock.now()));
-        }
-        Ok(())
-    }
-}
-
-fn table(listed: &[(Run, Vec<Delivery>)], now: Timestamp) -> String {
-    if listed.is_empty() {
-        return "no runs\n".to_owned();
-    }
-    let mut table = Table::new(&["NAME", "AGENT", "LANE", "STATE", "ENDED", "DELIVERIES", "ACCEPTED", "RUN"]);
-    for (run, deliveries) in listed {
-        table.row(vec![
-            run.spec.name.clone(),
-            run.spec.agent_name(),
-            run.spec.lane.clone(),
-            render::state(run),
-            render::outcome(run).to_owned(),
-            render::deliveries(deliveries),
-            render::when(run.spec.created, now),
-            run.spec.id.to_string(),
-        ]);
-    }
-    table.render()
+    #[command(flatten)]
+    follow: Follow,
 }
 
 /// Everything about a run.
@@ -118,7 +33,7 @@ struct Whole {
     deliveries: Vec<(Delivery, Vec<DeliveryAttempt>)>,
     wait: Option<Wait>,
     entries: usize,
-    conversation: Option<ConversationView>,
+    conversation: Option<Conversation>,
 }
 
 #[derive(Serialize)]
@@ -133,22 +48,18 @@ struct WholeView {
 }
 
 impl Show {
-    async fn answer(self, reader: &Reader, json: bool) -> anyhow::Result<()> {
-        let whole = Whole::read(reader, &self.run).await?;
-        if json {
-            let view = |run: &Run| RunView::of(run, &reader.link_base);
-            say_json(&WholeView {
-                run: view(&whole.run),
-                children: whole.children.iter().map(view).collect(),
-                waits_for: whole.wait.map(WaitView::from),
-                deliveries: whole.deliveries.iter().map(|(owed, log)| DeliveryView::of(owed, log)).collect(),
-                journal_entries: whole.entries,
-                conversation_state: whole.conversation,
-            });
-        } else {
-            say(&whole.text(&reader.link_base, SystemClock.now()));
-        }
-        Ok(())
+    pub(super) async fn answer(self, reader: &Reader, json: bool) -> anyhow::Result<()> {
+        let id = reader.run(&self.run).await?.spec.id.to_string();
+        self.follow
+            .show(json, async || {
+                let whole = Whole::read(reader, &id).await?;
+                Ok(Look {
+                    text: whole.text(&reader.link_base, SystemClock.now()),
+                    is_over: whole.is_over(),
+                    json: serde_json::to_value(whole.view(&reader.link_base))?,
+                })
+            })
+            .await
     }
 }
 
@@ -172,9 +83,26 @@ impl Whole {
             deliveries,
             wait: store.wait_of(id).await?,
             entries: store.journal(id, run.generation).await?.len(),
-            conversation: store.conversation(run.spec.conversation).await?.map(ConversationView::from),
+            conversation: store.conversation(run.spec.conversation).await?,
             run,
         })
+    }
+
+    fn view(&self, link_base: &str) -> WholeView {
+        let view = |run: &Run| RunView::of(run, link_base);
+        WholeView {
+            run: view(&self.run),
+            children: self.children.iter().map(view).collect(),
+            waits_for: self.wait.clone().map(WaitView::from),
+            deliveries: self.deliveries.iter().map(|(owed, log)| DeliveryView::of(owed, log)).collect(),
+            journal_entries: self.entries,
+            conversation_state: self.conversation.clone().map(ConversationView::from),
+        }
+    }
+
+    /// Whether it has ended and what it owes is settled.
+    fn is_over(&self) -> bool {
+        self.run.is_ended() && self.deliveries.iter().all(|(delivery, _)| delivery.state.is_settled())
     }
 
     fn text(&self, link_base: &str, now: Timestamp) -> String {
@@ -285,78 +213,9 @@ impl Whole {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
-
+    use crate::cli::runs::scene::{failed, owed, run};
     use expect_test::expect;
-    use sublane_core::{
-        Authority, DeliveryId, DeliveryState, Failure, Grants, Lifetime, Path, Priority, RunSpec, RunState,
-    };
-
-    /// A run of the film maker, accepted ten minutes after 1970.
-    fn run(state: RunState) -> Run {
-        let created = Timestamp(600_000);
-        let id = RunId::new(created, [7; 10]);
-        let asks = Authority { channels: vec!["origin".parse().expect("origin")], ..Authority::default() };
-        let (grants, purse) = Grants::root(&asks, &asks, created, 64 << 20);
-        let spec = RunSpec {
-            id,
-            parent: Some(RunId::new(created, [1; 10])),
-            lifetime: Lifetime::Detached,
-            conversation: ConversationId::new(created, [2; 10]),
-            origin: "console:local".parse().expect("a destination"),
-            plugin: "video".into(),
-            agent: "render".into(),
-            component: "abcdef0123456789".into(),
-            name: "film-Ab12cd".into(),
-            lane: "subagent".into(),
-            priority: Priority::Normal,
-            depth: 1,
-            input: "{}".into(),
-            artifacts: Vec::new(),
-            grants,
-            purse,
-            destinations: vec!["console:local".parse().expect("a destination")],
-            created,
-            dedupe_key: None,
-            spawner: "video".into(),
-            seed: [0; 32],
-        };
-        let progress = Some((42, Arc::from("frame 40 of 96")));
-        Run { state, attempt: 2, crashes: 1, since: Timestamp(660_000), progress, ..Run::queued(spec) }
-    }
-
-    fn owed(run: &Run, state: DeliveryState) -> Delivery {
-        Delivery {
-            id: DeliveryId::sent(run.spec.id, 0, &Path::root()),
-            run: run.spec.id,
-            conversation: run.spec.conversation,
-            destination: run.spec.origin.clone(),
-            body: "{}".into(),
-            state,
-            attempts: 1,
-            next_at: Timestamp(900_000),
-            since: Timestamp(0),
-            created: Timestamp(660_000),
-            note: "held up".into(),
-        }
-    }
-
-    fn failed() -> RunState {
-        let outcome = Outcome::failed(Failure::OutOfCpu, "57.0 s in this attempt");
-        RunState::Ended { outcome, at: Timestamp(660_000) }
-    }
-
-    #[test]
-    fn a_runs_ending_and_its_deliveries_are_told_apart() {
-        let (living, ended) = (run(RunState::Queued), run(failed()));
-        let deliveries = vec![owed(&ended, DeliveryState::Pending), owed(&ended, DeliveryState::Delivered)];
-        expect![[r#"
-            NAME         AGENT         LANE      STATE        ENDED   DELIVERIES              ACCEPTED   RUN
-            film-Ab12cd  video/render  subagent  queued 42 %  -       -                       2 min ago  AAAACSfABwcHBwcHBwcHBw
-            film-Ab12cd  video/render  subagent  ended        failed  1 pending, 1 delivered  2 min ago  AAAACSfABwcHBwcHBwcHBw
-        "#]]
-        .assert_eq(&table(&[(living, Vec::new()), (ended, deliveries)], Timestamp(720_000)));
-    }
+    use sublane_core::DeliveryState;
 
     #[test]
     fn a_run_is_shown_with_everything_about_it() {

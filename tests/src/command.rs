@@ -1,0 +1,112 @@
+//! The command `sublane` beside a test's host, in a process of its own.
+//!
+//! Owns the building of the binary: a test never runs an old one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+use sublane_store::HostLock;
+use tempfile::TempDir;
+
+use crate::repository;
+
+/// The binary, built once for each test process.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--package", "sublane", "--bin", "sublane"]);
+        let built = cargo.current_dir(repository()).output().expect("cargo starts");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        // The test stands in `deps` beside it.
+        let test = std::env::current_exe().expect("a test is a file");
+        let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+        profile.join(format!("sublane{}", std::env::consts::EXE_SUFFIX))
+    })
+}
+
+/// The command line on a state directory.
+pub struct CommandLine {
+    directory: Arc<TempDir>,
+    lock: Option<HostLock>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub struct Said {
+    /// The exit code.
+    pub exit: i32,
+    /// The standard output.
+    pub out: String,
+    /// The standard error.
+    pub err: String,
+}
+
+impl Said {
+    /// The standard output as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl CommandLine {
+    /// For the state directory of a durable host. While this lives, commands find that a host runs.
+    ///
+    /// # Panics
+    /// When another host has the directory.
+    #[must_use]
+    pub fn beside(directory: &Arc<TempDir>) -> Self {
+        let lock = HostLock::acquire(directory.path()).expect("nobody else has it");
+        Self { lock: Some(lock), ..Self::alone(directory) }
+    }
+
+    /// For a state directory that no host has.
+    ///
+    /// # Panics
+    /// When the configuration cannot be written.
+    #[must_use]
+    pub fn alone(directory: &Arc<TempDir>) -> Self {
+        let text = format!("state = {:?}\n[channels.console]\nkind = \"console\"\n", directory.path());
+        std::fs::write(directory.path().join("sublane.toml"), text).expect("the configuration is written");
+        Self { directory: directory.clone(), lock: None }
+    }
+
+    /// The host has stopped: commands find that none runs.
+    pub fn host_has_stopped(&mut self) {
+        self.lock = None;
+    }
+
+    /// Runs a command to its end, off the threads of the test's host.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn run(&self, words: &[&str]) -> Said {
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.directory.path().join("sublane.toml")).args(words);
+        command.env("USER", "ada").env_remove("RUST_LOG");
+        let ran = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic");
+        let Output { status, stdout, stderr } = ran.expect("the binary starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Said { exit: status.code().expect("nobody killed it"), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Runs a command with `--json` that succeeds, and gives what it said.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn json(&self, words: &[&str]) -> Value {
+        let said = self.run(&[words, &["--json"]].concat()).await;
+        assert_eq!(said.exit, 0, "{words:?}: {said:?}");
+        said.json()
+    }
+}

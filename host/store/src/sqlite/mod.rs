@@ -10,6 +10,7 @@
 
 mod backup;
 mod bare;
+mod check;
 mod codec;
 mod connection;
 mod hold;
@@ -35,6 +36,7 @@ use crate::backend::{Backend, Transaction};
 
 pub use backup::backup;
 pub use bare::{Bare, BareSession};
+pub use check::{Checked, check};
 use readers::{READERS, Readers};
 use session::Session;
 use statements::Sql;

@@ -5,6 +5,7 @@
 //! what survives.
 
 mod accept;
+mod check;
 mod command;
 mod delivery;
 mod durable;

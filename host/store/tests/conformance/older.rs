@@ -23,7 +23,7 @@ const GIVEN_OUT: &[u32] = &[1];
 const NEWEST: u32 = 4;
 
 /// Something of everything that a store keeps.
-async fn fill(store: &dyn Store) {
+pub(crate) async fn fill(store: &dyn Store) {
     let parent = root(store, 1).await;
     let commands = [
         Command::KvSet { bucket: "notes".into(), key: "k".into(), value: b"v".to_vec() },

@@ -317,7 +317,8 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let directory = tempfile::tempdir().expect("a directory for the test");
         let model = Model::default();
-        let sqlite = SqliteStore::open(&directory.path().join("store.db")).expect("a new store");
+        let path = directory.path().join("store.db");
+        let sqlite = SqliteStore::open(&path).expect("a new store");
         runtime.block_on(async {
             for ((step, _), moment) in steps.iter().zip(moments(&steps)) {
                 let view = View::of(&model).await;
@@ -330,5 +331,9 @@ proptest! {
             }
             Ok(())
         })?;
+        // There are no files here, and the numbers of entries are those of the steps.
+        let mut violations = sublane_store::sqlite::check(&path, directory.path()).expect("it can be opened").violations;
+        violations.retain(|line| !line.contains("its file") && !line.contains("not the one before it"));
+        prop_assert_eq!(violations, Vec::<String>::new());
     }
 }

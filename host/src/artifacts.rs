@@ -18,10 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use sublane_core::ArtifactRef;
 use tokio::runtime::Handle;
 
+pub use sweep::Placing;
+
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -65,6 +69,7 @@ type Result<T> = std::result::Result<T, ArtifactError>;
 pub struct ArtifactDir {
     root: Arc<Path>,
     io: Handle,
+    placed: Arc<Mutex<sweep::Placed>>,
 }
 
 impl ArtifactDir {
@@ -78,7 +83,7 @@ impl ArtifactDir {
         let root = dir.canonicalize().map_err(failed("find", dir))?;
         make_dir(&root.join(STAGING))?;
         sync_dir(&root)?;
-        Ok(Self { root: root.into(), io })
+        Ok(Self { root: root.into(), io, placed: Arc::default() })
     }
 
     /// What goes before an artifact's path to make a link: `file:///…/artifacts/`.
@@ -232,6 +237,8 @@ impl Staging {
         let artifact = ArtifactRef { id: self.id().await?, name, media_type, size: self.size };
         let open = self.open.take().ok_or(ArtifactError::Broken)?;
         let (root, target) = (self.dir.root.clone(), self.dir.locate(&artifact)?);
+        // Noted before it is there: no sweep takes it before its row is.
+        self.dir.placed.lock().note(&artifact.id);
         self.dir.blocking(move || open.place(&root, &target)).await?;
         Ok(artifact)
     }

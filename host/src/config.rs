@@ -9,6 +9,7 @@ mod gateway;
 mod limits;
 mod logs;
 mod plugins;
+mod retention;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use sublane_core::lane::LaneLimits;
 
+use crate::retention::Retention;
 use crate::strict::{self, Item, Problems, StrictError, Table};
 
 pub use channels::{ChannelConfig, ChannelKind};
@@ -41,6 +43,8 @@ pub struct Config {
     pub lanes: BTreeMap<String, LaneLimits>,
     /// What bounds everybody.
     pub limits: Limits,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Plugins by id.
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Channels by name.
@@ -57,7 +61,8 @@ impl Config {
     /// [`Problems`]: everything that is wrong with it.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
         let base = file.parent().unwrap_or(Path::new(""));
-        let known = &["state", "cache", "gateway", "lanes", "limits", "plugins", "channels", "logs"];
+        let known =
+            &["state", "cache", "gateway", "lanes", "limits", "retention", "plugins", "channels", "logs"];
         strict::read(&file.display().to_string(), text, known, |table| read(table, base))
     }
 
@@ -78,6 +83,7 @@ fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
     let gateway = read_or_default(table.get("gateway"), |item| gateway::read(item, base));
     let lanes = limits::read_lanes(table.get("lanes"));
     let limits = read_or_default(table.get("limits"), limits::read);
+    let retention = read_or_default(table.get("retention"), retention::read);
     let plugins = plugins::read(&names, base);
     let channels = channels::read(&names, base);
     let logs = read_or_default(table.get("logs"), logs::read);
@@ -88,6 +94,7 @@ fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
         gateway: gateway?,
         lanes: lanes?,
         limits: limits?,
+        retention: retention?,
         plugins: plugins?,
         channels: channels?,
         logs: logs?,

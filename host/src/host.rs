@@ -34,6 +34,7 @@ use crate::lanes::Lanes;
 use crate::outbox::Outbox;
 use crate::plugin::{Plugin, Plugins};
 use crate::progress::Progress;
+use crate::retention::Retention;
 
 /// How the host behaves; the configuration's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,8 @@ pub struct Settings {
     /// What each message from outside fills its conversation's purse up to.
     /// Default two hours of guest CPU, 100,000 spawns, 64 GiB of artifacts; a root run draws at most half.
     pub purse: Purse,
+    /// How long things are kept.
+    pub retention: Retention,
     /// Instances of each engine.
     pub pools: PoolSizes,
     /// Guest threads of each set. Default one for each core.
@@ -69,6 +72,7 @@ impl Default for Settings {
             sweep: Duration::from_secs(1),
             grace: Duration::from_secs(5),
             purse: Purse { cpu_us: 7_200_000_000, spawns: 100_000, artifact_bytes: 64 << 30 },
+            retention: Retention::default(),
             pools: PoolSizes::default(),
             guest_threads: crate::engine::threads::default_threads(),
         }
@@ -147,6 +151,8 @@ pub struct Inner {
     token_count: AtomicU64,
     next_due: AtomicU64,
     due: Notify,
+    /// Somebody wants what is old to go now.
+    pub(crate) collect: Notify,
     changed: watch::Sender<u64>,
     /// Attempts between their start and their end, claimed or not yet.
     stopping: AtomicBool,
@@ -320,6 +326,7 @@ impl Host {
             token_count: AtomicU64::new(0),
             next_due: AtomicU64::new(u64::MAX),
             due: Notify::new(),
+            collect: Notify::new(),
             changed,
             stopping: AtomicBool::new(false),
             claims: Mutex::new(HashMap::new()),
@@ -332,6 +339,7 @@ impl Host {
         loops.spawn_on(sweeps::due(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::queued(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::progress(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweeps::old(inner.clone(), stopped.clone()), io);
         loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
         Ok(Self { inner, loops, stop })
     }

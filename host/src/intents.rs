@@ -69,6 +69,8 @@ pub enum Intent {
         /// For people.
         reason: String,
     },
+    /// Remove what is old now.
+    CollectGarbage,
     /// A lane is to be so, now and after a restart.
     Lane {
         /// Its name.
@@ -99,6 +101,8 @@ pub enum Answer {
         /// Its state.
         state: DeliveryState,
     },
+    /// What is old is being removed.
+    Collecting,
     /// A lane is now so.
     Lane,
     /// It was not done.
@@ -142,6 +146,10 @@ async fn apply(host: &Arc<Inner>, number: i64, body: &str) {
             let message = Message { origin, from, text, event: Some(event) };
             let accepted = host.message(message).await;
             accepted.map(|accepted| Answer::Accepted { run: accepted.run }).map_err(|error| error.to_string())
+        }
+        Ok(Intent::CollectGarbage) => {
+            host.collect.notify_one();
+            Ok(Answer::Collecting)
         }
         Ok(intent) => steer(host, number, intent).await.map_err(|error| error.to_string()),
         Err(error) => Err(format!("it is none that this host knows: {error}")),

@@ -22,6 +22,7 @@ pub mod open;
 pub mod outbox;
 pub mod plugin;
 pub mod progress;
+pub mod retention;
 pub mod runner;
 pub mod scrub;
 pub mod steer;

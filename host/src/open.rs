@@ -111,6 +111,12 @@ pub async fn open(
     let settings = settings(config);
     let engines = Engines::new(settings.pools).map_err(OpenError::Engines)?;
     let plugins = plugins(config, &engines).await?;
+    // What was loaded just now is new; a cache that others clear too is no reason not to start.
+    match Cache::open(&config.cache)?.remove_old(clock.now(), config.retention.cache) {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "removed compiled code that nothing loads"),
+        Err(error) => tracing::warn!(%error, "old compiled code could not be removed"),
+    }
     let channels = channels(config, &console, &clock)?;
     let answers = config
         .channels
@@ -136,6 +142,7 @@ fn settings(config: &Config) -> Settings {
         max_crashes: config.limits.crashes,
         hot_window: config.limits.hot_window,
         journal_entries: config.limits.journal_entries,
+        retention: config.retention,
         pools: config.limits.instances,
         ..Settings::default()
     }

@@ -30,6 +30,11 @@ pub async fn steer(
         Intent::Message { .. } => {
             return Err(StoreError::Refused("a message needs a host that answers it".to_owned()));
         }
+        Intent::CollectGarbage => {
+            return Err(StoreError::Refused(
+                "that needs a host; `sublane store gc` does it without one".to_owned(),
+            ));
+        }
         Intent::Cancel { run, reason } => cancelled(store.cancel(run, reason.into(), link_base, now).await?),
         Intent::CancelConversation { conversation, reason } => {
             cancelled(store.cancel_conversation(conversation, reason.into(), link_base, now).await?)

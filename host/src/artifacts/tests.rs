@@ -103,3 +103,48 @@ async fn a_link_is_a_url_whatever_the_directory_is_called() {
     assert!(dir.link_base().starts_with("file:///"), "{}", dir.link_base());
     assert!(dir.link_base().ends_with("/my%20films%20%26%20%C3%BC%25/"), "{}", dir.link_base());
 }
+
+fn open(directory: &tempfile::TempDir) -> ArtifactDir {
+    ArtifactDir::open(&directory.path().join("artifacts"), Handle::current()).expect("opens")
+}
+
+/// Makes an artifact and says when its file was written.
+async fn placed(dir: &ArtifactDir, content: &[u8]) -> (ArtifactRef, sublane_core::Timestamp) {
+    let mut staging = dir.create().await.expect("created");
+    staging.write(content).await.expect("written");
+    let artifact = staging.finish("a.txt".to_owned(), "text/plain".to_owned()).await.expect("finished");
+    let meta = std::fs::metadata(dir.root.join(artifact.path())).expect("there");
+    let since = meta.modified().expect("known").duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    (artifact, sublane_core::Timestamp(u64::try_from(since.as_millis()).expect("small") + 1))
+}
+
+/// What `retention::files` removes of a store that refers to nothing.
+async fn removed(dir: &ArtifactDir, now: sublane_core::Timestamp) -> u64 {
+    let store = sublane_store::Model::default();
+    let hour = std::time::Duration::from_secs(3_600);
+    let retention = crate::retention::Retention { files: hour, ..Default::default() };
+    crate::retention::files(&store, dir, &retention, now).await.expect("looked through").files
+}
+
+#[tokio::test]
+async fn a_file_without_owner_goes_when_it_is_old() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let (artifact, written) = placed(&open(&directory), b"a film").await;
+    let later = written.after(std::time::Duration::from_secs(3_600));
+    let dir = open(&directory);
+    assert_eq!(removed(&dir, written).await, 0, "it is young");
+    assert_eq!(removed(&dir, later).await, 1);
+    assert!(!dir.root.join(artifact.path()).exists());
+}
+
+/// Its row is about to be committed, and the clock has jumped by a day.
+#[tokio::test]
+async fn a_file_that_was_placed_lately_stays_whatever_the_clock_says() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let dir = open(&directory);
+    let (artifact, written) = placed(&dir, b"a film").await;
+    let tomorrow = written.after(std::time::Duration::from_secs(86_400));
+    assert_eq!(removed(&dir, tomorrow).await, 0, "placed before this sweep");
+    assert!(dir.root.join(artifact.path()).exists());
+    assert_eq!(removed(&dir, tomorrow).await, 1, "a whole sweep has passed, and no row came");
+}

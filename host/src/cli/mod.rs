@@ -19,6 +19,7 @@ mod runs;
 mod send;
 mod serve;
 mod signals;
+mod store;
 mod table;
 mod view;
 mod watch;
@@ -46,6 +47,7 @@ Exit codes:
   2    the command line, the configuration or a plugin is wrong
   3    every run succeeded, but a delivery is dead
   4    it cannot be done here: no such run, no host, the state directory is in use
+  5    the store is not whole
   130  stopped by Ctrl-C before everything was settled (143: by SIGTERM)";
 
 /// Runs WebAssembly plugins that hand long work to sub-agents.
@@ -91,6 +93,9 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Copy the store, check it, remove what is old
+    #[command(subcommand)]
+    Store(store::Command),
     /// Make and look at plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -109,6 +114,8 @@ enum Exit {
     DeliveryDead = 3,
     /// It cannot be done here and now.
     Cannot = 4,
+    /// The store is not whole.
+    Damaged = 5,
     /// Ctrl-C, before everything was settled.
     Interrupted = 130,
     /// SIGTERM, before everything was settled.
@@ -169,6 +176,7 @@ impl Command {
             Self::Runs(command) => command.run(global),
             Self::Deliveries(command) => command.run(global),
             Self::Config(command) => command.run(global),
+            Self::Store(command) => command.run(global),
             Self::Plugin(command) => command.run(global),
         }
     }

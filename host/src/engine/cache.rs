@@ -13,9 +13,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sublane_core::Timestamp;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use xxhash_rust::xxh3::xxh3_128;
@@ -78,6 +81,30 @@ impl Cache {
         Ok(Self { directory: directory.to_owned() })
     }
 
+    /// Removes what no host loaded for `age`. Gives how many files that were.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`].
+    pub fn remove_old(&self, now: Timestamp, age: Duration) -> Result<u64, CacheError> {
+        let io = |source| CacheError::Io { path: self.directory.clone(), source };
+        let mut removed = 0;
+        for entry in std::fs::read_dir(&self.directory).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let (hash, _) = name.split_once('-').unwrap_or_default();
+            if hash.len() != 64 {
+                continue;
+            }
+            // Another host of this user may have removed it.
+            let Ok(written) = entry.metadata().and_then(|meta| meta.modified()) else { continue };
+            let since = written.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            if since + age <= Duration::from_millis(now.0) && std::fs::remove_file(entry.path()).is_ok() {
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
     /// The place of the component with this BLAKE3 hash, for this engine.
     #[must_use]
     pub fn entry(&self, engine: &Engine, hash: blake3::Hash) -> Entry {
@@ -103,6 +130,7 @@ impl Entry {
     /// is damaged is no error: it is made again.
     pub fn component(&self, wasm: &[u8]) -> Result<Component, CacheError> {
         if let Some(component) = self.load() {
+            self.touch();
             return Ok(component);
         }
         let code = self.engine.precompile_component(wasm).map_err(CacheError::Compile)?;
@@ -150,6 +178,19 @@ impl Entry {
         component.inspect_err(|error| tracing::debug!(%error, "a compiled component is out of date")).ok()
     }
 
+    /// Says that it was used: what is not used for long is removed.
+    fn touch(&self) {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let times =
+            Timestamps { last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT }, last_modification: now };
+        for extension in ["cwasm", "digest", "found"] {
+            if let Err(error) = utimensat(CWD, self.path.with_extension(extension), &times, AtFlags::empty())
+            {
+                tracing::debug!(%error, extension, "a file of the compile cache could not be touched");
+            }
+        }
+    }
+
     fn write(&self, extension: &str, bytes: &[u8]) -> Result<(), CacheError> {
         write_whole(&self.path, extension, bytes).map_err(|source| self.io(source))
     }
@@ -181,4 +222,27 @@ fn write_whole(path: &Path, extension: &str, bytes: &[u8]) -> std::io::Result<()
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&staging, path.with_extension(extension))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_loaded_for_long_goes_and_what_is_not_ours_stays() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let cache = Cache::open(&directory.path().join("cache")).expect("made");
+        let name = format!("{}-0123456789abcdef.cwasm", "ab".repeat(32));
+        for name in [name.as_str(), "somebody's notes"] {
+            std::fs::write(cache.directory.join(name), "code").expect("written");
+        }
+        let meta = std::fs::metadata(cache.directory.join(&name)).expect("there");
+        let since =
+            meta.modified().expect("known").duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let written = Timestamp(u64::try_from(since.as_millis()).expect("small") + 1);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(cache.remove_old(written, day).expect("looked through"), 0);
+        assert_eq!(cache.remove_old(written.after(day), day).expect("looked through"), 1);
+        assert!(cache.directory.join("somebody's notes").exists());
+    }
 }

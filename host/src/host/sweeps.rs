@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Inner;
 use crate::clock::Clock;
+use crate::retention::{self, Collected};
 
 impl Inner {
     /// Decides what is due, and notes when the next is.
@@ -60,6 +61,32 @@ impl Inner {
         {
             let waited_s = waited.as_secs_f64();
             tracing::info!(run = %ready.run, lane = %ready.lane, position, waited_s, "a run waits for a slot");
+        }
+    }
+}
+
+impl Inner {
+    async fn remove_old(&self, with_files: bool) {
+        let (store, settings) = (&*self.store, &self.settings.retention);
+        let runs = retention::runs(store, settings, &*self.clock, &mut |_| {}).await;
+        let files = match with_files {
+            true => retention::files(store, &self.artifacts, settings, self.clock.now()).await,
+            false => Ok(Collected::default()),
+        };
+        match runs.and_then(|runs| Ok((runs, files?))) {
+            Ok((runs, files)) if runs.rows + files.files > 0 => {
+                tracing::info!(
+                    runs = runs.runs,
+                    rows = runs.rows,
+                    files = files.files,
+                    bytes = files.bytes,
+                    "removed what is old"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "what is old could not be removed; the next sweep tries again")
+            }
         }
     }
 }
@@ -121,6 +148,33 @@ pub(super) async fn progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool
             && let Err(error) = host.store.progress(reports).await
         {
             tracing::warn!(%error, "progress could not be stored");
+        }
+    }
+}
+
+/// Removes what is old: a minute after the start, then at most every minute, and at once when somebody
+/// asks. Files are looked through every hour, or when asked.
+pub(super) async fn old(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    const PERIOD: Duration = Duration::from_secs(60);
+    const FILES: Duration = Duration::from_secs(3_600);
+    /// A look that took long is followed by a rest so many times as long.
+    const RESTS: u32 = 50;
+    let mut at = host.clock.now().after(PERIOD);
+    let mut files_at = at;
+    loop {
+        if !woken(&host.collect, &*host.clock, at, &mut stopped).await {
+            return;
+        }
+        let begun = host.clock.now();
+        let with_files = begun >= files_at || begun < at;
+        tokio::select! {
+            () = host.remove_old(with_files) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        let now = host.clock.now();
+        at = now.after(PERIOD.max(now.since(begun) * RESTS));
+        if with_files {
+            files_at = now.after(FILES);
         }
     }
 }

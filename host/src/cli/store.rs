@@ -1,0 +1,202 @@
+//! `sublane store`: copies the store, looks whether it is whole, removes what is old.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use clap::Subcommand;
+use sublane::artifacts::ArtifactDir;
+use sublane::clock::{Clock as _, SystemClock};
+use sublane::config::Config;
+use sublane::engine::cache::Cache;
+use sublane::intents::Intent;
+use sublane::open::{ARTIFACTS, store_file};
+use sublane::retention::{self, Collected};
+use sublane_store::{HostLock, SqliteStore, sqlite};
+use tokio::runtime::Handle;
+
+use super::{Exit, Global, Result, complain, render, say, say_json, small_runtime};
+
+const BACKUP: &str = "\
+The copy is of one instant, also while a host serves, and is whole or not there. It
+has the rows. The files of artifacts lie beside the store in `artifacts`, are never
+changed once they are there, and are copied by any tool, after this.
+
+To restore: stop the host, put the copy in the place of `sublane.db` in the state
+directory, remove `sublane.db-wal` and `sublane.db-shm`, put the files back, start the host.";
+
+const CHECK: &str = "\
+Reads all of it, also while a host serves, and changes nothing. Exit code 0: it is
+whole; 5: it is not, with a line for each thing that is wrong.";
+
+const GC: &str = "\
+A host does this by itself. While one serves, it is asked to do it now; else it is
+done here. `[retention]` in the configuration says what is old.";
+
+/// Copy the store, check it, remove what is old.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Copy the store into a file, also while a host serves
+    #[command(after_help = BACKUP)]
+    Backup(Backup),
+    /// Look whether the store is whole
+    #[command(after_help = CHECK)]
+    Check,
+    /// Remove what is old now
+    #[command(after_help = GC)]
+    Gc,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Backup {
+    /// The file
+    file: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Command {
+    pub(super) fn run(self, global: &Global) -> Result {
+        let config = global.load()?;
+        match self {
+            Self::Backup(args) => args.answer(&config, global.json),
+            Self::Check => check(&config, global.json),
+            Self::Gc => gc(&config, global.json),
+        }
+    }
+}
+
+/// A line on a terminal that is written over. Nothing where nobody looks.
+struct Progress {
+    seen: bool,
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { seen: std::io::stderr().is_terminal(), shown: false }
+    }
+
+    fn show(&mut self, line: &str) {
+        if self.seen {
+            self.shown = true;
+            let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+impl Backup {
+    fn answer(self, config: &Config, json: bool) -> Result {
+        let file = self.file;
+        if !self.force && file.symlink_metadata().is_ok() {
+            return Err(
+                anyhow!("{} is there already: name another file, or add --force", file.display()).into()
+            );
+        }
+        let store = store_file(&config.state);
+        if file.canonicalize().is_ok_and(|file| store.canonicalize().is_ok_and(|store| store == file)) {
+            return Err(anyhow!("{} is the store itself", file.display()).into());
+        }
+        let mut progress = Progress::new();
+        let bytes = sqlite::backup(&store, &file, &mut |done, all| {
+            progress.show(&format!("copied {} of 100 %", done * 100 / all.max(1)));
+        })?;
+        drop(progress);
+        if json {
+            say_json(&serde_json::json!({ "file": file, "bytes": bytes }));
+        } else {
+            say(&format!("{}: {}\n", file.display(), render::bytes(bytes)));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn check(config: &Config, json: bool) -> Result {
+    let mut progress = Progress::new();
+    progress.show("reading all of it");
+    let checked = sqlite::check(&store_file(&config.state), &config.state.join(ARTIFACTS))?;
+    drop(progress);
+    let sqlite::Checked { runs, deliveries, entries, artifacts, violations } = &checked;
+    if json {
+        say_json(&serde_json::json!({
+            "runs": runs,
+            "deliveries": deliveries,
+            "entries": entries,
+            "artifacts": artifacts,
+            "violations": violations,
+        }));
+    } else {
+        for line in violations {
+            say(&format!("{}\n", sublane::channel::scrub_line(line)));
+        }
+        let whole = match violations.len() {
+            0 => "the store is whole".to_owned(),
+            count => format!("{count} violations"),
+        };
+        say(&format!(
+            "{whole}: {runs} runs, {entries} journal entries, {deliveries} deliveries, {artifacts} files\n"
+        ));
+    }
+    Ok(if violations.is_empty() { Exit::Done } else { Exit::Damaged })
+}
+
+fn gc(config: &Config, json: bool) -> Result {
+    if let Some(holder) = HostLock::holder(&config.state)? {
+        let body = serde_json::to_string(&Intent::CollectGarbage).expect("it has no keys");
+        let now = SystemClock.now();
+        sqlite::ask(&store_file(&config.state), &body, now).context("the host was not asked")?;
+        if json {
+            say_json(&serde_json::json!({ "asked": holder }));
+        } else {
+            say(&format!("the host ({holder}) removes what is old now; its log says what\n"));
+        }
+        return Ok(Exit::Done);
+    }
+    let store = store_file(&config.state);
+    if !store.exists() {
+        return Err(anyhow!("there is no store in {}", config.state.display()).into());
+    }
+    let _lock = HostLock::acquire(&config.state)?;
+    let (collected, code) = small_runtime()?.block_on(collect(config))?;
+    if json {
+        let Collected { runs, rows, files, bytes } = collected;
+        say_json(
+            &serde_json::json!({ "runs": runs, "rows": rows, "files": files, "bytes": bytes, "code": code }),
+        );
+    } else {
+        let Collected { runs, rows, files, bytes } = collected;
+        let bytes = render::bytes(bytes);
+        say(&format!(
+            "removed {runs} runs ({rows} rows), {files} files ({bytes}), {code} files of the cache\n"
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Removes what is old where no host runs; what of the cache went stands beside it.
+async fn collect(config: &Config) -> anyhow::Result<(Collected, u64)> {
+    let store = SqliteStore::open(&store_file(&config.state))?;
+    let artifacts = ArtifactDir::open(&config.state.join(ARTIFACTS), Handle::current())?;
+    artifacts.clear_staging()?;
+    let mut progress = Progress::new();
+    let mut tell = |collected: &Collected| progress.show(&format!("removed {} runs", collected.runs));
+    let mut all = retention::runs(&store, &config.retention, &SystemClock, &mut tell).await?;
+    let files = retention::files(&store, &artifacts, &config.retention, SystemClock.now()).await?;
+    (all.files, all.bytes) = (files.files, files.bytes);
+    drop(progress);
+    let code = Cache::open(&config.cache)?.remove_old(SystemClock.now(), config.retention.cache);
+    let code = code.unwrap_or_else(|error| {
+        complain(&format!("warning: {error}"));
+        0
+    });
+    Ok((all, code))
+}

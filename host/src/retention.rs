@@ -1,0 +1,150 @@
+//! What is old goes: runs that ended, files that nothing refers to, compiled code that nothing loads.
+//!
+//! Owns how long things are kept and the pace of their removal: a small
+//! transaction, then a pause three times as long, so that whoever writes beside
+//! it hardly notices. What may go is decided by the store's rows.
+
+use std::time::Duration;
+
+use sublane_core::Timestamp;
+use sublane_store::{Keep, Store, StoreError};
+
+use crate::artifacts::{ArtifactDir, ArtifactError};
+use crate::clock::Clock;
+
+/// Rows that one transaction removes.
+const ROWS: u32 = 128;
+/// Runs that are looked at together.
+const PAGE: u32 = 256;
+/// A pause is so many times as long as the removal before it.
+const PAUSES: u32 = 3;
+/// How often everything is looked through again for runs that the removal of others made free.
+const PASSES: u32 = 8;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// A run that has ended, with its journal, its deliveries and its files. Default 7 days.
+    pub runs: Duration,
+    /// A run that a dedupe key or an event made, from when it was accepted, at least: so long none
+    /// of them makes a second run. Default 7 days.
+    pub duplicates: Duration,
+    /// A delivery that was given up, with its run, from its last attempt on. Default 30 days.
+    pub dead_letters: Duration,
+    /// A file that no run refers to. Default 1 hour.
+    pub files: Duration,
+    /// Compiled code that no plugin of a host was loaded from. Default 30 days.
+    pub cache: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self {
+            runs: days(7),
+            duplicates: days(7),
+            dead_letters: days(30),
+            files: Duration::from_secs(3_600),
+            cache: days(30),
+        }
+    }
+}
+
+impl Retention {
+    fn keep(&self) -> Keep {
+        Keep { runs: self.runs, duplicates: self.duplicates, dead_letters: self.dead_letters }
+    }
+}
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Collected {
+    /// Runs.
+    pub runs: u64,
+    /// Rows of the store, those of the runs included.
+    pub rows: u64,
+    /// Files of artifacts.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Why a removal stopped. What was removed is removed; the next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The artifact directory failed.
+    #[error(transparent)]
+    Files(#[from] ArtifactError),
+}
+
+/// Removes the runs that are old. `progress` is told after each transaction. May be dropped at any time.
+///
+/// # Errors
+/// [`CollectError`].
+pub async fn runs(
+    store: &dyn Store,
+    retention: &Retention,
+    clock: &dyn Clock,
+    progress: &mut (dyn FnMut(&Collected) + Send),
+) -> Result<Collected, CollectError> {
+    let mut all = Collected::default();
+    for _ in 0..PASSES {
+        let before = all.runs;
+        let mut after = None;
+        loop {
+            let old = store.old_runs(retention.keep(), after, PAGE, clock.now()).await?;
+            let mut rest = old.runs;
+            while !rest.is_empty() {
+                let begun = clock.now();
+                let removed = store.remove_runs(rest.clone(), retention.keep(), ROWS, begun).await?;
+                rest.drain(..removed.done);
+                all.runs += u64::from(removed.runs);
+                all.rows += u64::from(removed.rows);
+                progress(&all);
+                let now = clock.now();
+                let pause = now.since(begun) * PAUSES;
+                if !pause.is_zero() {
+                    clock.sleep_until(now.after(pause)).await;
+                }
+            }
+            after = old.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        // Leaves go before what they hang on: only where something went is more free now.
+        if all.runs == before {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+/// Removes the files that no run refers to.
+///
+/// # Errors
+/// [`CollectError`].
+pub async fn files(
+    store: &dyn Store,
+    artifacts: &ArtifactDir,
+    retention: &Retention,
+    now: Timestamp,
+) -> Result<Collected, CollectError> {
+    let mut all = Collected::default();
+    artifacts.begin_sweep();
+    for shard in artifacts.shards().await? {
+        let old = artifacts.old_files(shard, now, retention.files).await?;
+        if old.is_empty() {
+            continue;
+        }
+        let unlinked = store.unlinked(old.iter().map(|file| file.id.clone()).collect()).await?;
+        let files = old.into_iter().filter(|file| unlinked.contains(&file.id)).collect();
+        let (count, bytes) = artifacts.remove(files).await?;
+        all.files += count;
+        all.bytes += bytes;
+    }
+    Ok(all)
+}

@@ -3,6 +3,8 @@
 mod request;
 mod spawn;
 
+use std::collections::HashSet;
+
 use sublane_core::journal::{SpawnAnswer, WaitAnswer};
 use sublane_core::{Import, ImportError, Run, RunId};
 use sublane_store::{Command, RunFilter, WaitFor};
@@ -65,21 +67,12 @@ impl subagent::Host for Ctx {
         parts.push(&limit);
         parts.push(if all { b"all" } else { b"any" });
         let args = args(import, &parts);
-        let ids: Result<Vec<RunId>, ImportError> = runs.iter().map(|run| parse_id(run)).collect();
+        let ids = parse_ids(&runs);
         // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
         let named = ids.clone().unwrap_or_default();
         let allowed =
             if live.attempt.journal.is_replaying() { Ok(()) } else { live.own_children(&named).await? };
-        let check = |_: &Live, _| {
-            if runs.is_empty() || runs.len() > MAX_RUNS {
-                return Err(ImportError::Invalid(format!(
-                    "a wait names 1 to {MAX_RUNS} runs, this one {}",
-                    runs.len()
-                )));
-            }
-            ids.map(|_| ())?;
-            allowed
-        };
+        let check = |_: &Live, _| ids.and(allowed);
         let what = WaitFor::Runs { runs: named, all };
         match live.wait::<WaitAnswer>(import, args, what, timeout, check).await? {
             Ok(decided) => {
@@ -200,6 +193,23 @@ fn parse_id(run: &str) -> Result<RunId, ImportError> {
     run.parse().map_err(|error: sublane_core::id::ParseIdError| ImportError::Invalid(error.to_string()))
 }
 
+/// The runs that a wait names, each once. How many they are comes first: each is looked up afterwards.
+fn parse_ids(runs: &[String]) -> Result<Vec<RunId>, ImportError> {
+    if !(1..=MAX_RUNS).contains(&runs.len()) {
+        let rule = format!("a wait names 1 to {MAX_RUNS} runs, this one {}", runs.len());
+        return Err(ImportError::Invalid(rule));
+    }
+    let mut ids = Vec::with_capacity(runs.len());
+    let mut seen = HashSet::with_capacity(runs.len());
+    for run in runs {
+        let id = parse_id(run)?;
+        if seen.insert(id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
 /// A run's status as the journal keeps it.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Seen {
@@ -263,5 +273,22 @@ impl Live {
             }
         }
         Ok(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_names_few_runs_and_what_is_named_twice_is_there_once() {
+        let run = |n: u8| RunId([n; 16]).to_string();
+        assert_eq!(parse_ids(&[run(2), run(1)]), Ok(vec![RunId([2; 16]), RunId([1; 16])]));
+        let why = |runs: &[String]| parse_ids(runs).expect_err("refused").to_string();
+        assert_eq!(why(&[]), "invalid: a wait names 1 to 256 runs, this one 0");
+        let many = vec!["no id".to_owned(); 60_000];
+        assert_eq!(why(&many), "invalid: a wait names 1 to 256 runs, this one 60000", "none is looked at");
+        let twice = [run(2), run(1), run(2)];
+        assert_eq!(parse_ids(&twice), Ok(vec![RunId([2; 16]), RunId([1; 16])]));
     }
 }

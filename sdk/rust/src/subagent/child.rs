@@ -3,6 +3,7 @@
 //! Everything here works with the id of a run alone, for it may have been kept
 //! in a bucket and met again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -79,7 +80,7 @@ pub fn wait_all(runs: &[impl AsRef<str>]) -> Result<Vec<Outcome>, Error> {
     if runs.is_empty() {
         return Ok(Vec::new());
     }
-    all(wait(runs, raw::AnyOrAll::All, None)?)
+    Ok(all(runs, wait(runs, raw::AnyOrAll::All, None)?))
 }
 
 /// Waits until all of these runs have ended, but no longer than so long;
@@ -89,7 +90,7 @@ pub fn wait_all_within(runs: &[impl AsRef<str>], timeout: Duration) -> Result<Op
         return Ok(Some(Vec::new()));
     }
     let result = wait(runs, raw::AnyOrAll::All, Some(timeout))?;
-    if result.timed_out { Ok(None) } else { all(result).map(Some) }
+    Ok(if result.timed_out { None } else { Some(all(runs, result)) })
 }
 
 /// Waits until one of these runs has ended: its position among them, and how
@@ -117,8 +118,11 @@ fn wait(
     Ok(raw::wait(&runs, until, timeout.map(millis))?)
 }
 
-fn all(result: raw::WaitResult) -> Result<Vec<Outcome>, Error> {
-    Ok(result.ended.into_iter().map(|ended| ended.outcome.into()).collect())
+/// The outcome of each run as it was named: the host gives that of a run that is named twice once.
+fn all(runs: &[impl AsRef<str>], result: raw::WaitResult) -> Vec<Outcome> {
+    let ended: BTreeMap<String, Outcome> =
+        result.ended.into_iter().map(|ended| (ended.run, ended.outcome.into())).collect();
+    runs.iter().filter_map(|run| ended.get(run.as_ref()).cloned()).collect()
 }
 
 fn first(runs: &[impl AsRef<str>], result: raw::WaitResult) -> Option<(usize, Outcome)> {

@@ -20,6 +20,7 @@ use crate::engine::limiter::{Limiter, MachineOutOfMemory, OutOfMemory};
 use crate::host::Inner;
 use crate::imports::{Ctx, HOSTCALL_BYTES, Instance, Live, MAX_JSON_BYTES, output_from_guest, task_to_guest};
 use crate::journal::{Frame, Journal, JournalError};
+use crate::scrub::{scrub_line, scrub_text};
 
 /// Bytes of a text for people in an output.
 const MAX_TEXT_BYTES: usize = 16 << 10;
@@ -166,7 +167,7 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
                 Ok(_) => "the guest returned".to_owned(),
                 Err(failure) => {
                     let said: String = failure.message.chars().take(MAX_SAID_CHARS).collect();
-                    format!("the guest failed ({said})")
+                    format!("the guest failed ({})", scrub_line(&said))
                 }
             };
             Ended::Outcome(match attempt.journal.check_end(&Path::root(), how) {
@@ -191,7 +192,7 @@ async fn decided(
         Ok(output) => output_from_guest(output),
         Err(failure) => {
             let message: String = failure.message.chars().take(MAX_MESSAGE_CHARS).collect();
-            return Ok(Outcome::failed(Failure::Failed, message));
+            return Ok(Outcome::failed(Failure::Failed, scrub_text(&message)));
         }
     };
     let invalid = |why: String| Ok(Outcome::failed(Failure::InvalidOutput, why));

@@ -176,7 +176,7 @@ impl subagent::Host for Ctx {
                     format!("a reason has at most {MAX_REASON_BYTES} bytes, this one {}", reason.len());
                 return Ok(Err(ImportError::Invalid(rule)));
             }
-            Ok(parse_id(&run).map(|run| Command::Cancel { run, reason: reason.into() }))
+            Ok(parse_id(&run).map(|run| Command::Cancel { run, reason: super::local::line(&reason).into() }))
         });
         answer(cancelled.await)
     }

@@ -5,6 +5,7 @@ use sublane_core::{Import, ImportError};
 use crate::bindings::sublane::plugin::subagent;
 use crate::imports::check_json;
 use crate::journal::args;
+use crate::scrub::is_treacherous;
 
 /// Artifacts that go with one task.
 const MAX_ARTIFACTS: usize = 32;
@@ -22,8 +23,11 @@ pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError>
     }
     if let Some(name) = &request.name {
         let chars = name.chars().count();
-        if !(1..=MAX_NAME_CHARS).contains(&chars) || name.chars().any(char::is_control) {
-            return invalid(format!("a name has 1 to {MAX_NAME_CHARS} characters and no control characters"));
+        if !(1..=MAX_NAME_CHARS).contains(&chars) || name.chars().any(is_treacherous) {
+            return invalid(format!(
+                "a name has 1 to {MAX_NAME_CHARS} characters, none of which steers a terminal, ends a line \
+                 or turns the direction of writing"
+            ));
         }
     }
     if let Some(key) = &request.dedupe_key
@@ -134,5 +138,46 @@ impl Bytes {
         }
         self.number(u64::from(*artifacts));
         [*artifact_bytes, *cpu, *memory_bytes].into_iter().for_each(|number| self.option(number));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> subagent::SpawnRequest {
+        subagent::SpawnRequest {
+            agent: "video/render".to_owned(),
+            task: crate::bindings::sublane::plugin::types::Task { input: "{}".to_owned(), artifacts: vec![] },
+            name: Some(name.to_owned()),
+            scope: subagent::Scope {
+                spawn: None,
+                channels: vec![],
+                tools: vec![],
+                kv: vec![],
+                artifacts: false,
+                artifact_bytes: None,
+                cpu: None,
+                memory_bytes: None,
+            },
+            deliver: subagent::DeliveryPlan::None,
+            lifetime: None,
+            lane: None,
+            priority: subagent::Priority::Normal,
+            timeout: None,
+            dedupe_key: None,
+        }
+    }
+
+    #[test]
+    fn a_name_hides_nothing() {
+        for name in ["film", "a fox, 4 s", "פילם"] {
+            assert!(check(&named(name)).is_ok(), "{name}");
+        }
+        let long = "x".repeat(65);
+        for name in ["", &long, "a\nb", "\u{1b}[2J", "a\u{2028}b", "\u{202e}4pm.exe", "\u{2066}x", "\u{200f}"]
+        {
+            assert!(check(&named(name)).is_err(), "{name:?}");
+        }
     }
 }

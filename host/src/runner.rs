@@ -202,7 +202,8 @@ async fn decided(
             output.value.len()
         ));
     }
-    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&output.value) {
+    // As a delivery's body reads it: nesting, numbers and surrogates have to fit as well.
+    if let Err(error) = serde_json::from_str::<serde_json::Value>(&output.value) {
         return invalid(format!("its result is not JSON: {error}"));
     }
     if output.text.as_ref().is_some_and(|text| text.len() > MAX_TEXT_BYTES) {

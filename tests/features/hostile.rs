@@ -91,6 +91,9 @@ async fn what_cannot_be_used_is_refused() {
     let host = host().await;
     for (lie, words) in [
         ("json", "is not JSON"),
+        ("deep", "recursion limit"),
+        ("surrogate", "hex escape"),
+        ("number", "out of range"),
         ("value", "at most 262144"),
         ("text", "more than 16384 bytes"),
         ("artifact", "denied: artifact 0000"),

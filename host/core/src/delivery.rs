@@ -202,12 +202,17 @@ impl DeliveryBody {
     pub fn ending(run: &Run, outcome: &Outcome, link_base: &str, now: Timestamp) -> Self {
         let (text, value, artifacts) = match outcome {
             Outcome::Succeeded(output) => {
-                let value: serde_json::Value = serde_json::from_str(&output.value).unwrap_or_default();
-                let text = match (&output.text, &value) {
-                    (Some(text), _) => text.to_string(),
-                    (None, serde_json::Value::String(text)) => text.clone(),
-                    (None, _) => format!("{} is done.", run.spec.name),
+                let done = || format!("{} is done.", run.spec.name);
+                let (value, said) = match serde_json::from_str(&output.value) {
+                    Ok(serde_json::Value::String(text)) => (serde_json::Value::String(text.clone()), text),
+                    Ok(value) => (value, done()),
+                    // No run ends like this any more; an older host wrote it. Its text is not lost.
+                    Err(error) => {
+                        let why = format!("{} Its result cannot be read: {error}", done());
+                        (serde_json::Value::String(output.value.to_string()), why)
+                    }
                 };
+                let text = output.text.as_ref().map_or(said, ToString::to_string);
                 (text, value, output.artifacts.as_slice())
             }
             other => (other.sentence(&run.spec.name), serde_json::Value::Null, &[][..]),

@@ -60,6 +60,16 @@ pub(crate) async fn an_ending_owes_each_destination_once_with_its_first_attempt_
     assert!(due.is_empty(), "an attempt is under way");
 }
 
+pub(crate) async fn a_result_that_cannot_be_read_is_passed_on_as_text(store: &dyn Store) {
+    let by = root(store, 1).await;
+    let value: std::sync::Arc<str> = r#""\ud800""#.into();
+    let output = sublane_core::Output { value: value.clone(), text: None, artifacts: vec![] };
+    let effects = store.finish(by, Outcome::Succeeded(output)).await.expect("it has its claim");
+    let body: DeliveryBody = serde_json::from_str(&effects.deliveries[0].body).expect("a body");
+    assert_eq!(body.data.value, serde_json::json!(&*value));
+    assert!(body.data.text.contains("is done. Its result cannot be read: "), "{}", body.data.text);
+}
+
 pub(crate) async fn every_ending_owes(store: &dyn Store) {
     let failed = root(store, 1).await;
     store.finish(failed.clone(), Outcome::failed(Failure::Trapped, "")).await.expect("it has its claim");

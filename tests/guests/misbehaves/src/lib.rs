@@ -136,6 +136,9 @@ impl Agent for Lie {
         };
         match task.input.trim_matches('"') {
             "json" => output.value = "{\"half\":".to_owned(),
+            "deep" => output.value = format!("{}{}", "[".repeat(200), "]".repeat(200)),
+            "surrogate" => output.value = r#""\ud800""#.to_owned(),
+            "number" => output.value = "1e99999".to_owned(),
             "artifact" => output.artifacts = vec![file],
             "artifacts" => output.artifacts = vec![file; 33],
             "text" => output.text = Some("x".repeat((16 << 10) + 1)),

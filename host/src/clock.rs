@@ -88,6 +88,15 @@ impl ManualClock {
         }
     }
 
+    /// Sets it back. Whoever sleeps is woken after the same time as without it.
+    pub fn set_back(&self, by: Duration) {
+        let mut clock = self.0.lock();
+        let back = |at: Timestamp| Timestamp(at.0.saturating_sub(by.as_millis() as u64));
+        clock.now = back(clock.now);
+        let sleepers = std::mem::take(&mut clock.sleepers);
+        clock.sleepers = sleepers.into_iter().map(|((at, n), sleeper)| ((back(at), n), sleeper)).collect();
+    }
+
     /// The earliest instant that somebody sleeps until.
     #[must_use]
     pub fn next_wake(&self) -> Option<Timestamp> {

@@ -60,8 +60,8 @@ impl Progress {
     /// Tells people what is new, and gives it for the store. Called under no lock of the caller's.
     pub fn flush(&self, now: Timestamp) -> Vec<(RunId, u8, Arc<str>)> {
         let mut reports = self.reports.lock();
-        let due =
-            |report: &&mut Report| report.is_new && report.told.is_none_or(|told| now.since(told) >= PERIOD);
+        let is_time = |told: Timestamp| now < told || now.since(told) >= PERIOD;
+        let due = |report: &&mut Report| report.is_new && report.told.is_none_or(is_time);
         let mut new = Vec::new();
         for report in reports.values_mut().filter(due) {
             report.is_new = false;

@@ -1,6 +1,8 @@
 //! What an agent does with its children: spawn, wait, look, speak, cancel; and
 //! what else it may do on the way.
 
+mod waits;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

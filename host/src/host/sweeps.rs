@@ -108,13 +108,16 @@ pub(super) async fn due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
             tracing::error!(%error, "what is due could not be decided; the next sweep tries again");
         }
         host.lanes.cool_down(host.settings.hot_window, host.clock.now());
-        let latest = host.clock.now().after(host.settings.sweep);
+        let begun = host.clock.now();
+        let latest = begun.after(host.settings.sweep);
         let next = || latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
         loop {
             if !woken(&host.due, &*host.clock, next(), &mut stopped).await {
                 return;
             }
-            if host.clock.now() >= next() {
+            // A clock that was set back says nothing about how long this has slept: look anew.
+            let now = host.clock.now();
+            if now >= next() || now < begun {
                 break;
             }
         }
@@ -138,8 +141,10 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
 /// Tells people and the store what runs report. Woken by a report.
 pub(super) async fn progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     loop {
-        let later = host.clock.now().after(Duration::from_secs(3_600));
-        let at = host.progress.next().unwrap_or(later);
+        let now = host.clock.now();
+        // What was told at an instant that has yet to come was told before the clock was set back.
+        let soon = |next: Timestamp| next.min(now.after(crate::progress::PERIOD));
+        let at = host.progress.next().map_or_else(|| now.after(Duration::from_secs(3_600)), soon);
         if !woken(&host.progress.wake, &*host.clock, at, &mut stopped).await {
             return;
         }

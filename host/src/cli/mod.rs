@@ -48,7 +48,7 @@ Exit codes:
   3    every run succeeded, but a delivery is dead
   4    it cannot be done here: no such run, no host, the state directory is in use
   5    the store is not whole
-  130  stopped by Ctrl-C before everything was settled (143: by SIGTERM)";
+  130  stopped by Ctrl-C before everything was settled (143: by SIGTERM, 129: by SIGHUP)";
 
 /// Runs WebAssembly plugins that hand long work to sub-agents.
 ///
@@ -116,6 +116,8 @@ enum Exit {
     Cannot = 4,
     /// The store is not whole.
     Damaged = 5,
+    /// SIGHUP: its terminal was closed, before everything was settled.
+    HungUp = 129,
     /// Ctrl-C, before everything was settled.
     Interrupted = 130,
     /// SIGTERM, before everything was settled.

@@ -25,7 +25,7 @@ const ABOUT: &str = "\
 What is said on the console channel goes to the standard output, the log to the
 standard error. `sublane send`, `sublane runs` and `sublane deliveries` work beside it.
 
-SIGINT or SIGTERM stops it: attempts under way go back to their lanes, and the next
+SIGINT, SIGTERM or SIGHUP stops it: attempts under way go back to their lanes, and the next
 host goes on with them. Nothing is lost, also when the process is killed.";
 
 /// Run a host until it is stopped by a signal

@@ -196,3 +196,10 @@ async fn what_the_cache_holds_is_used_and_what_is_damaged_is_made_again() {
         assert_eq!(contents(), whole, "{} is as it was", file.display());
     }
 }
+    for file in &made {
+        std::fs::remove_file(file).expect("it is there");
+        std::fs::create_dir(file).expect("a directory in its place");
+        std::fs::write(file.join("stray"), b"").expect("a file in it");
+        assert_eq!(load().await.agents, first.agents, "{}", file.display());
+        assert_eq!(contents(), whole, "{} is as it was", file.display());
+    }

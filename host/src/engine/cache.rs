@@ -192,7 +192,8 @@ impl Entry {
     }
 
     fn write(&self, extension: &str, bytes: &[u8]) -> Result<(), CacheError> {
-        write_whole(&self.path, extension, bytes).map_err(|source| self.io(source))
+        write_whole(&self.path, extension, bytes)
+            .map_err(|source| CacheError::Io { path: self.path.with_extension(extension), source })
     }
 
     fn io(&self, source: std::io::Error) -> CacheError {
@@ -221,7 +222,15 @@ fn write_whole(path: &Path, extension: &str, bytes: &[u8]) -> std::io::Result<()
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&staging)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    std::fs::rename(&staging, path.with_extension(extension))
+    let place = path.with_extension(extension);
+    // Whatever a directory does there, it is none of ours, and no file can be moved onto it.
+    if std::fs::symlink_metadata(&place).is_ok_and(|found| found.is_dir()) {
+        std::fs::remove_dir_all(&place)?;
+    }
+    std::fs::rename(&staging, &place).inspect_err(|_| {
+        // It failed already; what was staged is of no use to anybody.
+        let _ = std::fs::remove_file(&staging);
+    })
 }
 
 #[cfg(test)]

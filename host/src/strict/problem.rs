@@ -64,7 +64,7 @@ pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str> + Clone) -> 
     }
     let all: Vec<String> = known.map(|known| format!("`{known}`")).collect();
     match all.as_slice() {
-        [] => "there is none".to_owned(),
+        [] => "none is configured".to_owned(),
         [one] => format!("there is only {one}"),
         [first @ .., last] => format!("there is {} and {last}", first.join(", ")),
     }

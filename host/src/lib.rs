@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod attempt;
 pub mod bindings;
+pub mod bounded;
 pub mod channel;
 pub mod clock;
 pub mod config;

@@ -9,10 +9,13 @@ mod item;
 mod problem;
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
+
+use crate::bounded;
 
 pub use item::Item;
 pub use problem::{Problem, Problems, StrictError, nearest};
@@ -80,7 +83,10 @@ pub fn read<T>(
 /// # Errors
 /// [`StrictError::Unreadable`].
 pub fn load(path: &Path) -> Result<String, StrictError> {
-    std::fs::read_to_string(path).map_err(|source| StrictError::Unreadable { path: path.to_owned(), source })
+    let text = bounded::regular_or_pipe(path, bounded::MAX_TEXT_BYTES).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| std::io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
+    });
+    text.map_err(|source| StrictError::Unreadable { path: path.to_owned(), source })
 }
 
 /// A table whose keys are known. Each other key in it has been reported.

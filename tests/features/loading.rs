@@ -77,6 +77,11 @@ async fn a_file_that_is_missing_is_named() {
         chain(&loaded.err().expect("it is refused"))
     };
     assert!(load("none.wasm").await.contains("none.wasm cannot be read: No such file"));
+    std::os::unix::fs::symlink("/dev/zero", directory.path().join("zero.wasm")).expect("a link");
+    assert!(load("zero.wasm").await.contains("zero.wasm cannot be read: it is not a regular file"));
+    let huge = std::fs::File::create(directory.path().join("huge.wasm")).expect("a new file");
+    huge.set_len((256 << 20) + 1).expect("a file with a hole");
+    assert!(load("huge.wasm").await.contains("huge.wasm cannot be read: it has more than 268435456 bytes"));
     std::fs::write(directory.path().join("some.wasm"), b"").expect("the file is written");
     assert!(load("some.wasm").await.contains("plugin.toml cannot be read: No such file"));
 }
@@ -195,7 +200,6 @@ async fn what_the_cache_holds_is_used_and_what_is_damaged_is_made_again() {
         assert_eq!(load().await.agents, first.agents, "{}", file.display());
         assert_eq!(contents(), whole, "{} is as it was", file.display());
     }
-}
     for file in &made {
         std::fs::remove_file(file).expect("it is there");
         std::fs::create_dir(file).expect("a directory in its place");
@@ -203,3 +207,4 @@ async fn what_the_cache_holds_is_used_and_what_is_damaged_is_made_again() {
         assert_eq!(load().await.agents, first.agents, "{}", file.display());
         assert_eq!(contents(), whole, "{} is as it was", file.display());
     }
+}

@@ -15,6 +15,11 @@ use parking_lot::Mutex;
 use sha2::Sha256;
 use sublane_core::{DeliveryId, Timestamp};
 
+use crate::bounded;
+
+/// Bytes of a file that holds a secret.
+const MAX_FILE_BYTES: u64 = 4_096;
+
 /// Where a secret is. Its text there is `whsec_` and 24 to 64 bytes in base64;
 /// white space around it does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,9 @@ pub enum SecretProblem {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(std::io::ErrorKind),
+    /// It is a directory, a device or a pipe.
+    #[error("is not in a regular file")]
+    NotAFile,
     /// It is longer than any secret.
     #[error("is longer than a secret can be")]
     TooLong,
@@ -137,10 +145,7 @@ impl Held {
             SecretRef::File(path) => {
                 // The metadata first: a change in between is noticed at the next use.
                 let stamp = stamp(path)?;
-                if stamp.1 > 4_096 {
-                    return Err(SecretProblem::TooLong);
-                }
-                let text = std::fs::read(path).map_err(|error| unreadable(&error))?;
+                let text = bounded::regular(path, MAX_FILE_BYTES).map_err(|error| unreadable(&error))?;
                 Ok(Self { keyed: keyed(&text)?, stamp: Some(stamp) })
             }
         }
@@ -164,6 +169,8 @@ fn stamp(path: &Path) -> Result<Stamp, SecretProblem> {
 fn unreadable(error: &std::io::Error) -> SecretProblem {
     match error.kind() {
         std::io::ErrorKind::NotFound => SecretProblem::Absent,
+        std::io::ErrorKind::FileTooLarge => SecretProblem::TooLong,
+        std::io::ErrorKind::InvalidInput => SecretProblem::NotAFile,
         kind => SecretProblem::Unreadable(kind),
     }
 }
@@ -207,6 +214,9 @@ mod tests {
         assert_eq!(problem("whsec_c2hvcnQ="), SecretProblem::Length(5));
         assert_eq!(problem(&format!("whsec_{}", STANDARD.encode([1; 65]))), SecretProblem::Length(65));
         assert_eq!(problem(&format!("whsec_{}", "A".repeat(5_000))), SecretProblem::TooLong);
+        let endless = SecretRef::File("/dev/zero".into());
+        let error = Signer::new(endless).expect_err("a device").to_string();
+        assert_eq!(error, "the secret in file `/dev/zero` is not in a regular file");
         let absent = SecretRef::Env("SUBLANE_TEST_NO_SUCH_SECRET".to_owned());
         assert_eq!(
             Signer::new(absent).expect_err("absent").to_string(),

@@ -31,6 +31,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
+use crate::bounded;
 use crate::error::chain;
 
 /// Idle connections kept for one receiver.
@@ -315,7 +316,7 @@ pub(super) fn tls(ca_file: Option<&Path>) -> io::Result<TlsConnector> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(path) = ca_file {
         let mut found = 0;
-        for certificate in CertificateDer::pem_slice_iter(&std::fs::read(path)?) {
+        for certificate in CertificateDer::pem_slice_iter(&bounded::regular(path, bounded::MAX_TEXT_BYTES)?) {
             let certificate = certificate.map_err(io::Error::other)?;
             roots.add(certificate).map_err(io::Error::other)?;
             found += 1;

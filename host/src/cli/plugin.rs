@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Serialize;
+use sublane::bounded;
 use sublane::channel::console::size;
 use sublane::channel::scrub_line;
 use sublane::engine::cache::Cache;
@@ -94,7 +95,7 @@ pub(super) fn engines() -> anyhow::Result<Engines> {
 /// Loads a component and its manifest; as an error, why it is no plugin for this host.
 async fn load(engines: &Engines, cache: &Cache, file: &Path) -> std::result::Result<Plugin, String> {
     // What the file is comes first: whoever names the wrong one has no manifest either.
-    if let Ok(bytes) = std::fs::read(file) {
+    if let Ok(bytes) = bounded::regular(file, bounded::MAX_COMPONENT_BYTES) {
         check_bytes(&bytes).map_err(|refused| format!("{}: {refused}", file.display()))?;
         let manifest = file.with_file_name(sublane::plugin::manifest::FILE_NAME);
         if !manifest.exists() {

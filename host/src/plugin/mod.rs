@@ -18,6 +18,7 @@ use wasmtime::component::{Linker, ResourceTable};
 
 use crate::bindings::agent::AgentPre;
 use crate::bindings::toolbox::ToolboxPre;
+use crate::bounded;
 use crate::engine::cache::{Cache, CacheError};
 use crate::engine::limiter::Limiter;
 use crate::engine::{Class, Engines};
@@ -168,9 +169,10 @@ impl Plugin {
             let path = path.to_owned();
             move |source| LoadError::Read { path, source }
         };
-        let wasm = std::fs::read(path).map_err(unread(path))?;
+        let wasm = bounded::regular(path, bounded::MAX_COMPONENT_BYTES).map_err(unread(path))?;
         let manifest_path = path.with_file_name("plugin.toml");
-        let text = std::fs::read(&manifest_path).map_err(unread(&manifest_path))?;
+        let text =
+            bounded::regular(&manifest_path, bounded::MAX_TEXT_BYTES).map_err(unread(&manifest_path))?;
         let text = String::from_utf8_lossy(&text);
         let manifest = Manifest::parse(&manifest_path.display().to_string(), &text)
             .map_err(|error| LoadError::Manifest(error.to_string()))?;

@@ -133,3 +133,18 @@ fn what_is_wrong_does_not_steer_a_terminal() {
         ],
     );
 }
+
+#[test]
+fn where_there_is_nothing_to_choose_from_it_says_so() {
+    assert_eq!(nearest("nope", [].into_iter()), "none is configured");
+    assert_eq!(nearest("nope", ["video"].into_iter()), "there is only `video`");
+}
+
+#[test]
+fn a_file_without_end_is_not_read() {
+    let error = load(Path::new("/dev/zero")).expect_err("a device");
+    assert_eq!(
+        crate::error::chain(&error),
+        "/dev/zero cannot be read: it is neither a regular file nor a pipe"
+    );
+}

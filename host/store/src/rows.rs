@@ -252,6 +252,10 @@ pub trait Rows: HoldRows + OperatorRows + Removal {
     fn kv_set(&mut self, bucket: &str, key: &str, value: &[u8]) -> Result<()>;
     /// Removes a value; nothing there is no error.
     fn kv_delete(&mut self, bucket: &str, key: &str) -> Result<()>;
+    /// Bytes of a bucket's keys and values, as [`Self::set_kv_bytes`] noted them; 0 for a new bucket.
+    fn kv_bytes(&mut self, bucket: &str) -> Result<u64>;
+    /// Notes how many bytes a bucket's keys and values have.
+    fn set_kv_bytes(&mut self, bucket: &str, bytes: u64) -> Result<()>;
     /// Keys that start with `prefix` and come after `after`, in byte order.
     fn kv_keys(&mut self, bucket: &str, prefix: &str, after: Option<&str>, limit: u32)
     -> Result<Vec<String>>;

@@ -359,6 +359,15 @@ impl Rows for Tables {
         Ok(())
     }
 
+    fn kv_bytes(&mut self, bucket: &str) -> Result<u64> {
+        Ok(self.kv_bytes.get(bucket).copied().unwrap_or_default())
+    }
+
+    fn set_kv_bytes(&mut self, bucket: &str, bytes: u64) -> Result<()> {
+        self.kv_bytes.insert(bucket.to_owned(), bytes);
+        Ok(())
+    }
+
     fn kv_keys(
         &mut self,
         bucket: &str,

@@ -53,6 +53,7 @@ pub(super) struct Tables {
     pub(super) inbox: HashMap<(String, String), RunId>,
 
     pub(super) kv: HashMap<String, BTreeMap<String, Vec<u8>>>,
+    pub(super) kv_bytes: HashMap<String, u64>,
     pub(super) artifacts: IdMap<RunId, Vec<ArtifactRef>>,
     pub(super) intents: BTreeMap<i64, Intent>,
     pub(super) intents_made: i64,

@@ -16,6 +16,9 @@ pub(super) const MAX_MAILBOX: u32 = 64;
 /// Messages that one run may send to people while it works.
 const MAX_SENT: u32 = 100;
 
+/// Bytes of the keys and values of one bucket.
+const MAX_BUCKET_BYTES: u64 = 64 << 20;
+
 /// What a guest commands. Grants were checked before; limits on rows are checked here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -69,8 +72,8 @@ pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command)
     let generation = claimed(rows, by)?.generation;
     let mut effects = Effects::default();
     entry.result = match command {
-        Command::KvSet { bucket, key, value } => done(rows.kv_set(&bucket, &key, &value)?),
-        Command::KvDelete { bucket, key } => done(rows.kv_delete(&bucket, &key)?),
+        Command::KvSet { bucket, key, value } => encode(&kv_set(rows, &bucket, &key, &value)?),
+        Command::KvDelete { bucket, key } => encode(&kv_delete(rows, &bucket, &key)?),
         Command::Send { to, message } => encode(&send(rows, by, to, &message, &mut effects)?),
         Command::Cancel { run, reason } => encode(&cancel(rows, by, run, &reason, &mut effects)?),
         Command::Deliver { destination, text, artifacts } => {
@@ -83,8 +86,31 @@ pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command)
     Ok((entry, effects))
 }
 
-fn done((): ()) -> Arc<str> {
-    encode::<()>(&Ok(()))
+/// Bytes that a value takes in its bucket, with its key; 0 when it is not there.
+fn kv_held(rows: &mut dyn Rows, bucket: &str, key: &str) -> Result<u64> {
+    Ok(rows.kv_get(bucket, key)?.map_or(0, |value| (key.len() + value.len()) as u64))
+}
+
+/// A value that does not make its bucket larger is taken however full that is.
+fn kv_set(rows: &mut dyn Rows, bucket: &str, key: &str, value: &[u8]) -> Result<Answer<()>> {
+    let (held, wanted) = (kv_held(rows, bucket, key)?, (key.len() + value.len()) as u64);
+    let bytes = rows.kv_bytes(bucket)?.saturating_sub(held) + wanted;
+    if bytes > MAX_BUCKET_BYTES && wanted > held {
+        return Ok(Err(ImportError::Limit(LimitHit::new("kv.bucket-bytes", MAX_BUCKET_BYTES))));
+    }
+    rows.kv_set(bucket, key, value)?;
+    rows.set_kv_bytes(bucket, bytes)?;
+    Ok(Ok(()))
+}
+
+fn kv_delete(rows: &mut dyn Rows, bucket: &str, key: &str) -> Result<Answer<()>> {
+    let held = kv_held(rows, bucket, key)?;
+    if held > 0 {
+        rows.kv_delete(bucket, key)?;
+        let bytes = rows.kv_bytes(bucket)?.saturating_sub(held);
+        rows.set_kv_bytes(bucket, bytes)?;
+    }
+    Ok(Ok(()))
 }
 
 /// Whether `run` was spawned by the caller: only then may it be spoken to.

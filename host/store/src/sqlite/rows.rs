@@ -319,6 +319,15 @@ impl Rows for Session<'_> {
         self.execute(Sql::KvDelete, params![bucket, key]).map(drop)
     }
 
+    fn kv_bytes(&mut self, bucket: &str) -> Result<u64> {
+        let held = self.one("kv_bucket", Sql::KvBytes, params![bucket], |columns| columns.bits())?;
+        Ok(held.unwrap_or_default())
+    }
+
+    fn set_kv_bytes(&mut self, bucket: &str, bytes: u64) -> Result<()> {
+        self.execute(Sql::KvBytesSet, params![bucket, bits(bytes)]).map(drop)
+    }
+
     fn kv_keys(
         &mut self,
         bucket: &str,

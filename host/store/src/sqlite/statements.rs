@@ -189,6 +189,9 @@ statements! {
     KvSet: "INSERT INTO kv (bucket, key, value) VALUES (?1, ?2, ?3) \
         ON CONFLICT (bucket, key) DO UPDATE SET value = excluded.value";
     KvDelete: "DELETE FROM kv WHERE bucket = ?1 AND key = ?2";
+    KvBytes: "SELECT bytes FROM kv_bucket WHERE bucket = ?1";
+    KvBytesSet: "INSERT INTO kv_bucket (bucket, bytes) VALUES (?1, ?2) \
+        ON CONFLICT (bucket) DO UPDATE SET bytes = excluded.bytes";
     KvKeysFrom: "SELECT key FROM kv WHERE bucket = ?1 AND key >= ?2 ORDER BY key LIMIT ?3";
     KvKeysAfter: "SELECT key FROM kv WHERE bucket = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
     ArtifactLink: "INSERT OR IGNORE INTO artifact (run, id, name, media_type, size) \

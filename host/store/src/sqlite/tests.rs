@@ -147,6 +147,22 @@ fn a_store_of_a_newer_version_is_refused_by_name_and_version() {
     }
 }
 
+#[tokio::test]
+async fn an_older_store_knows_how_much_its_buckets_hold() {
+    let (_directory, path) = file();
+    let older = Connection::open(&path).expect("SQLite");
+    older.execute_batch(include_str!("../../migrations/0001_initial.sql")).expect("version 1");
+    older
+        .execute_batch("INSERT INTO kv VALUES ('b', 'k', x'0102'), ('b', 'ü', x''), ('c', 'k', x'01')")
+        .expect("rows");
+    older.pragma_update(None, "application_id", 0x5342_4c4e).expect("set");
+    older.pragma_update(None, "user_version", 1).expect("set");
+    drop(older);
+    let store = SqliteStore::open(&path).expect("it is converted");
+    let bytes = store.read(|rows| Ok((rows.kv_bytes("b")?, rows.kv_bytes("c")?, rows.kv_bytes("d")?)));
+    assert_eq!(bytes.await.expect("readable"), (5, 2, 0));
+}
+
 #[test]
 fn an_sqlite_file_of_something_else_is_left_alone() {
     let (_directory, path) = file();

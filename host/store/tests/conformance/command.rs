@@ -61,6 +61,39 @@ pub(crate) async fn keys_are_set_read_listed_and_removed(store: &dyn Store) {
     assert_eq!(value("a/1").await, None);
 }
 
+pub(crate) async fn a_bucket_has_a_bound(store: &dyn Store) {
+    let by = root(store, 1).await;
+    let mut seq = 0;
+    let mut answer = async |command_: Command| {
+        seq += 1;
+        command::<()>(store, &by, seq, command_).await.0
+    };
+    // With keys of four bytes, 64 values of this size fill a bucket.
+    let large = vec![7; (1 << 20) - 4];
+    let key = |n: u32| format!("k{n:03}");
+    for n in 0..64 {
+        answer(set(&key(n), &large)).await.expect("64 MiB fit");
+    }
+    let full = |answer: Answer<()>| {
+        let error = answer.expect_err("the bucket is full");
+        assert!(
+            matches!(&error, ImportError::Limit(hit) if hit.which == "kv.bucket-bytes" && hit.value == 64 << 20),
+            "{error}"
+        );
+    };
+    full(answer(set("k", b"")).await);
+    full(answer(set(&key(0), &vec![7; 1 << 20])).await);
+    answer(set(&key(0), &large)).await.expect("it is no larger than before");
+    let elsewhere = Command::KvSet { bucket: "other".into(), key: "k".into(), value: vec![1] };
+    answer(elsewhere).await.expect("another bucket has its own");
+    let delete = |key: String| Command::KvDelete { bucket: "notes".into(), key: key.into() };
+    answer(delete("none".to_owned())).await.expect("nothing there is no error");
+    full(answer(set("k", b"")).await);
+    answer(delete(key(5))).await.expect("removed");
+    answer(set("k", b"v")).await.expect("there is room again");
+    full(answer(set(&key(5), &large)).await);
+}
+
 pub(crate) async fn a_message_goes_to_a_child_only(store: &dyn Store) {
     let parent = root(store, 1).await;
     let other = accept(store, 2).await.run;

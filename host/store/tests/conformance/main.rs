@@ -73,6 +73,7 @@ on_every_store! {
     }
     command {
         keys_are_set_read_listed_and_removed
+        a_bucket_has_a_bound
         a_message_goes_to_a_child_only
         a_full_mailbox_is_a_limit
         a_run_sends_to_people_with_one_id_per_place
@@ -112,8 +113,8 @@ on_every_store! {
     delivery {
         an_ending_owes_each_destination_once_with_its_first_attempt_begun
         every_ending_owes
-        a_delivered_delivery_is_settled
         a_result_that_cannot_be_read_is_passed_on_as_text
+        a_delivered_delivery_is_settled
         a_refused_delivery_is_dead
         a_failed_attempt_is_tried_again_when_it_is_due
         the_receivers_wish_is_kept

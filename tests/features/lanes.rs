@@ -215,3 +215,54 @@ async fn a_lane_bounds_runs_that_name_no_time() {
     let root = run.spec.deadline().since(run.spec.created);
     assert_eq!(root, sublane_core::lane::MAIN_TIMEOUT, "the root of a message names none either");
 }
+
+/// A spawn on the lane `narrow` that gives back who was there before it, and leaves its own name.
+fn signs(agent: &str, name: &str, priority: &str) -> Value {
+    let steps = json!([
+        { "kv-list": { "bucket": "order", "prefix": "" } },
+        { "kv-set": { "bucket": "order", "key": name, "value": "" } },
+    ]);
+    json!({ "spawn": {
+        "agent": agent, "task": steps, "name": name, "priority": priority, "detached": true,
+        "lane": "narrow", "scope": { "cpu-ms": 1_000, "kv-write": ["order"] },
+    } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_calls_everything_urgent_takes_nobodys_turn() {
+    let plugin = |id: &str| {
+        format!(
+            r#"
+            id = "{id}"
+            version = "0.1.0"
+            [asks]
+            spawn = {{ agents = ["{id}", "misbehaves"], depth = 2, active-children = 20, total = 1000 }}
+            kv = [{{ bucket = "order", mode = "read-write" }}]
+            cpu = "60s"
+            "#
+        )
+    };
+    let mut setup = Setup::in_memory().plugin("misbehaves");
+    setup = setup.plugin_with("spawns", &plugin("pushy")).plugin_with("spawns", &plugin("modest"));
+    setup.lanes.push(("narrow".to_owned(), LaneLimits { slots: 1, ..LaneLimits::default() }));
+    let host = setup.start().await;
+    let spin = json!({ "spawn": {
+        "agent": "misbehaves/spin", "detached": true, "lane": "narrow", "scope": { "cpu-ms": 20_000 },
+    } });
+    let id = |receipt: &Value| -> RunId {
+        receipt["run"].as_str().unwrap_or_else(|| panic!("no receipt: {receipt}")).parse().expect("an id")
+    };
+    let spinning = id(&value(&host.run("pushy/act", json!([spin])).await)[0]);
+    host.when(spinning, "running", |run| matches!(run.state, RunState::Running { .. })).await;
+    // Ten urgent ones are queued before the two that are not.
+    let urgent: Vec<_> = (0..10).map(|n| signs("pushy/act", &format!("pushy-{n}"), "high")).collect();
+    let queued = value(&host.run("pushy/act", json!(urgent)).await);
+    assert_eq!(queued[9]["position"], json!(9), "{queued}");
+    let normal = json!([signs("modest/act", "modest-0", "normal"), signs("modest/act", "modest-1", "low")]);
+    let modest = value(&host.run("modest/act", normal).await);
+    host.inner().cancel(spinning, "enough").await.expect("it is cancelled");
+    for (n, most) in [(0, 1), (1, 3)] {
+        let before = value(&host.ended(id(&modest[n])).await)[0].as_array().expect("a list").clone();
+        assert!(before.len() <= most, "modest-{n} came after {before:?}");
+    }
+}

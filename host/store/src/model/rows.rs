@@ -375,14 +375,7 @@ impl Rows for Tables {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<String>> {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
-        let from = match after {
-            Some(after) if after >= prefix => Excluded(after),
-            _ => Included(prefix),
-        };
-        let Some(bucket) = self.kv.get(bucket) else { return Ok(Vec::new()) };
-        let keys = bucket.range::<str, _>((from, Unbounded)).map(|(key, _)| key);
-        Ok(keys.take_while(|key| key.starts_with(prefix)).take(limit as usize).cloned().collect())
+        Ok(self.keys(bucket, prefix, after, limit as usize))
     }
 
     fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()> {

@@ -120,6 +120,18 @@ impl Tables {
         }
     }
 
+    /// Keys of a bucket that start with `prefix` and come after `after`.
+    pub(super) fn keys(&self, bucket: &str, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let from = match after {
+            Some(after) if after >= prefix => Excluded(after),
+            _ => Included(prefix),
+        };
+        let Some(bucket) = self.kv.get(bucket) else { return Vec::new() };
+        let keys = bucket.range::<str, _>((from, Unbounded)).map(|(key, _)| key);
+        keys.take_while(|key| key.starts_with(prefix)).take(limit).cloned().collect()
+    }
+
     pub(super) fn remove_waiter(&mut self, target: RunId, waiter: RunId) {
         if let Some(waiters) = self.waiters.get_mut(&target) {
             waiters.retain(|(_, other)| *other != waiter);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 
-use super::TICK_MS;
+use super::{TICK_MS, cpu};
 
 use super::ticker::Ticker;
 
@@ -42,7 +42,7 @@ pub struct Meter {
     full_us: u64,
     /// Microseconds since `origin` at which the current poll began; 0 = not being polled.
     entered_us: AtomicU64,
-    /// Microseconds since `origin` at which the current poll began.
+    /// Guest CPU of the current poll.
     polled_us: AtomicU64,
     slow: Arc<AtomicBool>,
     free: AtomicBool,
@@ -97,8 +97,7 @@ impl Meter {
     /// whole tick without asking the host for anything that takes time is slow.
     pub fn tick(&self) -> Option<Stop> {
         self.settle();
-        let polled = self.elapsed_us().saturating_sub(self.polled_us.load(Ordering::Relaxed));
-        if polled >= TICK_MS * 1_000 {
+        if self.polled_us.load(Ordering::Relaxed) >= TICK_MS * 1_000 {
             self.slow.store(true, Ordering::Relaxed);
         }
         if self.used_us.load(Ordering::Relaxed) >= self.limit_us.load(Ordering::Relaxed) {
@@ -149,26 +148,31 @@ impl Meter {
         Duration::from_micros(self.used_us.load(Ordering::Relaxed))
     }
 
-    fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
+    fn since_origin_us(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.origin).as_micros();
+        u64::try_from(since).unwrap_or(u64::MAX).max(1)
     }
 
     /// Charges what the current poll has used until now.
     fn settle(&self) {
         let entered = self.entered_us.load(Ordering::Relaxed);
         if entered != 0 {
-            let now = self.elapsed_us();
-            self.entered_us.store(now, Ordering::Relaxed);
+            let now = now();
+            let now_us = self.since_origin_us(now);
+            self.entered_us.store(now_us, Ordering::Relaxed);
+            let used = cpu::used_us(now_us.saturating_sub(entered), now);
+            self.polled_us.fetch_add(used, Ordering::Relaxed);
             if !self.free.load(Ordering::Relaxed) {
-                self.used_us.fetch_add(now.saturating_sub(entered), Ordering::Relaxed);
+                self.used_us.fetch_add(used, Ordering::Relaxed);
             }
         }
     }
 
     fn enter(&self) {
-        let now = self.elapsed_us();
-        self.entered_us.store(now, Ordering::Relaxed);
-        self.polled_us.store(now, Ordering::Relaxed);
+        let now = now();
+        cpu::begin(now);
+        self.entered_us.store(self.since_origin_us(now), Ordering::Relaxed);
+        self.polled_us.store(0, Ordering::Relaxed);
     }
 
     fn leave(&self) {
@@ -242,8 +246,8 @@ mod tests {
     /// Is polled until the clock has moved.
     fn poll(meter: &Meter) {
         meter.enter();
-        let begin = meter.elapsed_us();
-        while meter.elapsed_us() == begin {
+        let begin = meter.since_origin_us(now());
+        while meter.since_origin_us(now()) == begin {
             std::hint::spin_loop();
         }
         meter.leave();
@@ -263,5 +267,19 @@ mod tests {
         assert_eq!(meter.take_used_us(), 0, "charged once");
         meter.put_back(1);
         assert_eq!(meter.take_used_us(), 1, "what was not written is charged by the next write");
+    }
+
+    #[test]
+    fn a_guest_is_not_charged_while_its_thread_is_set_aside() {
+        let meter = Meter::new(u64::MAX, Arc::default());
+        let begin = now();
+        meter.enter();
+        // Another thread has the processor meanwhile.
+        let busy = || while begin.elapsed() < Duration::from_millis(50) {};
+        std::thread::scope(|scope| {
+            scope.spawn(busy);
+        });
+        meter.leave();
+        assert!(meter.used() < Duration::from_millis(25), "{:?} of at least 50 ms", meter.used());
     }
 }

@@ -6,6 +6,7 @@
 //! on for both: guests are strangers' code in our process.
 
 pub mod cache;
+mod cpu;
 pub mod guest;
 pub mod limiter;
 pub mod pool;

@@ -153,3 +153,15 @@ fn a_crate_that_does_not_compile_is_cargos_to_explain() {
     fs::write(dir.path().join("src/lib.rs"), "compile_error!(\"on purpose\");").expect("writes");
     check_refused(dir.path(), "cargo could not build mine");
 }
+
+#[test]
+fn a_directory_that_is_no_crate_is_refused_before_any_toolchain_is_sought() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for dir in [directory.path().to_owned(), directory.path().join("missing")] {
+        let mut lines = Vec::new();
+        let refused =
+            Toolchain::find(&dir, &mut |line| lines.push(line.to_owned())).err().expect("it is refused");
+        assert!(matches!(refused, Error::NotACrate { .. }), "{refused}");
+        assert!(lines.is_empty(), "{lines:?}");
+    }
+}

@@ -11,7 +11,7 @@ use sublane::engine::cache::Cache;
 use sublane::engine::{Class, Engines, PoolSizes};
 use sublane::plugin::load::check_bytes;
 use sublane::plugin::{Definition, Manifest, Plugin};
-use sublane_build::{BuildOptions, Built, Toolchain, build_dir};
+use sublane_build::{BuildOptions, Built, Error as BuildError, Toolchain, build_dir};
 
 use super::{Exit, Failed, Global, Result, chain, complain, render, say, say_json, small_runtime};
 
@@ -178,8 +178,15 @@ impl Build {
     fn run(self, global: &Global) -> Result {
         let mut report = |line: &str| complain(line);
         let options = BuildOptions { locked: self.locked, quiet: self.quiet, ..BuildOptions::default() };
-        let toolchain = Toolchain::find(&self.dir, &mut report)?;
-        let built = build_dir(&toolchain, &self.dir, &self.out, options, &mut report)?;
+        let built = Toolchain::find(&self.dir, &mut report)
+            .and_then(|toolchain| build_dir(&toolchain, &self.dir, &self.out, options, &mut report))
+            .map_err(|error| match error {
+                // The machine's fault; every other one is the crate's.
+                BuildError::NoToolchain { .. } | BuildError::Start { .. } | BuildError::Io { .. } => {
+                    error.into()
+                }
+                _ => Failed::wrong(error),
+            })?;
         let Built { package, component, manifest, size: bytes, changed } = built;
         if global.json {
             say_json(&serde_json::json!({

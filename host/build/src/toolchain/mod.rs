@@ -50,8 +50,12 @@ impl Toolchain {
     /// May run `rustup target add` or, as root on Debian and its kin,
     /// `apt-get install`; each can take minutes.
     ///
-    /// Fails with [`Error::NoToolchain`] when every way is closed.
+    /// Fails with [`Error::NotACrate`] when `dir` is none, before anything is
+    /// looked for or installed, and with [`Error::NoToolchain`] when every way is closed.
     pub fn find(dir: &Path, report: &mut dyn FnMut(&str)) -> Result<Self, Error> {
+        if !dir.join("Cargo.toml").is_file() {
+            return Err(Error::NotACrate { dir: dir.to_owned() });
+        }
         let here = Here::new(dir);
         match decide::settle(&here, report).map_err(|advice| Error::NoToolchain { advice })? {
             Kind::Installed => {

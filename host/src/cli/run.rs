@@ -138,7 +138,7 @@ async fn run(config: &Config, work: Work, screen: &Screen, json: bool) -> Result
         }
     };
     let what = (accepted.run, accepted.conversation);
-    let mut watch = Watch::begin(&host, changes, what, screen).await?;
+    let mut watch = Watch::begin(&host, changes, what, screen);
     let stopped = tokio::select! {
         settled = watch.settled() => settled.map(|()| None),
         signal = signals.next() => Ok(Some(signal)),

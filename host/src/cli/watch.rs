@@ -1,15 +1,15 @@
 //! Waits until what a message set off is settled, and says what became of it.
 //!
-//! Owns what belongs to it: every run of the conversation that had not ended, or
-//! whose deliveries were not settled, when the work was accepted, and every run
-//! that came after. Woken by the host's changes; never polls.
+//! Owns what belongs to it: the run that the work became, and whatever descends
+//! from it. What else goes on in the conversation is somebody else's. Woken by
+//! the host's changes; never polls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
 use sublane::host::Inner;
-use sublane_core::{ConversationId, Delivery, DeliveryId, DeliveryState, Outcome, Run, RunId, Timestamp};
+use sublane_core::{ConversationId, Delivery, DeliveryId, DeliveryState, Outcome, Run, RunId};
 use sublane_store::{DeliveryFilter, RunFilter, StoreError};
 use tokio::sync::watch;
 
@@ -30,8 +30,6 @@ pub(super) struct Watch {
     conversation: ConversationId,
     /// Runs that belong to it, and those of them that are settled.
     runs: BTreeMap<RunId, Settled>,
-    /// Earlier runs of the conversation that had come to nothing more to do.
-    earlier: BTreeSet<RunId>,
     /// Attempts of deliveries that people were told of.
     told: BTreeMap<DeliveryId, u32>,
 }
@@ -68,30 +66,21 @@ pub(super) struct Report {
 
 impl Watch {
     /// Watches what `root` sets off. `screen` is where people are told what a delivery waits for.
-    pub(super) async fn begin(
+    pub(super) fn begin(
         host: &Arc<Inner>,
         changes: watch::Receiver<u64>,
         (root, conversation): (RunId, ConversationId),
         screen: &Screen,
-    ) -> Result<Self, StoreError> {
-        let mut watch = Self {
+    ) -> Self {
+        Self {
             host: host.clone(),
             changes,
             screen: screen.clone(),
             root,
             conversation,
             runs: BTreeMap::from([(root, Settled::No)]),
-            earlier: BTreeSet::new(),
             told: BTreeMap::new(),
-        };
-        let began = host.store.run(root).await?.map_or(Timestamp(0), |run| run.spec.created);
-        for run in watch.listed().await? {
-            let is_earlier = run.is_ended() && run.spec.created < began && run.spec.id != root;
-            if is_earlier && watch.unsettled(run.spec.id).await?.is_empty() {
-                watch.earlier.insert(run.spec.id);
-            }
         }
-        Ok(watch)
     }
 
     /// Returns when all of it is settled.
@@ -108,9 +97,12 @@ impl Watch {
         }
     }
 
+    /// The conversation's runs, parents before their children.
     async fn listed(&self) -> Result<Vec<Run>, StoreError> {
         let filter = RunFilter { conversation: Some(self.conversation), limit: RUNS, ..RunFilter::default() };
-        self.host.store.runs(filter).await
+        let mut runs = self.host.store.runs(filter).await?;
+        runs.sort_by_key(|run| (run.spec.created, run.spec.depth, run.spec.id));
+        Ok(runs)
     }
 
     async fn deliveries(&self, run: RunId) -> Result<Vec<Delivery>, StoreError> {
@@ -130,7 +122,8 @@ impl Watch {
         let mut is_settled = true;
         for run in self.listed().await? {
             let id = run.spec.id;
-            if self.earlier.contains(&id) || self.runs.get(&id) == Some(&Settled::Yes) {
+            let descends = run.spec.parent.is_some_and(|parent| self.runs.contains_key(&parent));
+            if (id != self.root && !descends) || self.runs.get(&id) == Some(&Settled::Yes) {
                 continue;
             }
             let open = if run.is_ended() { self.unsettled(id).await? } else { Vec::new() };
@@ -161,7 +154,6 @@ impl Watch {
     pub(super) async fn report(&self) -> Result<Report, StoreError> {
         let mut runs = self.listed().await?;
         runs.retain(|run| self.runs.contains_key(&run.spec.id));
-        runs.sort_by_key(|run| (run.spec.created, run.spec.depth, run.spec.id));
         let mut owed = Vec::new();
         for run in &runs {
             for delivery in self.deliveries(run.spec.id).await? {

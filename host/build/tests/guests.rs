@@ -99,12 +99,6 @@ fn check_refused(dir: &Path, expected: &str) {
 }
 
 #[test]
-fn a_directory_without_a_crate_is_refused() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    check_refused(dir.path(), "has no Cargo.toml");
-}
-
-#[test]
 fn a_library_that_is_no_cdylib_is_told_the_two_lines() {
     let dir = crate_with(PACKAGE, Some(""));
     check_refused(dir.path(), "[lib]\n    crate-type = [\"cdylib\"]");
@@ -161,7 +155,7 @@ fn a_directory_that_is_no_crate_is_refused_before_any_toolchain_is_sought() {
         let mut lines = Vec::new();
         let refused =
             Toolchain::find(&dir, &mut |line| lines.push(line.to_owned())).err().expect("it is refused");
-        assert!(matches!(refused, Error::NotACrate { .. }), "{refused}");
+        assert!(refused.to_string().contains("has no Cargo.toml"), "{refused}");
         assert!(lines.is_empty(), "{lines:?}");
     }
 }

@@ -88,6 +88,12 @@ pub fn configured(said: impl IntoIterator<Item = (String, LaneLimits)>) -> HashM
     lanes
 }
 
+/// The lane that runs of this lane are on: one that is not configured any more is `subagent`.
+#[must_use]
+pub fn name_of<'a>(lanes: &HashMap<String, LaneLimits>, name: &'a str) -> &'a str {
+    if lanes.contains_key(name) { name } else { FALLBACK }
+}
+
 /// Whether a lane of this name may be set so; else why not, for people.
 ///
 /// # Errors

@@ -211,3 +211,59 @@ impl Channel for Fussy {
         }
     }
 }
+
+/// What is set holds within a second and after a restart; people see who holds what and who waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_is_paused_and_narrowed_now_and_after_a_restart() {
+    let (host, line) = beside().await;
+    let paused = line.json(&["lanes", "pause", "main"]).await;
+    assert_eq!((&paused["lane"], &paused["paused"]), (&json!("main"), &json!(true)));
+    assert_eq!(line.json(&["lanes", "limits", "main", "--slots", "1"]).await["slots"], 1);
+    let (first, second) =
+        (host.begin("spawns/echo", json!(1)).await, host.begin("spawns/echo", json!(2)).await);
+    let lanes = line.json(&["lanes", "list"]).await;
+    let main = &lanes["lanes"][0];
+    assert_eq!((&main["lane"], &main["paused"], &main["slots"]), (&json!("main"), &json!(true), &json!(1)));
+    assert_eq!((&main["running"], &main["ready"]), (&json!(0), &json!(2)));
+    let turn = json!({ "plugin": "spawns", "parent": null, "running": 0, "ready": 2 });
+    assert_eq!(main["keys"], json!([turn]));
+    assert!(main["oldest_wait_ms"].is_u64());
+    let said = line.run(&["lanes", "list"]).await;
+    assert!(
+        said.out.contains("paused") && said.out.contains("spawns, roots: 0 running, 2 ready"),
+        "{}",
+        said.out
+    );
+
+    let directory = host.directory.clone();
+    host.host.stop().await;
+    let host = Setup::durable(&directory).plugin("spawns").start().await;
+    let lane = host.inner().lanes.status().into_iter().find(|lane| lane.name == "main").expect("it is there");
+    assert_eq!((lane.limits.slots, lane.running, lane.ready <= 2), (1, 0, true));
+    assert_eq!(line.run(&["lanes", "resume", "main"]).await.exit, 0);
+    for run in [first, second] {
+        assert!(matches!(host.ended(run).await, Outcome::Succeeded(_)));
+    }
+    let back = line.json(&["lanes", "limits", "main", "--as-configured"]).await;
+    assert!(back["slots"].as_u64() > Some(1), "{back}");
+    let nobody = line.run(&["lanes", "pause", "nobody"]).await;
+    assert_eq!(
+        (nobody.exit, nobody.err.contains("there is no lane `nobody`; there are main, subagent")),
+        (4, true)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_is_shown_with_its_purse_its_runs_and_what_they_owe() {
+    let (host, line) = beside().await;
+    host.run("spawns/echo", json!(1)).await;
+    let listed = line.json(&["conversations", "list"]).await;
+    let [one] = listed["conversations"].as_array().expect("a list").as_slice() else { panic!("{listed}") };
+    assert_eq!(one["origin"], "console:test");
+    let shown = line.json(&["conversations", "show", "console:test"]).await;
+    assert_eq!((&shown["id"], &shown["runs"][0]["agent"]), (&one["id"], &json!("spawns/echo")));
+    assert!(shown["purse"]["cpu_us"].as_u64() <= shown["ceiling"]["cpu_us"].as_u64());
+    assert_eq!(shown["runs"][0]["deliveries"][0]["destination"], "console:test");
+    let said = line.run(&["conversations", "show", "console:t"]).await;
+    assert!(said.out.contains("left") && said.out.contains("spawns/echo"), "{}", said.out);
+}

@@ -8,8 +8,10 @@ mod act;
 mod ages;
 mod config;
 mod console;
+mod conversations;
 mod deliveries;
 mod follow;
+mod lanes;
 mod logs;
 mod plugin;
 mod reader;
@@ -90,6 +92,12 @@ enum Command {
     /// Look at what is owed to people and steer it
     #[command(subcommand)]
     Deliveries(deliveries::Command),
+    /// Look at lanes and steer them
+    #[command(subcommand)]
+    Lanes(lanes::Command),
+    /// Look at conversations
+    #[command(subcommand)]
+    Conversations(conversations::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -177,6 +185,8 @@ impl Command {
             Self::Send(args) => args.run(global),
             Self::Runs(command) => command.run(global),
             Self::Deliveries(command) => command.run(global),
+            Self::Lanes(command) => command.run(global),
+            Self::Conversations(command) => command.run(global),
             Self::Config(command) => command.run(global),
             Self::Store(command) => command.run(global),
             Self::Plugin(command) => command.run(global),

@@ -37,7 +37,7 @@ pub(in crate::cli) struct List {
 }
 
 #[derive(Serialize)]
-struct Listed {
+pub(in crate::cli) struct Listed {
     #[serde(flatten)]
     run: RunView,
     deliveries: Vec<DeliveryView>,
@@ -89,7 +89,7 @@ pub(in crate::cli) async fn list(reader: &Reader, filter: RunFilter) -> anyhow::
     Ok(listed)
 }
 
-fn view((run, deliveries): &Owing, link_base: &str) -> Listed {
+pub(in crate::cli) fn view((run, deliveries): &Owing, link_base: &str) -> Listed {
     let owed = deliveries.iter().map(|delivery| DeliveryView::of(delivery, &[]));
     Listed { run: RunView::of(run, link_base), deliveries: owed.collect() }
 }

@@ -198,8 +198,16 @@ pub struct ArtifactLink {
 
 impl DeliveryBody {
     /// The body that the ending of `run` owes. `link_base` goes before each artifact's path.
+    /// `finished` are the files that it had finished: when it did not succeed they go with it,
+    /// since whoever paid for them should have them.
     #[must_use]
-    pub fn ending(run: &Run, outcome: &Outcome, link_base: &str, now: Timestamp) -> Self {
+    pub fn ending(
+        run: &Run,
+        outcome: &Outcome,
+        finished: &[ArtifactRef],
+        link_base: &str,
+        now: Timestamp,
+    ) -> Self {
         let (text, value, artifacts) = match outcome {
             Outcome::Succeeded(output) => {
                 let done = || format!("{} is done.", run.spec.name);
@@ -215,7 +223,13 @@ impl DeliveryBody {
                 let text = output.text.as_ref().map_or(said, ToString::to_string);
                 (text, value, output.artifacts.as_slice())
             }
-            other => (other.sentence(&run.spec.name), serde_json::Value::Null, &[][..]),
+            other => {
+                let mut text = other.sentence(&run.spec.name);
+                if !finished.is_empty() {
+                    text.push_str(" What it had finished before is kept, and comes with this.");
+                }
+                (text, serde_json::Value::Null, finished)
+            }
         };
         Self::new(run, &format!("run.{}", outcome.kind()), text, value, artifacts, link_base, now)
     }
@@ -267,11 +281,33 @@ impl DeliveryBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Failure;
 
     #[test]
     fn a_destination_is_a_channel_and_an_address() {
         let films: Destination = "webhook:films".parse().expect("well formed");
         assert_eq!((films.channel.as_str(), films.address.as_str()), ("webhook", "films"));
         assert!("webhook".parse::<Destination>().is_err() && ":x".parse::<Destination>().is_err());
+    }
+
+    /// Complaints 44925 and 86034: whatever ends a run, people are told what happened and
+    /// what can be done.
+    #[test]
+    fn every_ending_has_a_sentence_that_says_what_happened_and_what_can_be_done() {
+        let failures = Failure::ALL.into_iter();
+        let mut outcomes: Vec<_> = failures
+            .flat_map(|reason| ["", "no film without a prompt."].map(|said| Outcome::failed(reason, said)))
+            .collect();
+        outcomes.push(Outcome::TimedOut);
+        outcomes.extend(["", "enough"].map(|reason| Outcome::Cancelled { reason: reason.into() }));
+        let mut seen = std::collections::BTreeSet::new();
+        for outcome in outcomes {
+            let text = outcome.sentence("film");
+            let (what, remedy) = text.split_once(". ").expect("two sentences");
+            assert!(what.starts_with("film ") && what.len() > 15, "{text}");
+            assert!(remedy.starts_with("Ask ") && remedy.ends_with('.'), "{text}");
+            assert!(!text.contains("..") && !text.contains("()"), "{text}");
+            assert!(seen.insert(text), "each has its own");
+        }
     }
 }

@@ -12,6 +12,10 @@ use crate::grants::{Grants, Purse};
 use crate::id::{ConversationId, RunId, Token};
 use crate::time::Timestamp;
 
+mod ending;
+
+pub use ending::{Failure, Outcome, Output};
+
 /// What does not change during a run's life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSpec {
@@ -135,111 +139,6 @@ impl ArtifactRef {
             media_type: self.media_type.clone(),
             size: self.size,
             url: format!("{base}{}", self.path()),
-        }
-    }
-}
-
-/// What a run gave back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Output {
-    /// The result as JSON text.
-    pub value: Arc<str>,
-    /// A sentence for people.
-    pub text: Option<Arc<str>>,
-    /// Files that belong to it.
-    pub artifacts: Vec<ArtifactRef>,
-}
-
-/// Why a run failed. The WIT's `failure-reason` gives each its sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "documented, one by one, in the WIT")]
-pub enum Failure {
-    Failed,
-    Trapped,
-    OutOfMemory,
-    StackOverflow,
-    OutOfCpu,
-    Nondeterministic,
-    CrashLooping,
-    JournalFull,
-    InvalidOutput,
-    PluginUnavailable,
-}
-
-impl Failure {
-    /// What happened, in words that a user understands.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Failed => "it could not do the task",
-            Self::Trapped => "it crashed",
-            Self::OutOfMemory => "it needed more memory than it may have",
-            Self::StackOverflow => "it called itself too deep",
-            Self::OutOfCpu => "it used up the computing time it was given",
-            Self::Nondeterministic => "it did not do the same again after an interruption",
-            Self::CrashLooping => "the host stopped several times while it ran",
-            Self::JournalFull => "it made more calls than one run may make",
-            Self::InvalidOutput => "what it gave back cannot be used",
-            Self::PluginUnavailable => "its plugin cannot be loaded",
-        }
-    }
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum Outcome {
-    /// It gave its output.
-    Succeeded(Output),
-    /// It failed.
-    Failed {
-        /// Why.
-        reason: Failure,
-        /// For people.
-        message: Arc<str>,
-    },
-    /// Its deadline passed.
-    TimedOut,
-    /// It was cancelled.
-    Cancelled {
-        /// Who or what ended it, for people.
-        reason: Arc<str>,
-    },
-}
-
-impl Outcome {
-    /// A failure with its message.
-    #[must_use]
-    pub fn failed(reason: Failure, message: impl Into<Arc<str>>) -> Self {
-        Self::Failed { reason, message: message.into() }
-    }
-
-    /// `succeeded`, `failed`, `timed-out` or `cancelled`.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Succeeded(_) => "succeeded",
-            Self::Failed { .. } => "failed",
-            Self::TimedOut => "timed-out",
-            Self::Cancelled { .. } => "cancelled",
-        }
-    }
-
-    /// What people are told of an ending that is no success.
-    #[must_use]
-    pub fn sentence(&self, name: &str) -> String {
-        match self {
-            Self::Succeeded(_) => format!("{name} is done."),
-            Self::Failed { reason, message } if message.is_empty() => {
-                format!("{name} failed: {}.", reason.sentence())
-            }
-            Self::Failed { reason: Failure::Failed, message } => format!("{name} failed: {message}"),
-            Self::Failed { reason, message } => format!("{name} failed: {} ({message}).", reason.sentence()),
-            Self::TimedOut => {
-                format!("{name} was stopped: its time was up. Ask again with more time, or for less.")
-            }
-            Self::Cancelled { reason } => format!("{name} was cancelled: {reason}"),
         }
     }
 }

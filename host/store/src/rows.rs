@@ -261,6 +261,8 @@ pub trait Rows: HoldRows + OperatorRows + Removal {
     -> Result<Vec<String>>;
     /// Notes that a run wrote this artifact, or gave it back; repeated is no error.
     fn link_artifact(&mut self, run: RunId, artifact: &ArtifactRef) -> Result<()>;
+    /// The artifacts that are linked to this run, in the order of their ids.
+    fn linked_artifacts(&mut self, run: RunId, limit: u32) -> Result<Vec<ArtifactRef>>;
     /// The artifact, if one of these is linked to this run.
     fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>>;
 }

@@ -234,7 +234,7 @@ mod tests {
             film-Ab12cd  AAAACSfABwcHBwcHBwcHBw
               state        ended since 60 s ago (1970-01-01T00:11:00.000Z)
               ended        failed
-              why          film-Ab12cd failed: it used up the computing time it was given (57.0 s in this attempt).
+              why          film-Ab12cd failed: it used up the computing time it was given (57.0 s in this attempt). Ask for less, or have the operator allow it more computing time.
               progress     42 % frame 40 of 96
               agent        video/render (plugin video, component abcdef012345)
               lane         subagent at depth 1

@@ -386,6 +386,13 @@ impl Rows for Tables {
         Ok(())
     }
 
+    fn linked_artifacts(&mut self, run: RunId, limit: u32) -> Result<Vec<ArtifactRef>> {
+        let mut linked = self.artifacts.get(&run).cloned().unwrap_or_default();
+        linked.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        linked.truncate(limit as usize);
+        Ok(linked)
+    }
+
     fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>> {
         Ok(self.artifacts.get(&run).and_then(|linked| linked.iter().find(|held| held.id == id)).cloned())
     }

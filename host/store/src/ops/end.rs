@@ -12,6 +12,9 @@ use super::wait::{decide, resolve_timeout};
 use super::{By, Effects, Result, claimed, deliver, must_run, step};
 use crate::rows::Rows;
 
+/// Files that go with an ending that is no success.
+const MAX_ARTIFACTS: u32 = 32;
+
 /// The attempt's work is decided.
 pub fn finish(rows: &mut dyn Rows, by: &By, outcome: Outcome) -> Result<Effects> {
     let mut run = claimed(rows, by)?;
@@ -150,7 +153,13 @@ fn settle_ended(
 /// One delivery for each destination, its first attempt marked.
 fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects: &mut Effects) -> Result<()> {
     let Some(outcome) = run.outcome().filter(|_| !run.spec.destinations.is_empty()) else { return Ok(()) };
-    let body = DeliveryBody::ending(run, outcome, link_base, now).to_json();
+    let mut finished = Vec::new();
+    if !matches!(outcome, Outcome::Succeeded(_)) {
+        finished = rows.linked_artifacts(run.spec.id, MAX_ARTIFACTS)?;
+        let task = &run.spec.artifacts;
+        finished.retain(|artifact| task.iter().all(|given| given.id != artifact.id));
+    }
+    let body = DeliveryBody::ending(run, outcome, &finished, link_base, now).to_json();
     for (index, destination) in (0..).zip(&run.spec.destinations) {
         let id = DeliveryId::ending(run.spec.id, index);
         deliver::owe(rows, run, id, destination, body.clone(), now, effects)?;

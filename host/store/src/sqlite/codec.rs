@@ -11,8 +11,8 @@ use rusqlite::types::ValueRef;
 use serde::de::DeserializeOwned;
 use sublane_core::delivery::{AttemptResult, Hold};
 use sublane_core::{
-    ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Lifetime, Path,
-    Priority, Purse, Run, RunId, RunSpec, RunState, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Lifetime,
+    Path, Priority, Purse, Run, RunId, RunSpec, RunState, Timestamp, Token,
 };
 
 use crate::StoreError;
@@ -367,6 +367,15 @@ pub(super) fn attempt(c: &mut Columns<'_>) -> Result<DeliveryAttempt> {
         other => return Err(c.wrong(format_args!("{other} is no kind of result"))),
     };
     Ok(DeliveryAttempt { delivery, number, at, result })
+}
+
+pub(super) fn artifact(c: &mut Columns<'_>) -> Result<ArtifactRef> {
+    Ok(ArtifactRef {
+        id: c.text()?.to_owned(),
+        name: c.text()?.to_owned(),
+        media_type: c.text()?.to_owned(),
+        size: c.bits()?,
+    })
 }
 
 /// A conversation from the columns of `conversation_columns!`.

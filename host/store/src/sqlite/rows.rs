@@ -352,14 +352,11 @@ impl Rows for Session<'_> {
         self.execute(Sql::ArtifactLink, params![run.0, id, name, media_type, bits(*size)]).map(drop)
     }
 
+    fn linked_artifacts(&mut self, run: RunId, limit: u32) -> Result<Vec<ArtifactRef>> {
+        self.all("artifact", Sql::Artifacts, params![run.0, limit], codec::artifact)
+    }
+
     fn linked_artifact(&mut self, run: RunId, id: &str) -> Result<Option<ArtifactRef>> {
-        self.one("artifact", Sql::Artifact, params![run.0, id], |columns| {
-            Ok(ArtifactRef {
-                id: columns.text()?.to_owned(),
-                name: columns.text()?.to_owned(),
-                media_type: columns.text()?.to_owned(),
-                size: columns.bits()?,
-            })
-        })
+        self.one("artifact", Sql::Artifact, params![run.0, id], codec::artifact)
     }
 }

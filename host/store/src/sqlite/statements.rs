@@ -196,6 +196,8 @@ statements! {
     KvKeysAfter: "SELECT key FROM kv WHERE bucket = ?1 AND key > ?2 ORDER BY key LIMIT ?3";
     ArtifactLink: "INSERT OR IGNORE INTO artifact (run, id, name, media_type, size) \
         VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5)";
+    Artifacts: "SELECT id, name, media_type, size FROM artifact \
+        WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY id LIMIT ?2";
     Artifact: "SELECT id, name, media_type, size FROM artifact \
         WHERE run = (SELECT n FROM run WHERE id = ?1) AND id = ?2";
 

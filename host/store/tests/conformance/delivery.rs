@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use sublane_core::delivery::{AttemptResult, DEFAULT_WINDOW, DeliveryBody, SettleRule};
-use sublane_core::{Delivery, DeliveryId, DeliveryState, Failure, Outcome, RunId, Timestamp};
-use sublane_store::{DeliveryFilter, Settled, Store, StoreError};
+use sublane_core::{
+    Delivery, DeliveryId, DeliveryState, Entry, Failure, Import, Outcome, Path, RunId, Timestamp,
+};
+use sublane_store::{Command, DeliveryFilter, Settled, Store, StoreError};
 
-use crate::support::{START, accept, at, claim, destination, link_base, message, root, success};
+use crate::support::{START, accept, artifact, at, claim, destination, link_base, message, root, success};
 
 /// Ends the root run number `n`; the delivery that it owes.
 async fn owed(store: &dyn Store, n: u8) -> Delivery {
@@ -79,6 +81,23 @@ pub(crate) async fn every_ending_owes(store: &dyn Store) {
         let body: DeliveryBody = serde_json::from_str(&get(store, run).await.body).expect("a body");
         assert_eq!(body.kind, kind);
     }
+}
+
+/// Complaint 115895: what was paid for is delivered, also when the run then fails.
+pub(crate) async fn a_file_that_was_finished_goes_with_a_failure(store: &dyn Store) {
+    let mut accept = message(1, "console:me");
+    accept.spec.artifacts = vec![artifact(1)];
+    let run = store.accept(accept).await.expect("accepted").run;
+    let by = claim(store, run).await;
+    let path = Path::root().then(1);
+    let entry = Entry { path, import: Import::ArtifactFinish, args: 1, result: "".into(), at: START };
+    store.command(by.clone(), entry, Command::Artifact(artifact(2))).await.expect("it has its claim");
+    let failed = Outcome::failed(Failure::Failed, "the upload broke off");
+    store.finish(by, failed).await.expect("it has its claim");
+    let body: DeliveryBody = serde_json::from_str(&get(store, run).await.body).expect("a body");
+    let files: Vec<_> = body.data.artifacts.iter().map(|link| link.id.as_str()).collect();
+    assert_eq!(files, [artifact(2).id], "what it made, and not what it was given");
+    assert!(body.data.text.ends_with("is kept, and comes with this."), "{}", body.data.text);
 }
 
 pub(crate) async fn a_delivered_delivery_is_settled(store: &dyn Store) {

@@ -114,6 +114,7 @@ on_every_store! {
         an_ending_owes_each_destination_once_with_its_first_attempt_begun
         every_ending_owes
         a_result_that_cannot_be_read_is_passed_on_as_text
+        a_file_that_was_finished_goes_with_a_failure
         a_delivered_delivery_is_settled
         a_refused_delivery_is_dead
         a_failed_attempt_is_tried_again_when_it_is_due

@@ -83,7 +83,9 @@ async fn an_older_store_is_converted_and_holds_what_it_held() {
         let (_directory, path) = older(version);
         assert_eq!(version_of(&path), version);
         let store = SqliteStore::open(&path).expect("it is converted");
-        assert_eq!(seen(&store).await, seen(&model).await, "version {version}");
+        // A body is composed once: the words of the version that owed it stay.
+        let today = seen(&model).await.replace("not wanted. Ask again if it is still wanted.", "not wanted");
+        assert_eq!(seen(&store).await, today, "version {version}");
         drop(store);
         assert_eq!(version_of(&path), NEWEST);
     }

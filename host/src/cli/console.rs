@@ -11,6 +11,7 @@ use sublane::channel::console::Sink;
 use sublane::channel::{Colour, ConsoleStyle};
 use sublane::config::{ChannelKind, Config};
 use sublane::open::ConsoleOutput;
+use tokio::sync::watch;
 
 use super::{Failed, Result};
 
@@ -31,22 +32,66 @@ pub(super) enum Stream {
 pub(super) struct Screen {
     sink: Sink,
     style: ConsoleStyle,
+    closed: watch::Receiver<bool>,
+}
+
+/// A stream that says when nobody reads it any more.
+struct Watched<W> {
+    stream: W,
+    closed: watch::Sender<bool>,
+}
+
+impl<W> Watched<W> {
+    fn note<T>(&self, written: io::Result<T>) -> io::Result<T> {
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.closed.send_replace(true);
+        }
+        written
+    }
+}
+
+impl<W: Write> Write for Watched<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.stream.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.stream.flush();
+        self.note(flushed)
+    }
 }
 
 impl Screen {
     /// People on this stream.
     pub(super) fn for_people(stream: Stream) -> Self {
-        let (sink, is_terminal): (Sink, bool) = match stream {
-            Stream::Out => (Arc::new(Mutex::new(io::stdout())), io::stdout().is_terminal()),
-            Stream::Err => (Arc::new(Mutex::new(io::stderr())), io::stderr().is_terminal()),
+        let is_terminal = match stream {
+            Stream::Out => io::stdout().is_terminal(),
+            Stream::Err => io::stderr().is_terminal(),
         };
         let style = if is_terminal { ConsoleStyle::Terminal(colour()) } else { ConsoleStyle::Plain };
-        Self { sink, style }
+        match stream {
+            Stream::Out => Self::over(io::stdout(), style),
+            Stream::Err => Self::over(io::stderr(), style),
+        }
     }
 
     /// Lines of JSON on the standard output.
     pub(super) fn json_lines() -> Self {
-        Self { sink: Arc::new(Mutex::new(io::stdout())), style: ConsoleStyle::Json }
+        Self::over(io::stdout(), ConsoleStyle::Json)
+    }
+
+    fn over(stream: impl Write + Send + 'static, style: ConsoleStyle) -> Self {
+        let (tell, closed) = watch::channel(false);
+        Self { sink: Arc::new(Mutex::new(Watched { stream, closed: tell })), style, closed }
+    }
+
+    /// Returns when something was to be written and nobody reads it any more.
+    pub(super) async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        if closed.wait_for(|closed| *closed).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// For the host's console channels.
@@ -102,4 +147,22 @@ pub(super) fn channel(config: &Config, named: Option<&str>) -> Result<String> {
 /// Who writes, when it is not said.
 pub(super) fn user() -> String {
     std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "user".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pipe_that_nobody_reads_is_noticed_at_the_next_line() {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let screen = Screen::over(writer, ConsoleStyle::Plain);
+        screen.output().sink.lock().write_all(b"one\n").expect("somebody reads");
+        assert!(screen.closed().now_or_never().is_none());
+        drop(reader);
+        screen.output().sink.lock().write_all(b"two\n").expect_err("nobody reads");
+        screen.closed().await;
+    }
 }

@@ -50,7 +50,8 @@ Exit codes:
   3    every run succeeded, but a delivery is dead
   4    it cannot be done here: no such run, no host, the state directory is in use
   5    the store is not whole
-  130  stopped by Ctrl-C before everything was settled (143: by SIGTERM, 129: by SIGHUP)";
+  130  stopped by Ctrl-C before everything was settled (143: by SIGTERM, 129: by SIGHUP)
+  141  nobody reads the output any more, before everything was settled";
 
 /// Runs WebAssembly plugins that hand long work to sub-agents.
 ///
@@ -128,6 +129,8 @@ enum Exit {
     HungUp = 129,
     /// Ctrl-C, before everything was settled.
     Interrupted = 130,
+    /// Nobody reads the output any more, as if by SIGPIPE, before everything was settled.
+    OutputClosed = 141,
     /// SIGTERM, before everything was settled.
     Terminated = 143,
 }

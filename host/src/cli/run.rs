@@ -142,6 +142,7 @@ async fn run(config: &Config, work: Work, screen: &Screen, json: bool) -> Result
     let stopped = tokio::select! {
         settled = watch.settled() => settled.map(|()| None),
         signal = signals.next() => Ok(Some(signal)),
+        () = screen.closed() => Ok(Some(Exit::OutputClosed)),
     };
     signals.end_at_once();
     opened.stop().await;

@@ -154,7 +154,7 @@ fn a_directory_that_is_no_crate_is_refused_before_any_toolchain_is_sought() {
     for dir in [directory.path().to_owned(), directory.path().join("missing")] {
         let mut lines = Vec::new();
         let refused =
-            Toolchain::find(&dir, &mut |line| lines.push(line.to_owned())).err().expect("it is refused");
+            Toolchain::find(&dir, &mut |line| lines.push(line.to_owned())).expect_err("it is refused");
         assert!(refused.to_string().contains("has no Cargo.toml"), "{refused}");
         assert!(lines.is_empty(), "{lines:?}");
     }

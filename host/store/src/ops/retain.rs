@@ -147,8 +147,9 @@ fn owes_nothing(rows: &mut dyn Rows, run: RunId, keep: &Keep, now: Timestamp) ->
     Ok(true)
 }
 
-/// Removes a run and what hangs on it, no more than `limit` rows of what there may be many of.
-/// Gives whether it is gone. What is taken from a journal is its end, so that the rest is whole.
+/// Removes a run and what hangs on it. A journal, of which there may be much, goes by `limit` rows,
+/// from its end, so that the rest is whole; the rest goes at once: a run that is there has all that
+/// it owed. Gives whether it is gone.
 fn remove(rows: &mut dyn Rows, run: &Run, limit: u32, removed: &mut u32) -> Result<bool> {
     let id = run.spec.id;
     let until = *removed + limit;
@@ -156,17 +157,10 @@ fn remove(rows: &mut dyn Rows, run: &Run, limit: u32, removed: &mut u32) -> Resu
     if *removed >= until {
         return Ok(false);
     }
-    // Its links go last: as long as there is a delivery, its files are there too.
     for delivery in rows.deliveries(&owed(id))? {
         *removed += rows.delete_delivery(delivery.id)?;
-        if *removed >= until {
-            return Ok(false);
-        }
     }
-    *removed += rows.trim_artifacts(id, until - *removed)?;
-    if *removed >= until {
-        return Ok(false);
-    }
+    *removed += rows.trim_artifacts(id, u32::MAX)?;
     *removed += rows.delete_run(id)?;
     let conversation = run.spec.conversation;
     if !rows.has_runs(conversation)? {

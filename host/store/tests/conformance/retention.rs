@@ -176,7 +176,7 @@ pub(crate) async fn a_conversation_goes_with_its_last_run(store: &dyn Store) {
     root(store, 3).await;
 }
 
-/// Issue 68's wish, turned round: a paid film is there as long as anything speaks of it.
+/// A paid film is there as long as anything speaks of it.
 pub(crate) async fn a_file_is_linked_by_whoever_may_need_it(store: &dyn Store) {
     let top = root(store, 1).await;
     let child = claim(store, spawn(store, &top, 1).await).await;

@@ -10,5 +10,6 @@ mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
 mod seed; // the acceptance of the reproduction that everything started from
+mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one
 mod subagents; // spawn, wait, look, speak, cancel, deliver

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod crash;
 mod denials;
+pub mod receiver;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -282,13 +283,21 @@ impl TestHost {
     /// # Panics
     /// When it is not accepted.
     pub async fn begin(&self, agent: &str, input: serde_json::Value) -> RunId {
-        let origin: Destination = "console:test".parse().expect("well formed");
+        self.begin_for(agent, input, &["console:test"]).await
+    }
+
+    /// Begins a run of an agent with a task; its ending goes to these destinations.
+    ///
+    /// # Panics
+    /// When it is not accepted.
+    pub async fn begin_for(&self, agent: &str, input: serde_json::Value, to: &[&str]) -> RunId {
+        let destination = |text: &str| text.parse::<Destination>().expect("well formed");
         let task = Task {
             agent: agent.to_owned(),
             input: input.to_string(),
-            origin: origin.clone(),
+            origin: destination("console:test"),
             lane: "main",
-            deliver: vec![origin],
+            deliver: to.iter().map(|text| destination(text)).collect(),
             event: None,
         };
         self.inner().task(task).await.expect("the task is accepted").run

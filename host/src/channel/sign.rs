@@ -2,26 +2,33 @@
 //!
 //! A secret is known by reference only. It is read at the start, so that a
 //! mistake shows early, and again when its file changes, so that it can be
-//! rotated without a restart. Never prints a secret, also not a part of one.
+//! rotated without a restart: while two keys stand there, both sign. Never
+//! prints a secret, also not a part of one.
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use parking_lot::Mutex;
-use sha2::Sha256;
-use sublane_core::{DeliveryId, Timestamp};
+use sublane_core::Timestamp;
 
 use crate::bounded;
 
+mod key;
+
+use key::Key;
+pub use key::KeyProblem;
+
 /// Bytes of a file that holds a secret.
 const MAX_FILE_BYTES: u64 = 4_096;
+/// Keys of one secret: each makes a signature of every request.
+pub const MAX_KEYS: usize = 4;
 
-/// Where a secret is. Its text there is `whsec_` and 24 to 64 bytes in base64;
-/// white space around it does not count.
+/// Where a secret is. Its text there is one key, or up to [`MAX_KEYS`] with white space
+/// between them, for as long as receivers move from one to the next. A key is `whsec_` and
+/// 24 to 64 bytes in base64 (HMAC), or `whsk_` and the 32 bytes of an ed25519 key, with or
+/// without the 32 of its public half behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretRef {
     /// In this file.
@@ -64,15 +71,20 @@ pub enum SecretProblem {
     /// It is longer than any secret.
     #[error("is longer than a secret can be")]
     TooLong,
-    /// It has another form.
-    #[error("does not begin with `whsec_`")]
-    NoPrefix,
-    /// What follows the prefix is not base64.
-    #[error("is not base64 after `whsec_`")]
-    NotBase64,
-    /// It is too short or too long.
-    #[error("is {0} bytes long: expected 24 to 64")]
-    Length(usize),
+    /// There is no key in it.
+    #[error("is empty")]
+    Empty,
+    /// There are too many keys in it.
+    #[error("has more than {MAX_KEYS} keys")]
+    TooMany,
+    /// One of its keys cannot be used.
+    #[error("has a key that cannot be used: key {number} {problem}")]
+    Key {
+        /// Which one, from 1.
+        number: usize,
+        /// Why.
+        problem: KeyProblem,
+    },
 }
 
 /// Makes the signatures of one endpoint.
@@ -82,8 +94,8 @@ pub struct Signer {
 }
 
 struct Held {
-    /// The hash's state after the key, ready for a message.
-    keyed: Hmac<Sha256>,
+    /// At least one.
+    keys: Arc<[Key]>,
     /// The file as it was when the secret was read; `None` for an environment variable.
     stamp: Option<Stamp>,
 }
@@ -101,25 +113,36 @@ impl Signer {
         Ok(Self { from, held: Mutex::new(held) })
     }
 
-    /// The value of `webhook-signature` for this body, sent at this instant. Reads a
-    /// secret's file again when it has changed: one look at its metadata otherwise.
+    /// The value of `webhook-signature` for this body, sent with this id at this instant: a
+    /// signature of each key. Reads a secret's file again when it has changed: one look at its
+    /// metadata otherwise.
     ///
     /// # Errors
     /// [`SecretError`], when the file is gone or became unusable.
-    pub fn sign(&self, id: DeliveryId, sent_at: Timestamp, body: &str) -> Result<String, SecretError> {
+    pub fn sign(&self, id: &str, sent_at: Timestamp, body: &str) -> Result<String, SecretError> {
+        let head = format!("{id}.{}.", unix_seconds(sent_at));
+        let keys = self.keys()?;
+        let signatures = keys.iter().map(|key| key.sign(head.as_bytes(), body.as_bytes()));
+        Ok(signatures.collect::<Vec<_>>().join(" "))
+    }
+
+    /// What receivers verify signatures with: `whpk_…` for each key of ed25519.
+    ///
+    /// # Errors
+    /// As [`Self::sign`].
+    pub fn public_keys(&self) -> Result<Vec<String>, SecretError> {
+        Ok(self.keys()?.iter().filter_map(Key::public).collect())
+    }
+
+    fn keys(&self) -> Result<Arc<[Key]>, SecretError> {
         let problem = |problem| SecretError { from: self.from.clone(), problem };
-        let mut mac = {
-            let mut held = self.held.lock();
-            if let SecretRef::File(path) = &self.from
-                && held.stamp != Some(stamp(path).map_err(problem)?)
-            {
-                *held = Held::read(&self.from).map_err(problem)?;
-            }
-            held.keyed.clone()
-        };
-        mac.update(format!("{id}.{}.", unix_seconds(sent_at)).as_bytes());
-        mac.update(body.as_bytes());
-        Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+        let mut held = self.held.lock();
+        if let SecretRef::File(path) = &self.from
+            && held.stamp != Some(stamp(path).map_err(problem)?)
+        {
+            *held = Held::read(&self.from).map_err(problem)?;
+        }
+        Ok(held.keys.clone())
     }
 }
 
@@ -140,25 +163,28 @@ impl Held {
         match from {
             SecretRef::Env(name) => {
                 let text = std::env::var_os(name).ok_or(SecretProblem::Absent)?;
-                Ok(Self { keyed: keyed(text.as_encoded_bytes())?, stamp: None })
+                Ok(Self { keys: keys(text.as_encoded_bytes())?, stamp: None })
             }
             SecretRef::File(path) => {
                 // The metadata first: a change in between is noticed at the next use.
                 let stamp = stamp(path)?;
                 let text = bounded::regular(path, MAX_FILE_BYTES).map_err(|error| unreadable(&error))?;
-                Ok(Self { keyed: keyed(&text)?, stamp: Some(stamp) })
+                Ok(Self { keys: keys(&text)?, stamp: Some(stamp) })
             }
         }
     }
 }
 
-fn keyed(text: &[u8]) -> Result<Hmac<Sha256>, SecretProblem> {
-    let encoded = text.trim_ascii().strip_prefix(b"whsec_").ok_or(SecretProblem::NoPrefix)?;
-    let key = STANDARD.decode(encoded).map_err(|_| SecretProblem::NotBase64)?;
-    if !(24..=64).contains(&key.len()) {
-        return Err(SecretProblem::Length(key.len()));
+fn keys(text: &[u8]) -> Result<Arc<[Key]>, SecretProblem> {
+    let mut keys = Vec::new();
+    let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    for (number, word) in (1..).zip(words) {
+        if number > MAX_KEYS {
+            return Err(SecretProblem::TooMany);
+        }
+        keys.push(Key::parse(word).map_err(|problem| SecretProblem::Key { number, problem })?);
     }
-    Ok(Hmac::new_from_slice(&key).expect("HMAC takes a key of any length"))
+    if keys.is_empty() { Err(SecretProblem::Empty) } else { Ok(keys.into()) }
 }
 
 fn stamp(path: &Path) -> Result<Stamp, SecretProblem> {
@@ -177,6 +203,10 @@ fn unreadable(error: &std::io::Error) -> SecretProblem {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use sublane_core::DeliveryId;
+
     use super::*;
 
     /// 24 bytes.
@@ -192,28 +222,46 @@ mod tests {
     fn problem(text: &str) -> SecretProblem {
         let (_file, at) = file(text);
         let error = Signer::new(at).expect_err("not a secret");
-        let payload = text.trim_start_matches("whsec_");
-        assert!(payload.is_empty() || !error.to_string().contains(payload), "{error}");
+        for word in text.split_whitespace() {
+            let payload = word.trim_start_matches("whsec_").trim_start_matches("whsk_");
+            assert!(!error.to_string().contains(payload), "{error}");
+        }
         error.problem
+    }
+
+    fn key_problem(number: usize, problem: KeyProblem) -> SecretProblem {
+        SecretProblem::Key { number, problem }
     }
 
     #[test]
     fn the_signature_is_that_of_the_standards_own_library() {
         let (_file, at) = file(&format!("  {SECRET}\n"));
-        let (id, body) = (DeliveryId([9; 16]), r#"{"type":"run.succeeded"}"#);
-        let signed = Signer::new(at).and_then(|signer| signer.sign(id, Timestamp(1_614_265_330_999), body));
+        let (id, body) = (DeliveryId([9; 16]).to_string(), r#"{"type":"run.succeeded"}"#);
+        let signed = Signer::new(at).and_then(|signer| signer.sign(&id, Timestamp(1_614_265_330_999), body));
         let theirs = standardwebhooks::Webhook::new(SECRET).expect("a secret");
-        let expected = theirs.sign(&id.to_string(), 1_614_265_330, body.as_bytes()).expect("signs");
+        let expected = theirs.sign(&id, 1_614_265_330, body.as_bytes()).expect("signs");
         assert_eq!(signed, Ok(expected));
     }
 
     #[test]
     fn a_secret_that_is_none_is_refused_without_showing_it() {
-        assert_eq!(problem("hunter2hunter2hunter2"), SecretProblem::NoPrefix);
-        assert_eq!(problem("whsec_not*base64*at*all"), SecretProblem::NotBase64);
-        assert_eq!(problem("whsec_c2hvcnQ="), SecretProblem::Length(5));
-        assert_eq!(problem(&format!("whsec_{}", STANDARD.encode([1; 65]))), SecretProblem::Length(65));
+        let number_1 = |problem| key_problem(1, problem);
+        assert_eq!(problem("hunter2hunter2hunter2"), number_1(KeyProblem::NoPrefix));
+        assert_eq!(problem("whsec_not*base64*at*all"), number_1(KeyProblem::NotBase64("whsec_")));
+        assert_eq!(problem("whsec_c2hvcnQ="), number_1(KeyProblem::Length(5)));
+        let long = format!("whsec_{}", STANDARD.encode([1; 65]));
+        assert_eq!(problem(&long), number_1(KeyProblem::Length(65)));
         assert_eq!(problem(&format!("whsec_{}", "A".repeat(5_000))), SecretProblem::TooLong);
+        assert_eq!(problem(" \n"), SecretProblem::Empty);
+        assert_eq!(problem(&format!("{SECRET}\nwhsk_c2hvcnQ=")), key_problem(2, KeyProblem::PairLength(5)));
+        assert_eq!(problem(&format!("{SECRET}\n").repeat(5)), SecretProblem::TooMany);
+        let (file, at) = file("whsk_c2hvcnQ=");
+        let expected = format!(
+            "the secret in file `{}` has a key that cannot be used: key 1 is 5 bytes long after `whsk_`: \
+             expected 32, or 64 with the public half behind the secret one",
+            file.path().display()
+        );
+        assert_eq!(Signer::new(at).expect_err("too short").to_string(), expected);
         let endless = SecretRef::File("/dev/zero".into());
         let error = Signer::new(endless).expect_err("a device").to_string();
         assert_eq!(error, "the secret in file `/dev/zero` is not in a regular file");
@@ -233,15 +281,31 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_keys_signs_in_their_order() {
+        let others = [format!("whsk_{}", STANDARD.encode([4; 32])), SECRET.to_owned()];
+        let (_file, at) = file(&others.join("\n"));
+        let both = Signer::new(at).expect("two keys");
+        let sign = |signer: &Signer| signer.sign("id", Timestamp(0), "{}").expect("signs");
+        let alone = others.each_ref().map(|text| sign(&Signer::new(file(text).1).expect("a key")));
+        assert!(alone[0].starts_with("v1a,") && alone[1].starts_with("v1,"));
+        assert_eq!(sign(&both), alone.join(" "));
+        assert_eq!(both.public_keys().expect("it is there").len(), 1, "HMAC has no public half");
+    }
+
+    #[test]
     fn a_changed_file_is_read_again() {
         let (file, at) = file(SECRET);
         let signer = Signer::new(at).expect("a secret");
-        let sign = || signer.sign(DeliveryId([1; 16]), Timestamp(0), "{}");
+        let sign = || signer.sign("id", Timestamp(0), "{}");
         let before = sign().expect("signs");
         assert_eq!(sign().as_ref(), Ok(&before));
-        std::fs::write(file.path(), format!("whsec_{}", STANDARD.encode([5; 32]))).expect("writes");
-        assert_ne!(sign().expect("signs"), before);
+        // Rotation: the next key beside the first, then alone.
+        let next = format!("whsec_{}", STANDARD.encode([5; 32]));
+        std::fs::write(file.path(), format!("{SECRET}\n{next}\n")).expect("writes");
+        let both = sign().expect("signs");
+        std::fs::write(file.path(), next).expect("writes");
+        assert_eq!(both, format!("{before} {}", sign().expect("signs")));
         std::fs::write(file.path(), "").expect("writes");
-        assert_eq!(sign().expect_err("empty").problem, SecretProblem::NoPrefix);
+        assert_eq!(sign().expect_err("empty").problem, SecretProblem::Empty);
     }
 }

@@ -216,7 +216,7 @@ impl Target {
 
     async fn attempt(&self, delivery: &Delivery, now: Timestamp) -> AttemptResult {
         let deadline = Instant::now() + self.attempt_timeout;
-        let signature = match self.signer.sign(delivery.id, now, &delivery.body) {
+        let signature = match self.signer.sign(&delivery.id.to_string(), now, &delivery.body) {
             Ok(signature) => signature,
             Err(error) => return not_sent(error.to_string()),
         };

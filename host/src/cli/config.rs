@@ -3,6 +3,7 @@
 //! Owns what only shows when files are put together: a manifest that asks for
 //! more than is allowed, an agent that is not there, a secret that is missing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -93,6 +94,8 @@ struct ChannelView {
     /// Who answers what comes in.
     agent: Option<String>,
     addresses: Vec<String>,
+    /// What receivers verify ed25519 signatures with, by address.
+    public_keys: BTreeMap<String, Vec<String>>,
 }
 
 impl Report {
@@ -125,12 +128,15 @@ impl Report {
                 field("may not", not_allowed);
             }
         }
-        for ChannelView { name, kind, agent, addresses } in &self.channels {
+        for ChannelView { name, kind, agent, addresses, public_keys } in &self.channels {
             text.push_str(&format!("channel {name} ({kind})\n"));
             if let Some(agent) = agent {
                 text.push_str(&format!("  answered by  {agent}\n"));
             }
             joined(addresses).iter().for_each(|all| text.push_str(&format!("  addresses    {all}\n")));
+            for (address, keys) in public_keys {
+                text.push_str(&format!("  {address} is signed for {}\n", keys.join(", ")));
+            }
         }
         text.push_str(&match self.problems.len() as u64 {
             0 => format!("{} is right\n", self.file.display()),
@@ -169,9 +175,10 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
         }
     }
     for (name, channel) in &config.channels {
-        report.problems.extend(secrets(name, channel, &lines));
+        let (problems, public_keys) = secrets(name, channel, &lines);
+        report.problems.extend(problems);
         report.problems.extend(answers(config, &plugins, name, channel, &lines));
-        report.channels.push(ChannelView::of(name, channel));
+        report.channels.push(ChannelView::of(name, channel, public_keys));
     }
     if let Some(address) = config.gateway.listen {
         report.warnings.push(format!("nothing will listen on {address}: this version has no gateway"));
@@ -219,14 +226,25 @@ fn manifest_problems(plugin: &PluginConfig) -> Vec<Problem> {
     }
 }
 
-/// Secrets that are not there, or have another form.
-fn secrets(name: &str, channel: &ChannelConfig, lines: &Lines<'_>) -> Vec<Problem> {
-    let ChannelKind::Webhook { addresses } = &channel.kind else { return Vec::new() };
-    let problem = |(address, endpoint): (&String, &sublane::channel::Endpoint)| {
-        let error = Signer::new(endpoint.secret.clone()).err()?;
-        Some(lines.problem(&["channels", name, "addresses", address, "secret"], chain(&error)))
-    };
-    addresses.iter().filter_map(problem).collect()
+/// Secrets that are not there, or have another form; and the public keys of the others, by address.
+fn secrets(
+    name: &str,
+    channel: &ChannelConfig,
+    lines: &Lines<'_>,
+) -> (Vec<Problem>, BTreeMap<String, Vec<String>>) {
+    let (mut problems, mut public) = (Vec::new(), BTreeMap::new());
+    let ChannelKind::Webhook { addresses } = &channel.kind else { return (problems, public) };
+    for (address, endpoint) in addresses {
+        match Signer::new(endpoint.secret.clone()).and_then(|signer| signer.public_keys()) {
+            Ok(keys) if keys.is_empty() => {}
+            Ok(keys) => drop(public.insert(address.clone(), keys)),
+            Err(error) => {
+                let path = ["channels", name, "addresses", address, "secret"];
+                problems.push(lines.problem(&path, chain(&error)));
+            }
+        }
+    }
+    (problems, public)
 }
 
 /// An agent that should answer on this channel and is not there.
@@ -255,7 +273,7 @@ fn answers(
 }
 
 impl ChannelView {
-    fn of(name: &str, channel: &ChannelConfig) -> Self {
+    fn of(name: &str, channel: &ChannelConfig, public_keys: BTreeMap<String, Vec<String>>) -> Self {
         let (kind, addresses) = match &channel.kind {
             ChannelKind::Console => ("console", Vec::new()),
             ChannelKind::Webhook { addresses } => ("webhook", addresses.keys().cloned().collect()),
@@ -264,7 +282,7 @@ impl ChannelView {
             Some(_) => agent.to_string(),
             None => agent.plugin.clone(),
         });
-        Self { name: name.to_owned(), kind, agent, addresses }
+        Self { name: name.to_owned(), kind, agent, addresses, public_keys }
     }
 }
 

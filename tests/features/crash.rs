@@ -1,17 +1,19 @@
 //! What a host that is killed with SIGKILL leaves behind, and what the next one makes of it.
 //!
 //! A scenario is a state directory, some plugins and one message or task
-//! ([`process::Orders`]); [`film`] walks through one: it kills the host at its
-//! first commit, its second, and so on, lets another host finish, and looks at
-//! everything that came of it. The store's seam covers commits, and with them
-//! every change of something durable but artifact files, which are on the disk
-//! before the commit that names them. What happens between two commits (a
-//! request that left, a file that is half written) is covered as far as killing
-//! before and after each commit covers it. A later scenario needs orders and a check.
+//! ([`process::Orders`]). [`walk`] kills its host before and after each commit and around each
+//! send, lets another host finish, and has the whole history judged
+//! ([`sublane_tests::history`]); [`film`] and [`tree`] are what is walked through. The store's
+//! seam covers commits, and with them every change of something durable but artifact files,
+//! which are on the disk before the commit that names them; a channel's seam covers what
+//! receivers know. A later scenario needs orders and a check.
 
 mod film;
+mod judge;
 mod process;
 mod receiver;
+mod tree;
+mod walk;
 
 use std::time::Duration;
 

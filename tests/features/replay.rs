@@ -79,7 +79,7 @@ async fn crashed_at_each_commit_it_remembers_the_same() {
     let mut crashes = 0;
     // The first write is the recovery, without which a host does not start.
     for write in 2.. {
-        let point = Point { side: Side::After, write };
+        let point = Point::write(Side::After, write);
         let lived = scene.live(Life { crash: Some(point), ..Life::default() }).await;
         crashes += lived.run.crashes;
         if !lived.has_crashed {

@@ -1,47 +1,82 @@
-//! A store that comes to its end at a chosen write.
+//! A host that comes to its end at a chosen write or send.
 //!
 //! [`Crashing`] wraps a backend and counts its writes, each of which is one
-//! commit. At the chosen one, before it or right after it, the host is gone:
-//! either the process kills itself, or the store refuses everything from then
-//! on, which leaves the same on the disk and costs no process. Between two
-//! commits nothing durable changes but artifact files, so these points are all
-//! there are as far as the store is concerned.
+//! commit; [`Sending`] wraps a channel and counts its attempts. At the chosen
+//! one, before it or right after it, the host is gone: either the process kills
+//! itself, or the store refuses everything from then on, which leaves the same
+//! on the disk and costs no process. Between two commits nothing durable
+//! changes but artifact files and what receivers know, so these points are all
+//! there are.
 //!
-//! Never changes what an operation does.
+//! Never changes what an operation or an attempt does.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
+use sublane::channel::{Channel, Class, Rule, RunLabel};
+use sublane_core::Delivery;
+use sublane_core::delivery::AttemptResult;
 use sublane_store::{Backend, StoreError, Transaction};
 use tokio::sync::watch;
 
-/// On which side of a write.
+/// On which side of what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// It does not happen.
     Before,
-    /// It is durable, and nobody is told.
+    /// It has happened, and nobody is told.
     After,
 }
 
-/// A point of a host's life: `before:3`, `after:12`. Writes are counted from 1.
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Writes to the store.
+    Write,
+    /// Attempts of deliveries.
+    Send,
+}
+
+/// A point of a host's life: `before:3`, `after:12`, `before-send:1`. Each kind is counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// On which side.
     pub side: Side,
-    /// Of which write.
-    pub write: u64,
+    /// Of what.
+    pub of: Of,
+    /// Which one.
+    pub number: u64,
 }
+
+impl Point {
+    /// A point at a write.
+    #[must_use]
+    pub fn write(side: Side, number: u64) -> Self {
+        Self { side, of: Of::Write, number }
+    }
+
+    /// A point at a send.
+    #[must_use]
+    pub fn send(side: Side, number: u64) -> Self {
+        Self { side, of: Of::Send, number }
+    }
+}
+
+/// The kinds of points and their names.
+const KINDS: [(&str, Side, Of); 4] = [
+    ("before", Side::Before, Of::Write),
+    ("after", Side::After, Of::Write),
+    ("before-send", Side::Before, Of::Send),
+    ("after-send", Side::After, Of::Send),
+];
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = match self.side {
-            Side::Before => "before",
-            Side::After => "after",
-        };
-        write!(f, "{side}:{}", self.write)
+        let kind = KINDS.iter().find(|(_, side, of)| (*side, *of) == (self.side, self.of));
+        write!(f, "{}:{}", kind.expect("all kinds are listed").0, self.number)
     }
 }
 
@@ -49,14 +84,11 @@ impl FromStr for Point {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no point: it is before:N or after:N");
-        let (side, write) = text.split_once(':').ok_or_else(wrong)?;
-        let side = match side {
-            "before" => Side::Before,
-            "after" => Side::After,
-            _ => return Err(wrong()),
-        };
-        Ok(Self { side, write: write.parse().map_err(|_| wrong())? })
+        let wrong =
+            || format!("`{text}` is no point: it is before:N, after:N, before-send:N or after-send:N");
+        let (name, number) = text.split_once(':').ok_or_else(wrong)?;
+        let (_, side, of) = *KINDS.iter().find(|(kind, ..)| *kind == name).ok_or_else(wrong)?;
+        Ok(Self { side, of, number: number.parse().map_err(|_| wrong())? })
     }
 }
 
@@ -75,6 +107,7 @@ pub struct Crash {
     at: Option<Point>,
     blow: Blow,
     writes: AtomicU64,
+    sends: AtomicU64,
     done: watch::Sender<u64>,
     happened: watch::Sender<bool>,
 }
@@ -84,7 +117,7 @@ impl Crash {
     #[must_use]
     pub fn new(at: Option<Point>, blow: Blow) -> Arc<Self> {
         let (done, happened) = (watch::channel(0).0, watch::channel(false).0);
-        Arc::new(Self { at, blow, writes: AtomicU64::new(0), done, happened })
+        Arc::new(Self { at, blow, writes: AtomicU64::new(0), sends: AtomicU64::new(0), done, happened })
     }
 
     /// Whether it has happened.
@@ -105,8 +138,8 @@ impl Crash {
         self.done.subscribe()
     }
 
-    fn reached(&self, side: Side, write: u64) {
-        if self.at != Some(Point { side, write }) {
+    fn reached(&self, point: Point) {
+        if self.at != Some(point) {
             return;
         }
         if self.blow == Blow::Kill {
@@ -145,10 +178,10 @@ impl<B: Backend> Backend for Crashing<B> {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
         self.crash.refuse()?;
         let write = self.crash.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        self.crash.reached(Side::Before, write);
+        self.crash.reached(Point::write(Side::Before, write));
         self.crash.refuse()?;
         let result = self.inner.write(transaction).await;
-        self.crash.reached(Side::After, write);
+        self.crash.reached(Point::write(Side::After, write));
         // Whoever was on the way is not told either.
         self.crash.refuse()?;
         self.crash.done.send_modify(|done| *done += 1);
@@ -160,5 +193,58 @@ impl<B: Backend> Backend for Crashing<B> {
         let result = self.inner.read(transaction).await;
         self.crash.refuse()?;
         result
+    }
+}
+
+/// A channel with a crash in it: right before an attempt, or when the receiver has answered.
+pub struct Sending {
+    inner: Arc<dyn Channel>,
+    crash: Arc<Crash>,
+}
+
+impl Sending {
+    /// `inner`, until the crash comes.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Channel>, crash: Arc<Crash>) -> Self {
+        Self { inner, crash }
+    }
+}
+
+#[async_trait]
+impl Channel for Sending {
+    fn class(&self) -> Class {
+        self.inner.class()
+    }
+
+    fn serves(&self, address: &str) -> bool {
+        self.inner.serves(address)
+    }
+
+    fn rule(&self, address: &str) -> Rule {
+        self.inner.rule(address)
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
+        let send = self.crash.sends.fetch_add(1, Ordering::SeqCst) + 1;
+        self.crash.reached(Point::send(Side::Before, send));
+        if self.crash.has_happened() {
+            // Nothing of this is stored any more.
+            return AttemptResult::Retry {
+                note: "the host is gone".to_owned(),
+                retry_after: None,
+                ambiguous: false,
+            };
+        }
+        let result = self.inner.deliver(delivery).await;
+        self.crash.reached(Point::send(Side::After, send));
+        result
+    }
+
+    fn progress(&self, address: &str, run: &RunLabel, percent: u8, note: &str) {
+        self.inner.progress(address, run, percent, note);
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }

@@ -7,6 +7,7 @@
 pub mod command;
 pub mod crash;
 mod denials;
+pub mod history;
 pub mod receiver;
 
 use std::collections::HashMap;

@@ -6,6 +6,7 @@
 
 mod bench;
 mod build;
+mod crash;
 mod demo;
 mod repo;
 mod setup;
@@ -32,6 +33,7 @@ enum Task {
     Test(test::Test),
     Build(build::Build),
     Bench(bench::Bench),
+    Crash(crash::Crash),
     Setup(setup::Setup),
 }
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Task::Test(task) => task.run(),
         Task::Build(task) => task.run(),
         Task::Bench(task) => task.run(),
+        Task::Crash(task) => task.run(),
         Task::Setup(task) => task.run(),
     };
     match result {

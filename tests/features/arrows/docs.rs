@@ -60,6 +60,40 @@ fn every_path_that_a_document_names_is_there() {
 }
 
 #[test]
+fn every_row_of_what_survives_a_crash_names_its_tests() {
+    let architecture = document("ARCHITECTURE.md");
+    let (_, section) = architecture.split_once("\n## What survives a crash\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("the next one");
+    let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 10, "{section}");
+    let tests =
+        ["tests/features", "host/store/tests", "host/src"].map(|place| all_below(&repository().join(place)));
+    for row in rows {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap_or_default();
+        let named = spans(shown_by);
+        assert!(!named.is_empty(), "nothing shows this: {row}");
+        for name in named {
+            let is_there = tests.iter().any(|text| text.contains(&format!("fn {name}(")));
+            assert!(is_there, "there is no test `{name}`: {row}");
+        }
+    }
+}
+
+/// The text of every file below a directory.
+fn all_below(directory: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        match path.extension() {
+            None if path.is_dir() => text.push_str(&all_below(&path)),
+            Some(end) if end == "rs" => text.push_str(&read(&path)),
+            _ => {}
+        }
+    }
+    text
+}
+
+#[test]
 fn every_task_that_a_document_names_is_there() {
     let tasks = document("xtask/src/main.rs");
     for name in DOCUMENTS {

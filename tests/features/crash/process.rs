@@ -1,8 +1,9 @@
 //! The host as a process of its own, which may be killed: the test binary runs
 //! itself with nothing but the test `crash::child`, and its orders in the environment.
 //!
-//! Owns the state directory's layout: `sublane.db`, `artifacts/`, `secret`, and
-//! `console.jsonl`, where the process notes what it delivered to the console.
+//! Owns the state directory's layout: `sublane.db`, `artifacts/`, `secret`,
+//! `console.jsonl`, where the process notes what it delivered to the console, and
+//! `hosts`, where each notes when it began.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -15,12 +16,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sublane::channel::webhook::{Endpoint, Webhook};
 use sublane::channel::{Channel, Class, SecretRef};
-use sublane::clock::SystemClock;
+use sublane::clock::{Clock as _, SystemClock};
 use sublane::intake::{Message, Task};
 use sublane_core::delivery::AttemptResult;
-use sublane_core::{Delivery, DeliveryState, Run};
+use sublane_core::{Delivery, DeliveryState, Destination, Run, Timestamp};
 use sublane_store::{DeliveryFilter, HostLock, RunFilter, SqliteStore, Store};
-use sublane_tests::crash::{Blow, Crash, Crashing};
+use sublane_tests::crash::{Blow, Crash, Crashing, Point, Sending};
 use sublane_tests::{PATIENCE, Setup, temporary};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -42,6 +43,10 @@ pub(super) struct Orders {
     pub(super) message: Option<(&'static str, String)>,
     /// An agent and its input.
     pub(super) task: Option<(&'static str, Value)>,
+    /// Where the task comes from, and where its ending goes.
+    pub(super) origin: &'static str,
+    /// Slots of `main` and of `subagent`, if not the usual ones.
+    pub(super) slots: Option<u32>,
     /// Where `webhook:films` is.
     pub(super) webhook: Option<String>,
     /// How long a waiting run keeps its instance.
@@ -56,18 +61,23 @@ impl Orders {
             plugins: plugins.to_vec(),
             message: None,
             task: None,
+            origin: "console:test",
+            slots: None,
             webhook: None,
             hot_window: Duration::from_secs(60),
         }
     }
 
     /// Starts the process; with a point, it kills itself there.
-    pub(super) fn start(&self, point: Option<&str>) -> Process {
+    pub(super) fn start(&self, point: Option<Point>) -> Process {
+        let point = point.map(|point| point.to_string());
         let orders = json!({
             "state": self.state,
             "plugins": self.plugins,
             "message": self.message,
             "task": self.task,
+            "origin": self.origin,
+            "slots": self.slots,
             "webhook": self.webhook,
             "hot_window_ms": u64::try_from(self.hot_window.as_millis()).expect("a test's window"),
             "point": point,
@@ -102,7 +112,7 @@ pub(super) enum End {
 }
 
 impl Process {
-    /// Kills it.
+    /// Kills it, or lets it be if it has ended.
     pub(super) fn kill(mut self) {
         self.child.kill().expect("it is ours");
         self.child.wait().expect("it is ours");
@@ -113,11 +123,16 @@ impl Process {
         self.writes.changed().await.is_ok()
     }
 
+    /// Ready when it has ended.
+    pub(super) async fn ended(&mut self) {
+        while self.has_written().await {}
+    }
+
     /// Waits for its end.
     pub(super) async fn end(mut self) -> End {
-        let log = || std::fs::read_to_string(self.state.join("log")).unwrap_or_default();
-        let ended = async { while self.writes.changed().await.is_ok() {} };
-        if timeout(PATIENCE, ended).await.is_err() {
+        let log = self.state.join("log");
+        let log = || std::fs::read_to_string(&log).unwrap_or_default();
+        if timeout(PATIENCE, self.ended()).await.is_err() {
             panic!("it does not come to an end: {}", log());
         }
         let status = self.child.wait().expect("it is ours");
@@ -147,11 +162,21 @@ impl Channel for Noting {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
-        let line = format!("{}\n", json!({ "id": delivery.id.to_string(), "body": &*delivery.body }));
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.0).expect("it can be written");
-        file.write_all(line.as_bytes()).expect("it can be written");
+        append(&self.0, &json!({ "id": delivery.id.to_string(), "body": &*delivery.body }).to_string());
         AttemptResult::Delivered { note: "noted".to_owned() }
     }
+}
+
+/// Adds a line to a file.
+fn append(file: &Path, line: &str) {
+    let mut file = OpenOptions::new().create(true).append(true).open(file).expect("it can be written");
+    file.write_all(format!("{line}\n").as_bytes()).expect("it can be written");
+}
+
+/// When each host of a state directory began, the oldest first.
+pub(super) fn hosts(state: &Path) -> Vec<Timestamp> {
+    let text = std::fs::read_to_string(state.join("hosts")).unwrap_or_default();
+    text.lines().map(|line| Timestamp(line.parse().expect("an instant"))).collect()
 }
 
 /// What was noted in a state directory: ids and bodies, in order.
@@ -173,6 +198,7 @@ pub(super) async fn obey() {
     let state = PathBuf::from(text(&orders["state"]));
     let _lock = HostLock::acquire(&state).expect("the last process is gone, and its lock with it");
     let point = orders["point"].as_str().map(|point| point.parse().expect("a point"));
+    append(&state.join("hosts"), &SystemClock.now().0.to_string());
     let store = SqliteStore::open(&state.join("sublane.db")).expect("the store opens");
     let crash = Crash::new(point, Blow::Kill);
     let store = Arc::new(Crashing::new(store, crash.clone()));
@@ -180,18 +206,22 @@ pub(super) async fn obey() {
     let telling = tell(crash.done());
     let mut setup = Setup::on(store.clone(), temporary()).artifacts(state.join("artifacts"));
     setup.settings.hot_window = Duration::from_millis(orders["hot_window_ms"].as_u64().expect("a number"));
+    if let Some(slots) = orders["slots"].as_u64() {
+        setup = setup.slots(u32::try_from(slots).expect("a test's slots"));
+    }
     for plugin in orders["plugins"].as_array().expect("a list") {
         setup = setup.plugin(&text(plugin));
     }
     if let Some(url) = orders["webhook"].as_str() {
         let endpoint = Endpoint::new(url, SecretRef::File(state.join("secret")));
         let webhook = Webhook::new([("films".to_owned(), endpoint)].into(), Arc::new(SystemClock));
-        setup = setup.channel("webhook", Arc::new(webhook.expect("the endpoint is right")), None);
+        let webhook = Sending::new(Arc::new(webhook.expect("the endpoint is right")), crash.clone());
+        setup = setup.channel("webhook", Arc::new(webhook), None);
     }
     let answers = orders["message"][0].as_str();
-    let console = Noting(state.join("console.jsonl"));
+    let console = Sending::new(Arc::new(Noting(state.join("console.jsonl"))), crash.clone());
     let host = setup.channel("console", Arc::new(console), answers).start().await;
-    let origin: sublane_core::Destination = "console:test".parse().expect("well formed");
+    let origin: Destination = text(&orders["origin"]).parse().expect("well formed");
     let event = Some(EVENT.to_owned());
     if answers.is_some() {
         let message =

@@ -1,10 +1,12 @@
-//! A receiver of webhooks on loopback that remembers every body it was sent.
+//! A receiver of webhooks on loopback that remembers every body it was sent, and
+//! can keep one answer to itself.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Ids and bodies, in the order of their arrival.
@@ -15,16 +17,18 @@ pub(super) struct Receiver {
     /// Where it is.
     pub(super) url: String,
     received: Received,
+    withheld: watch::Receiver<bool>,
     _listening: JoinSet<()>,
 }
 
 impl Receiver {
-    /// Listens on a free port.
-    pub(super) async fn start() -> Self {
+    /// Listens on a free port. Who sends the request of this number, counted from 1, gets no answer.
+    pub(super) async fn start(withhold: Option<usize>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
         let url = format!("http://{}/hook", listener.local_addr().expect("it is bound"));
         let received = Received::default();
-        let to = received.clone();
+        let (withholds, withheld) = watch::channel(false);
+        let to = Desk { received: received.clone(), withhold, withholds: Arc::new(withholds) };
         let mut listening = JoinSet::new();
         listening.spawn(async move {
             let mut receiving = JoinSet::new();
@@ -32,7 +36,15 @@ impl Receiver {
                 receiving.spawn(receive(connection, to.clone()));
             }
         });
-        Self { url, received, _listening: listening }
+        Self { url, received, withheld, _listening: listening }
+    }
+
+    /// Ready when it keeps an answer to itself; never, when it is to answer all.
+    pub(super) async fn withholds(&self) {
+        let mut withheld = self.withheld.clone();
+        if withheld.wait_for(|withheld| *withheld).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// What it was sent so far.
@@ -41,8 +53,16 @@ impl Receiver {
     }
 }
 
+/// Where requests are taken in.
+#[derive(Clone)]
+struct Desk {
+    received: Received,
+    withhold: Option<usize>,
+    withholds: Arc<watch::Sender<bool>>,
+}
+
 /// One request. What does not arrive whole was not received.
-async fn receive(mut connection: TcpStream, to: Received) -> Option<()> {
+async fn receive(mut connection: TcpStream, to: Desk) -> Option<()> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -62,6 +82,14 @@ async fn receive(mut connection: TcpStream, to: Received) -> Option<()> {
         (connection.read_buf(&mut bytes).await.ok()? > 0).then_some(())?;
     }
     let body = String::from_utf8(bytes[head + 4..].to_vec()).ok()?;
-    to.lock().push((header("webhook-id")?, body));
+    let number = {
+        let mut received = to.received.lock();
+        received.push((header("webhook-id")?, body));
+        received.len()
+    };
+    if to.withhold == Some(number) {
+        to.withholds.send_replace(true);
+        std::future::pending::<()>().await;
+    }
     connection.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.ok()
 }

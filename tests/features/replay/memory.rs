@@ -72,7 +72,7 @@ impl Scene {
     /// Where the run stands when its host is gone right after the journal got this entry.
     pub(super) async fn crashed_at(&self, entry: &str) -> Scene {
         for write in 2.. {
-            let crash = Some(Point { side: Side::After, write });
+            let crash = Some(Point::write(Side::After, write));
             let lived = self.live(Life { crash, is_over: true, ..Life::default() }).await;
             assert!(lived.has_crashed, "no host is gone right after entry {entry}");
             if lived.journal().await.last().is_some_and(|last| last.path.to_string() == entry) {

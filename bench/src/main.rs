@@ -3,6 +3,7 @@
 
 mod bare;
 mod durable;
+mod floor;
 mod receiver;
 mod report;
 mod start;
@@ -55,7 +56,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<()> {
     if report.wants("spawn.volatile.p") {
-        volatile::latency(report, rounds).await;
+        volatile::latency(report, rounds).await?;
     }
     if report.wants("spawn.volatile.threads2") {
         volatile::threads(report, rounds).await;

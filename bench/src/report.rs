@@ -38,6 +38,8 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// The ratio is at least this.
     AtLeast(f64),
+    /// Nothing: it says what another figure can reach.
+    None,
     /// The value itself is at most this.
     ValueAtMost(f64),
 }
@@ -59,6 +61,7 @@ impl Report {
         let (text, met) = match goal {
             Goal::AtMost(most) => (format!("<= {most}"), ratio <= most),
             Goal::AtLeast(least) => (format!(">= {least}"), ratio >= least),
+            Goal::None => ("-".to_owned(), true),
             Goal::ValueAtMost(most) => (format!("value <= {most}"), value <= most),
         };
         let figure =
@@ -84,7 +87,11 @@ impl Report {
 
 fn line(figure: &Figure) -> String {
     let Figure { name, value, unit, limit, ratio, goal, met } = figure;
-    let met = if *met { "yes" } else { "NO" };
+    let met = match (goal.as_str(), met) {
+        ("-", _) => "-",
+        (_, true) => "yes",
+        (_, false) => "NO",
+    };
     format!("{name:<26} {value:>9.2} {unit:<6} {limit:>8.2} {ratio:>8.2}  {goal:<14} {met}")
 }
 

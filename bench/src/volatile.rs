@@ -6,6 +6,7 @@ use sublane_store::Model;
 use sublane_tests::{Setup, TestHost, temporary};
 
 use crate::bare;
+use crate::floor;
 use crate::report::{Goal, Report, median, quantile};
 use crate::timed::{Timed, periods};
 
@@ -21,12 +22,17 @@ async fn host(store: Timed<Model>, threads: usize) -> TestHost {
 }
 
 /// From one spawn of a caller to its next: import, lane, child, result, and the caller's own loop.
-pub(crate) async fn latency(report: &mut Report, rounds: usize) {
+/// Beside it the floor: the same without a host.
+pub(crate) async fn latency(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let (mut p50, mut p99, mut limits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut floor50, mut floor99) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let timed = Timed::new(Model::default());
         let host = host(timed.clone(), 1).await;
         limits.push(median(&mut bare::on_guest_thread(host.inner(), BATCH).await));
+        let mut times = floor::spawns(host.inner(), BATCH).await?;
+        floor50.push(median(&mut times));
+        floor99.push(quantile(&mut times, 0.99));
         timed.take();
         let run = host.begin("bench/call", serde_json::json!(BATCH)).await;
         crate::ended(host.inner(), run).await;
@@ -36,8 +42,11 @@ pub(crate) async fn latency(report: &mut Report, rounds: usize) {
         host.host.stop().await;
     }
     let limit = median(&mut limits) / 1_000.0;
+    report.add("spawn.floor.p50", "us", median(&mut floor50) / 1_000.0, limit, Goal::None);
+    report.add("spawn.floor.p99", "us", median(&mut floor99) / 1_000.0, limit, Goal::None);
     report.add("spawn.volatile.p50", "us", median(&mut p50) / 1_000.0, limit, Goal::AtMost(1.4));
     report.add("spawn.volatile.p99", "us", median(&mut p99) / 1_000.0, limit, Goal::AtMost(3.0));
+    Ok(())
 }
 
 /// Spawns per second with two callers on two threads, to those with one on one; against the same gain of bare spawns.

@@ -2,6 +2,8 @@
 
 mod arrows; // which crate and module may name what, and what the documents say is there
 mod authority; // what a plugin may do, and who says no
+mod bursts; // many at once: none lost, each in its turn, refusals told
+mod cancelling; // a tree is cancelled whole, at once, and stays so
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod examples; // every example plugin does what its README says
 mod handmade; // no tests: components written by hand
@@ -12,4 +14,5 @@ mod replay; // a run that was evicted or interrupted goes on as if nothing had b
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one
+mod stopping; // a host that is asked to stop, or stands still, and the one after it
 mod subagents; // spawn, wait, look, speak, cancel, deliver

@@ -4,7 +4,7 @@
 //! commit; [`Sending`] wraps a channel and counts its attempts. At the chosen
 //! one, before it or right after it, the host is gone: either the process kills
 //! itself, or the store refuses everything from then on, which leaves the same
-//! on the disk and costs no process. Between two commits nothing durable
+//! on the disk and costs no process; or the host stands still. Between two commits nothing durable
 //! changes but artifact files and what receivers know, so these points are all
 //! there are.
 //!
@@ -99,6 +99,8 @@ pub enum Blow {
     Kill,
     /// The store answers nothing any more; see `Crash::happened`.
     Refuse,
+    /// The store answers nothing until `Crash::release`: as a process that is stopped.
+    Pause,
 }
 
 /// A crash that is to come: shared by the store and whoever waits for it.
@@ -110,6 +112,7 @@ pub struct Crash {
     sends: AtomicU64,
     done: watch::Sender<u64>,
     happened: watch::Sender<bool>,
+    released: watch::Sender<bool>,
 }
 
 impl Crash {
@@ -117,13 +120,33 @@ impl Crash {
     #[must_use]
     pub fn new(at: Option<Point>, blow: Blow) -> Arc<Self> {
         let (done, happened) = (watch::channel(0).0, watch::channel(false).0);
-        Arc::new(Self { at, blow, writes: AtomicU64::new(0), sends: AtomicU64::new(0), done, happened })
+        let released = watch::channel(false).0;
+        Arc::new(Self {
+            at,
+            blow,
+            writes: AtomicU64::new(0),
+            sends: AtomicU64::new(0),
+            done,
+            happened,
+            released,
+        })
     }
 
     /// Whether it has happened.
     #[must_use]
     pub fn has_happened(&self) -> bool {
         *self.happened.borrow()
+    }
+
+    /// Ready when it has happened.
+    pub async fn comes(&self) {
+        // We hold the sender, so it is there.
+        let _ = self.happened.subscribe().wait_for(|happened| *happened).await;
+    }
+
+    /// What stood still goes on.
+    pub fn release(&self) {
+        self.released.send_replace(true);
     }
 
     /// Writes so far.
@@ -148,8 +171,17 @@ impl Crash {
         self.happened.send_replace(true);
     }
 
-    fn refuse(&self) -> Result<(), StoreError> {
-        if self.has_happened() { Err(StoreError::Closed) } else { Ok(()) }
+    /// Nothing passes here any more, or not yet.
+    async fn pass(&self) -> Result<(), StoreError> {
+        match self.blow {
+            _ if !self.has_happened() => Ok(()),
+            Blow::Pause => {
+                // We hold the sender, so it is there.
+                let _ = self.released.subscribe().wait_for(|released| *released).await;
+                Ok(())
+            }
+            Blow::Kill | Blow::Refuse => Err(StoreError::Closed),
+        }
     }
 }
 
@@ -176,22 +208,22 @@ impl<B: Backend> Crashing<B> {
 
 impl<B: Backend> Backend for Crashing<B> {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.crash.refuse()?;
+        self.crash.pass().await?;
         let write = self.crash.writes.fetch_add(1, Ordering::SeqCst) + 1;
         self.crash.reached(Point::write(Side::Before, write));
-        self.crash.refuse()?;
+        self.crash.pass().await?;
         let result = self.inner.write(transaction).await;
         self.crash.reached(Point::write(Side::After, write));
         // Whoever was on the way is not told either.
-        self.crash.refuse()?;
+        self.crash.pass().await?;
         self.crash.done.send_modify(|done| *done += 1);
         result
     }
 
     async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.crash.refuse()?;
+        self.crash.pass().await?;
         let result = self.inner.read(transaction).await;
-        self.crash.refuse()?;
+        self.crash.pass().await?;
         result
     }
 }
@@ -227,7 +259,7 @@ impl Channel for Sending {
     async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
         let send = self.crash.sends.fetch_add(1, Ordering::SeqCst) + 1;
         self.crash.reached(Point::send(Side::Before, send));
-        if self.crash.has_happened() {
+        if self.crash.blow != Blow::Pause && self.crash.has_happened() {
             // Nothing of this is stored any more.
             return AttemptResult::Retry {
                 note: "the host is gone".to_owned(),

@@ -9,6 +9,8 @@ pub mod crash;
 mod denials;
 pub mod history;
 pub mod receiver;
+pub mod serving;
+pub mod watching;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,258 @@
+//! Many at once: none is lost, none is served for another, and who is refused is told why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sublane::clock::ManualClock;
+use sublane_core::lane::LaneLimits;
+use sublane_core::{RunId, RunState, Timestamp};
+use sublane_store::Model;
+use sublane_tests::history::History;
+use sublane_tests::watching::Watching;
+use sublane_tests::{Setup, TestHost, temporary, value};
+
+/// A host whose writes are watched.
+struct Watched {
+    host: TestHost,
+    writes: Watching<Model>,
+}
+
+/// The plugin `spawns` under these names, each with room for a thousand.
+async fn watched(names: &[&str], burst: LaneLimits) -> Watched {
+    let writes = Watching::new(Model::default());
+    let mut setup = Setup::on(Arc::new(writes.clone()), temporary());
+    for name in names {
+        let manifest = format!(
+            r#"
+            id = "{name}"
+            version = "0.1.0"
+            [asks]
+            spawn = {{ agents = ["{name}"], depth = 5, active-children = 20, total = 2000 }}
+            channels = ["origin"]
+            cpu = "10m"
+            "#
+        );
+        setup = setup.plugin_with("spawns", &manifest);
+    }
+    setup.lanes.push(("burst".to_owned(), burst));
+    Watched { host: setup.start().await, writes }
+}
+
+impl Watched {
+    /// Stops it and gives all that became of it.
+    async fn history(self) -> History {
+        let store = self.host.inner().store.clone();
+        let recorder = self.host.recorder.clone();
+        self.host.host.stop().await;
+        let mut history = History::read(&*store).await;
+        let got = recorder.deliveries();
+        history.received = got.iter().map(|got| (got.id.to_string(), got.body.to_string())).collect();
+        history
+    }
+}
+
+/// How many of each group had ended when the first group had all of its own.
+fn when_the_first_is_done<K: Ord>(endings: impl Iterator<Item = K>, each: usize) -> Vec<usize> {
+    let mut ended = BTreeMap::<K, usize>::new();
+    for group in endings {
+        let count = ended.entry(group).or_default();
+        *count += 1;
+        if *count == each {
+            break;
+        }
+    }
+    ended.into_values().collect()
+}
+
+/// What ARCHITECTURE.md states: when one of equals has all of its runs done, each other
+/// has at least two thirds of its own.
+fn check_fair(done: &[usize], groups: usize, each: usize) {
+    assert_eq!(done.len(), groups, "all of them had some: {done:?}");
+    assert!(done.iter().all(|count| count * 3 >= each * 2), "of {each}: {done:?}");
+}
+
+/// Complaint 87537 (R27), from one parent: of ten rapid spawns one or two failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
+    const EACH: usize = 200;
+    let watched = watched(&["spawns"], LaneLimits::default()).await;
+    let leaf =
+        |n: usize| json!({ "spawn": { "agent": "spawns/echo", "task": n, "scope": { "cpu-ms": 20 } } });
+    let mut steps = Vec::new();
+    for wave in 0..EACH / 5 {
+        steps.extend((5 * wave..5 * wave + 5).map(leaf));
+        if wave == 0 {
+            // One more than it may have alive.
+            steps.push(leaf(0));
+        }
+        let wave: Vec<_> = (5 * wave..5 * wave + 5).collect();
+        steps.push(json!({ "wait": { "children": wave } }));
+    }
+    let scope = json!({
+        "agents": ["spawns/echo"], "depth": 1, "active-children": 5, "total": EACH, "cpu-ms": 60_000,
+    });
+    let child = json!({ "spawn": { "agent": "spawns/act", "task": steps, "scope": scope } });
+    let parent = json!([child, child, child, child, child, { "wait": {} }]);
+    let outcome = watched.host.run("spawns/act", parent).await;
+    let results = value(&outcome)[5].clone();
+    for child in results.as_array().expect("what the wait gave") {
+        let steps = child["succeeded"].as_array().unwrap_or_else(|| panic!("it failed: {child}"));
+        let refused: Vec<_> = steps.iter().filter_map(|step| step["error"].as_str()).collect();
+        let [refused] = &refused[..] else { panic!("one was too many: {refused:?}") };
+        assert!(refused.starts_with("the limit spawn.active-children of 5 is reached"), "{refused}");
+        let given: Vec<_> = steps.iter().filter_map(Value::as_array).flatten().collect();
+        let expected: Vec<_> = (0..EACH).map(|n| json!({ "succeeded": n })).collect();
+        assert_eq!(given, expected.iter().collect::<Vec<_>>(), "each result once, in its place");
+    }
+    let endings = watched.writes.take();
+    let history = watched.history().await;
+    assert_eq!(history.runs.len(), 1 + 5 + 1_000);
+    assert_eq!(history.faults(), Vec::<String>::new());
+    let parents: BTreeMap<RunId, RunId> = history
+        .runs
+        .iter()
+        .filter(|run| run.spec.depth == 2)
+        .filter_map(|run| Some((run.spec.id, run.spec.parent?)))
+        .collect();
+    let of = endings.endings().filter_map(|run| parents.get(&run));
+    check_fair(&when_the_first_is_done(of, EACH), 5, EACH);
+}
+
+const TEN: [&str; 10] = ["ada", "ben", "cyd", "dag", "eva", "fia", "gus", "hal", "ida", "jon"];
+
+/// Ten plugins with five parents each have twenty children each on the lane `burst`, all queued
+/// before the first one has a slot. Gives the parents, which wait for them.
+async fn ten_at_once(watched: &Watched, is_all_queued: impl Fn(u32) -> bool) -> Vec<RunId> {
+    let lanes = &watched.host.inner().lanes;
+    lanes.pause("burst");
+    let mut parents = Vec::new();
+    for _ in 0..5 {
+        for plugin in TEN {
+            let child = json!({ "spawn": {
+                "agent": format!("{plugin}/echo"), "task": plugin, "lane": "burst", "scope": { "cpu-ms": 20 },
+            } });
+            let mut steps = vec![child; 20];
+            steps.push(json!({ "wait": {} }));
+            parents.push(watched.host.begin(&format!("{plugin}/act"), json!(steps)).await);
+        }
+    }
+    let ready = || lanes.status().iter().find(|lane| lane.name == "burst").map_or(0, |lane| lane.ready);
+    let settled = || {
+        parents.iter().all(|parent| {
+            watched
+                .host
+                .inner()
+                .attempts
+                .lock()
+                .get(parent)
+                .is_none_or(|attempt| attempt.parked_since() > Timestamp(0))
+        })
+    };
+    watched.host.until("all that may be are queued", || is_all_queued(ready()) && settled()).await;
+    lanes.resume_lane(watched.host.inner(), "burst");
+    parents
+}
+
+/// Complaint 87537 (R27), from ten plugins at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_spawns_of_ten_plugins_at_once_are_none_lost_and_served_in_turn() {
+    let watched = watched(&TEN, LaneLimits::default()).await;
+    let parents = ten_at_once(&watched, |ready| ready == 1_000).await;
+    for parent in &parents {
+        let given = value(&watched.host.ended(*parent).await)[20].clone();
+        assert_eq!(given.as_array().map(Vec::len), Some(20), "{given}");
+    }
+    let written = watched.writes.take();
+    let history = watched.history().await;
+    assert_eq!(history.runs.len(), 50 + 1_000);
+    assert_eq!(history.faults(), Vec::<String>::new());
+    let plugins: BTreeMap<RunId, &str> = history
+        .runs
+        .iter()
+        .filter(|run| run.spec.lane == "burst")
+        .map(|run| (run.spec.id, run.spec.plugin.as_str()))
+        .collect();
+    check_fair(&when_the_first_is_done(written.endings().filter_map(|run| plugins.get(&run)), 100), 10, 100);
+}
+
+/// Complaint 87537 (R27): what does not fit is refused, with the limit and its value, and not lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_lane_refuses_of_a_burst_is_told_and_all_else_comes_to_its_end() {
+    const ROOM: u32 = 300;
+    let watched = watched(&TEN, LaneLimits { queue_length: ROOM, ..LaneLimits::default() }).await;
+    let parents = ten_at_once(&watched, |ready| ready >= ROOM).await;
+    let (mut accepted, mut refused) = (0, 0);
+    for parent in &parents {
+        let done = value(&watched.host.ended(*parent).await);
+        let done = done.as_array().expect("what the steps came to");
+        let (spawns, waited) = (&done[..20], &done[20]);
+        let started = spawns.iter().filter(|step| step["run"].is_string()).count();
+        for error in spawns.iter().filter_map(|step| step["error"].as_str()) {
+            let expected = "the limit lane.queue-length of 300 is reached";
+            assert!(error.starts_with(expected), "{error}");
+            refused += 1;
+        }
+        if started > 0 {
+            assert_eq!(waited.as_array().map(Vec::len), Some(started), "{waited}");
+        }
+        accepted += started;
+    }
+    assert_eq!(accepted + refused, 1_000, "each spawn was accepted or refused");
+    // Spawns that look for room at the same instant may all find the last place.
+    assert!((300..300 + parents.len()).contains(&accepted), "{accepted}");
+    let history = watched.history().await;
+    assert_eq!(history.runs.len(), parents.len() + accepted);
+    assert_eq!(history.faults(), Vec::<String>::new());
+}
+
+/// Complaint 88580 (R4): of children that ended within seconds of each other one result or none arrived.
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_children_that_end_in_the_same_instant_are_thirty_results() {
+    let clock = ManualClock::at(Timestamp(1_000_000));
+    let host = Setup::in_memory().clock(Arc::new(clock.clone())).plugin("spawns").start().await;
+    let child = |n: usize| {
+        json!({ "spawn": {
+            "agent": "spawns/act", "task": [{ "sleep": 60_000 }, { "random": null }], "name": format!("child-{n}"),
+            "deliver": ["origin"], "scope": { "cpu-ms": 500 },
+        } })
+    };
+    let parent = |n: usize| {
+        let mut steps: Vec<_> = (10 * n..10 * n + 10).map(child).collect();
+        steps.push(json!({ "wait": {} }));
+        json!({ "spawn": { "agent": "spawns/act", "task": steps, "scope": {
+            "agents": ["spawns/act"], "depth": 1, "active-children": 10, "total": 10, "channels": ["origin"],
+            "cpu-ms": 10_000,
+        } } })
+    };
+    let root = host.begin("spawns/act", json!([parent(0), parent(1), parent(2), { "wait": {} }])).await;
+    let all = || sublane_store::RunFilter { limit: 100, ..Default::default() };
+    loop {
+        let runs = host.inner().store.runs(all()).await.expect("the store answers");
+        let waits = |run: &&sublane_core::Run| matches!(run.state, RunState::Waiting { .. });
+        if runs.iter().filter(waits).count() == 34 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    clock.advance(Duration::from_secs(60));
+    let given = value(&host.ended(root).await)[3].clone();
+    let results: Vec<_> =
+        (0..3).flat_map(|n| given[n]["succeeded"][10].as_array().cloned().unwrap_or_default()).collect();
+    assert_eq!(results.len(), 30, "{given}");
+    assert!(results.iter().all(|result| result["succeeded"][1].is_number()), "{given}");
+    host.until("all are told", || host.recorder.texts().len() == 31).await;
+    let (store, recorder) = (host.inner().store.clone(), host.recorder.clone());
+    host.host.stop().await;
+    let mut history = History::read(&*store).await;
+    let got = recorder.deliveries();
+    history.received = got.iter().map(|got| (got.id.to_string(), got.body.to_string())).collect();
+    assert_eq!(history.faults(), Vec::<String>::new());
+    let at = |run: &sublane_core::Run| match run.state {
+        RunState::Ended { at, .. } => at,
+        _ => panic!("{} has not ended", run.spec.name),
+    };
+    let children: Vec<_> = history.runs.iter().filter(|run| run.spec.depth == 2).map(at).collect();
+    assert_eq!(children, [Timestamp(1_060_000); 30]);
+}

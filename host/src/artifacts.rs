@@ -144,11 +144,7 @@ impl ArtifactDir {
 
     /// Where an artifact's content lies.
     fn locate(&self, artifact: &ArtifactRef) -> Result<PathBuf> {
-        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if artifact.id.len() != 64 || !artifact.id.bytes().all(hex) {
-            return Err(ArtifactError::BadId(artifact.id.clone()));
-        }
-        Ok(self.root.join(artifact.path()))
+        locate(&self.root, artifact)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -161,6 +157,22 @@ impl ArtifactDir {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+fn locate(root: &Path, artifact: &ArtifactRef) -> Result<PathBuf> {
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if artifact.id.len() != 64 || !artifact.id.bytes().all(hex) {
+        return Err(ArtifactError::BadId(artifact.id.clone()));
+    }
+    Ok(root.join(artifact.path()))
+}
+
+/// The content of an artifact in the directory `root`, to be read to its end. Blocks.
+///
+/// # Errors
+/// When the file is not there or cannot be opened, or the id is none.
+pub fn content(root: &Path, artifact: &ArtifactRef) -> io::Result<File> {
+    File::open(locate(root, artifact).map_err(io::Error::other)?)
 }
 
 /// What goes before an artifact's path to make a link, for a directory by its absolute path.

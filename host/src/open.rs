@@ -12,6 +12,7 @@ use sublane_store::{HostLock, SqliteStore, Store};
 use tokio::runtime::Handle;
 
 use crate::channel::console::{Console, ConsoleStyle, Sink};
+use crate::channel::file::FileChannel;
 use crate::channel::webhook::Webhook;
 use crate::channel::{Channel, Channels};
 use crate::clock::Clock;
@@ -182,6 +183,9 @@ fn channels(config: &Config, console: &ConsoleOutput, clock: &Arc<dyn Clock>) ->
             ChannelKind::Webhook { addresses } => Arc::new(
                 Webhook::new(addresses.clone(), clock.clone()).map_err(|error| failed(Box::new(error)))?,
             ),
+            ChannelKind::File { addresses } => {
+                Arc::new(FileChannel::new(addresses.clone(), &config.state.join(ARTIFACTS)))
+            }
         };
         channels.push((name.clone(), made));
     }

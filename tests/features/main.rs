@@ -6,6 +6,7 @@ mod bursts; // many at once: none lost, each in its turn, refusals told
 mod cancelling; // a tree is cancelled whole, at once, and stays so
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod examples; // every example plugin does what its README says
+mod files; // results as files: whole, once, and when the directory comes late
 mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod lanes; // slots, queues and pools, down to the smallest

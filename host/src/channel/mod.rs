@@ -4,7 +4,9 @@
 //! attempt came to. Never retries, never chooses another destination, never
 //! writes a row: that is the outbox's.
 
+mod body;
 pub mod console;
+pub mod file;
 pub mod sign;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,6 +23,7 @@ use sublane_core::{Delivery, RunId};
 
 pub use crate::scrub::{is_treacherous, scrub_line, scrub_text};
 pub use console::{Colour, Console, ConsoleStyle};
+pub use file::{FileChannel, Folder};
 pub use sign::SecretRef;
 pub use webhook::{Endpoint, PlainHttp, Webhook};
 

@@ -177,6 +177,7 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
     for (name, channel) in &config.channels {
         let (problems, public_keys) = secrets(name, channel, &lines);
         report.problems.extend(problems);
+        report.problems.extend(folders(name, channel, &lines));
         report.problems.extend(answers(config, &plugins, name, channel, &lines));
         report.channels.push(ChannelView::of(name, channel, public_keys));
     }
@@ -247,6 +248,16 @@ fn secrets(
     (problems, public)
 }
 
+/// Folders that cannot be written to.
+fn folders(name: &str, channel: &ChannelConfig, lines: &Lines<'_>) -> Vec<Problem> {
+    let ChannelKind::File { addresses } = &channel.kind else { return Vec::new() };
+    let problem = |(address, folder): (&String, &sublane::channel::Folder)| {
+        let error = folder.check().err()?;
+        Some(lines.problem(&["channels", name, "addresses", address, "directory"], chain(&error)))
+    };
+    addresses.iter().filter_map(problem).collect()
+}
+
 /// An agent that should answer on this channel and is not there.
 fn answers(
     config: &Config,
@@ -277,6 +288,7 @@ impl ChannelView {
         let (kind, addresses) = match &channel.kind {
             ChannelKind::Console => ("console", Vec::new()),
             ChannelKind::Webhook { addresses } => ("webhook", addresses.keys().cloned().collect()),
+            ChannelKind::File { addresses } => ("file", addresses.keys().cloned().collect()),
         };
         let agent = channel.agent.as_ref().map(|agent| match &agent.agent {
             Some(_) => agent.to_string(),

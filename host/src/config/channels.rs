@@ -10,7 +10,7 @@ use sublane_core::grants::AgentPattern;
 
 use super::{Names, path, secret};
 use crate::channel::webhook::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
-use crate::channel::{Endpoint, PlainHttp, Rule};
+use crate::channel::{Endpoint, Folder, PlainHttp, Rule};
 use crate::strict::{Item, Table};
 
 /// A channel.
@@ -32,6 +32,11 @@ pub enum ChannelKind {
     Webhook {
         /// The receivers by the name that a grant gives them: `webhook:films`.
         addresses: BTreeMap<String, Endpoint>,
+    },
+    /// Directories.
+    File {
+        /// The folders by the name that a grant gives them: `file:films`.
+        addresses: BTreeMap<String, Folder>,
     },
 }
 
@@ -55,12 +60,17 @@ fn channel(item: &Item<'_>, names: &Names<'_>, base: &Path) -> Option<ChannelCon
         }
         Some("webhook") => {
             let table = item.table(&["kind", "addresses"])?;
-            let addresses = endpoints(&table, base)?;
+            let addresses = named(&table, |item| endpoint(item, base))?;
             Some(ChannelConfig { agent: None, kind: ChannelKind::Webhook { addresses } })
+        }
+        Some("file") => {
+            let table = item.table(&["kind", "addresses"])?;
+            let addresses = named(&table, |item| folder(item, base))?;
+            Some(ChannelConfig { agent: None, kind: ChannelKind::File { addresses } })
         }
         _ => {
             let table = item.table(&["kind", "agent", "addresses"])?;
-            table.require("kind")?.one_of(&[("console", ()), ("webhook", ())])?;
+            table.require("kind")?.one_of(&[("console", ()), ("webhook", ()), ("file", ())])?;
             None
         }
     }
@@ -68,7 +78,7 @@ fn channel(item: &Item<'_>, names: &Names<'_>, base: &Path) -> Option<ChannelCon
 
 /// The addresses of a channel, when only those that are configured exist.
 pub(super) fn addresses<'a>(channel: &Item<'a>) -> Option<Vec<&'a str>> {
-    (channel.peek("kind") == Some("webhook")).then(|| channel.keys("addresses"))
+    matches!(channel.peek("kind"), Some("webhook" | "file")).then(|| channel.keys("addresses"))
 }
 
 fn agent(item: &Item<'_>, names: &Names<'_>) -> Option<AgentPattern> {
@@ -77,10 +87,19 @@ fn agent(item: &Item<'_>, names: &Names<'_>) -> Option<AgentPattern> {
     Some(agent)
 }
 
-fn endpoints(table: &Table<'_>, base: &Path) -> Option<BTreeMap<String, Endpoint>> {
+/// The addresses of a channel, each by its name.
+fn named<T>(table: &Table<'_>, read: impl Fn(&Item<'_>) -> Option<T>) -> Option<BTreeMap<String, T>> {
     let named = table.get("addresses").map_or_else(|| Some(Vec::new()), |item| item.named())?;
-    let read = |(name, item): (&str, Item<'_>)| Some((name.to_owned(), endpoint(&item, base)?));
+    let read = |(name, item): (&str, Item<'_>)| Some((name.to_owned(), read(&item)?));
     named.into_iter().map(read).collect::<Vec<_>>().into_iter().collect()
+}
+
+fn folder(item: &Item<'_>, base: &Path) -> Option<Folder> {
+    let table = item.table(&["directory", "create", "order", "give-up-after"])?;
+    let rule = rule(&table);
+    let directory = table.require("directory").and_then(|item| path(&item, base));
+    let create = table.get("create").map_or(Some(true), |item| item.yes_or_no());
+    Some(Folder { directory: directory?, create: create?, rule: rule? })
 }
 
 fn endpoint(item: &Item<'_>, base: &Path) -> Option<Endpoint> {

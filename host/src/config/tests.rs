@@ -142,7 +142,7 @@ fn a_channel_that_is_wrong_is_told_where() {
     check(
         "[channels.a]\nkind = 'slack'\n[channels.b]\nagent = 'x'\n[channels.c]\nkind = 'console'\naddresses = {}\n[channels.d]\nkind = 'webhook'\nagent = 'x'",
         &expect![[r#"
-            2: `channels.a.kind` must be "console" or "webhook", not "slack"
+            2: `channels.a.kind` must be "console" or "webhook" or "file", not "slack"
             3: missing key `kind` in [channels.b]
             7: unknown key `addresses` in [channels.c]; there is `kind` and `agent`
             10: unknown key `agent` in [channels.d]; there is `kind` and `addresses`"#]],
@@ -171,6 +171,36 @@ plain-http = true
             11: missing key `url` in [channels.hook.addresses.third]
             12: `channels.hook.addresses.third.secret.env` must be the name of an environment variable
             13: `channels.hook.addresses.third.plain-http` must be "loopback" or "anywhere", not true"#]],
+    );
+}
+
+#[test]
+fn a_folder_is_read_and_what_is_wrong_with_it_is_told() {
+    let config = parse("[channels.out]\nkind = 'file'\naddresses.films = { directory = 'films' }");
+    let ChannelKind::File { addresses } = &config.expect("it is right").channels["out"].kind else {
+        panic!("files")
+    };
+    assert_eq!(addresses["films"], crate::channel::Folder::new("etc/films"));
+    check(
+        r#"
+[channels.out]
+kind = "file"
+agent = "x"
+[channels.out.addresses.films]
+create = "yes"
+[channels.out.addresses."../etc"]
+directory = "etc"
+[channels.out.addresses.other]
+directory = ""
+give-up-after = "1s"
+"#,
+        &expect![[r#"
+            4: unknown key `agent` in [channels.out]; there is `kind` and `addresses`
+            5: missing key `directory` in [channels.out.addresses.films]
+            6: `channels.out.addresses.films.create` must be true or false, not "yes"
+            7: `channels.out.addresses`: `../etc` must be a name of 1 to 64 letters a-z, digits and `-` that begins with a letter
+            10: `channels.out.addresses.other.directory` must be a path, not ""
+            11: `channels.out.addresses.other.give-up-after` must be from 1m to 30d, not "1s""#]],
     );
 }
 

@@ -151,6 +151,16 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// Yes or no.
+    #[must_use]
+    pub fn yes_or_no(&self) -> Option<bool> {
+        let value = self.value.get_ref().as_bool();
+        if value.is_none() {
+            self.must_be("true or false");
+        }
+        value
+    }
+
     /// One of a few words, each with what it means.
     #[must_use]
     pub fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {

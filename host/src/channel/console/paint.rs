@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use sublane_core::delivery::ArtifactLink;
 use sublane_core::{Delivery, DeliveryId, Destination, RunId};
 
+use crate::channel::body::Body;
 use crate::channel::{RunLabel, scrub_line, scrub_text};
 
 /// How a console shows things.
@@ -66,22 +67,6 @@ struct Shown {
 enum Line<'a> {
     Delivery { id: DeliveryId, run: RunId, destination: &'a Destination, attempt: u32, body: &'a RawValue },
     Progress { run: RunId, name: &'a str, address: &'a str, percent: u8, note: &'a str },
-}
-
-/// What is read of a body. The value is left out: one that is nested deep cannot be read everywhere.
-#[derive(Deserialize)]
-struct Body {
-    #[serde(rename = "type")]
-    kind: String,
-    data: BodyData,
-}
-
-#[derive(Deserialize)]
-struct BodyData {
-    name: String,
-    text: String,
-    #[serde(default)]
-    artifacts: Vec<ArtifactLink>,
 }
 
 impl Painter {

@@ -1,78 +1,120 @@
 //! Progress of runs, on its way to people and to the store.
 //!
-//! The newest report wins; nobody is told more than once in [`PERIOD`], and
-//! nobody after the result. Never delays anything: a report is a note in a map.
+//! The newest report of a run wins. At a destination nobody is told more than
+//! once in [`PERIOD`], whatever number of runs report there: they take turns.
+//! Nobody is told after the result. Never delays anything: a report is a note
+//! in a map.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sublane_core::{RunId, RunSpec, Timestamp};
+use sublane_core::{Destination, RunId, RunSpec, Timestamp};
 use tokio::sync::Notify;
 
 use crate::channel::{Channels, RunLabel};
 
-/// The shortest time between two reports of one run.
+#[cfg(test)]
+mod tests;
+
+/// The shortest time between two reports at one destination, and of one run in the store.
 pub const PERIOD: Duration = Duration::from_secs(1);
 
 /// What runs have reported and nobody was told yet.
 pub struct Progress {
-    reports: Mutex<HashMap<RunId, Report>>,
+    inner: Mutex<Inner>,
     channels: Channels,
     /// Something was reported.
     pub wake: Notify,
 }
 
+#[derive(Default)]
+struct Inner {
+    reports: HashMap<RunId, Report>,
+    /// When each destination was told, as long as that is not [`PERIOD`] ago.
+    told: HashMap<Destination, Timestamp>,
+    /// Turns given so far.
+    turns: u64,
+}
+
+/// The newest report of a run.
 struct Report {
     spec: Arc<RunSpec>,
     percent: u8,
     note: Arc<str>,
-    told: Option<Timestamp>,
-    is_new: bool,
+    stored: Option<Timestamp>,
+    is_stored: bool,
+    /// Destinations that were not told of it, by their number in the specification, each with
+    /// the run's turn there: a newer report keeps the turn of the one that it replaces.
+    waits: HashMap<usize, u64>,
 }
 
 impl Progress {
     /// Tells these channels.
     #[must_use]
     pub fn new(channels: Channels) -> Self {
-        Self { reports: Mutex::new(HashMap::new()), channels, wake: Notify::new() }
+        Self { inner: Mutex::default(), channels, wake: Notify::new() }
     }
 
     /// A run reports, unless it `is_over`: that is asked under the lock that [`Self::ended`] takes,
     /// so that a guest that was told to stop and goes on for a tick says nothing after its result.
     pub fn report(&self, spec: &Arc<RunSpec>, percent: u8, note: &str, is_over: impl FnOnce() -> bool) {
-        let mut reports = self.reports.lock();
+        let mut inner = self.inner.lock();
         if is_over() {
             return;
         }
-        let told = reports.get(&spec.id).and_then(|report| report.told);
-        let report = Report { spec: spec.clone(), percent, note: note.into(), told, is_new: true };
-        reports.insert(spec.id, report);
+        let Inner { reports, turns, .. } = &mut *inner;
+        *turns += 1;
+        let report = match reports.entry(spec.id) {
+            Entry::Occupied(old) => old.into_mut(),
+            Entry::Vacant(new) => new.insert(Report {
+                spec: spec.clone(),
+                percent,
+                note: "".into(),
+                stored: None,
+                is_stored: false,
+                waits: HashMap::new(),
+            }),
+        };
+        (report.percent, report.note, report.is_stored) = (percent, note.into(), false);
+        for (number, destination) in spec.destinations.iter().enumerate() {
+            if self.channels.get(&destination.channel).is_some() {
+                report.waits.entry(number).or_insert(*turns);
+            }
+        }
         self.wake.notify_one();
     }
 
     /// A run has ended: whatever it reported is of no interest any more.
     pub fn ended(&self, run: RunId) {
-        self.reports.lock().remove(&run);
+        self.inner.lock().reports.remove(&run);
     }
 
-    /// Tells people what is new, and gives it for the store. Called under no lock of the caller's.
+    /// Tells people what is new, and gives what is new for the store. Called under no lock of the
+    /// caller's.
     pub fn flush(&self, now: Timestamp) -> Vec<(RunId, u8, Arc<str>)> {
-        let mut reports = self.reports.lock();
-        let is_time = |told: Timestamp| now < told || now.since(told) >= PERIOD;
-        let due = |report: &&mut Report| report.is_new && report.told.is_none_or(is_time);
-        let mut new = Vec::new();
-        for report in reports.values_mut().filter(due) {
-            report.is_new = false;
-            report.told = Some(now);
-            let label = RunLabel { run: report.spec.id, name: report.spec.name.as_str().into() };
-            for destination in &report.spec.destinations {
-                if let Some(channel) = self.channels.get(&destination.channel) {
-                    channel.progress(&destination.address, &label, report.percent, &report.note);
-                }
+        let mut inner = self.inner.lock();
+        let Inner { reports, told, .. } = &mut *inner;
+        told.retain(|_, at| !is_time(*at, now));
+        for (run, number) in next_turns(reports, told) {
+            let report = reports.get_mut(&run).expect("it was just there");
+            let all = &report.spec.destinations;
+            let destination = &all[number];
+            report.waits.retain(|other, _| all[*other] != *destination);
+            told.insert(destination.clone(), now);
+            if let Some(channel) = self.channels.get(&destination.channel) {
+                let label = RunLabel { run, name: report.spec.name.as_str().into() };
+                channel.progress(&destination.address, &label, report.percent, &report.note);
             }
-            new.push((report.spec.id, report.percent, report.note.clone()));
+        }
+        let mut new = Vec::new();
+        for report in reports.values_mut().filter(|report| !report.is_stored) {
+            if report.stored.is_none_or(|at| is_time(at, now)) {
+                (report.is_stored, report.stored) = (true, Some(now));
+                new.push((report.spec.id, report.percent, report.note.clone()));
+            }
         }
         new
     }
@@ -80,8 +122,38 @@ impl Progress {
     /// When the next report is due, if one waits.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        let reports = self.reports.lock();
-        let waiting = reports.values().filter(|report| report.is_new);
-        waiting.map(|report| report.told.map_or(Timestamp(0), |told| told.after(PERIOD))).min()
+        let inner = self.inner.lock();
+        let after = |told: Option<&Timestamp>| told.map_or(Timestamp(0), |told| told.after(PERIOD));
+        let due = |report: &Report| {
+            let store = (!report.is_stored).then(|| after(report.stored.as_ref()));
+            let waits = report.waits.keys();
+            let people = waits.map(|number| after(inner.told.get(&report.spec.destinations[*number])));
+            people.chain(store).min()
+        };
+        inner.reports.values().filter_map(due).min()
     }
+}
+
+/// Whether the next report may follow on one at `told`. A clock that was set back says nothing of it.
+fn is_time(told: Timestamp, now: Timestamp) -> bool {
+    now < told || now.since(told) >= PERIOD
+}
+
+/// For each destination that may be told, the run whose turn it is, and the destination's number there.
+fn next_turns(
+    reports: &HashMap<RunId, Report>,
+    told: &HashMap<Destination, Timestamp>,
+) -> Vec<(RunId, usize)> {
+    let mut next: HashMap<&Destination, (u64, RunId, usize)> = HashMap::new();
+    for (run, report) in reports {
+        for (number, turn) in &report.waits {
+            let destination = &report.spec.destinations[*number];
+            if told.contains_key(destination) {
+                continue;
+            }
+            let mine = (*turn, *run, *number);
+            next.entry(destination).and_modify(|first| *first = mine.min(*first)).or_insert(mine);
+        }
+    }
+    next.into_values().map(|(_, run, number)| (run, number)).collect()
 }

@@ -11,6 +11,7 @@ mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
+mod progress; // how far a run is: at people's pace, never after the result
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs

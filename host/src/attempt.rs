@@ -45,6 +45,8 @@ pub struct Attempt {
     pub spec: Arc<RunSpec>,
     /// Its generation.
     pub generation: u32,
+    /// Which attempt of the run it is, from 1.
+    pub number: u32,
     /// The claim.
     pub token: Token,
     /// The engine that its agent's instance is on.
@@ -78,6 +80,7 @@ impl Attempt {
             host,
             spec: run.spec.clone(),
             generation: run.generation,
+            number: run.attempt,
             token,
             class,
             journal,

@@ -35,6 +35,7 @@ use crate::outbox::Outbox;
 use crate::plugin::{Plugin, Plugins};
 use crate::progress::Progress;
 use crate::retention::Retention;
+use crate::runlog::RunLogs;
 
 /// How the host behaves; the configuration's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +143,8 @@ pub struct Inner {
     pub outbox: Outbox,
     /// What runs report.
     pub progress: Progress,
+    /// What guests log.
+    pub logs: RunLogs,
     /// Numbers.
     pub settings: Settings,
     /// Who answers messages: channel → `plugin/agent`.
@@ -319,6 +322,7 @@ impl Host {
             link_base,
             outbox,
             progress: Progress::new(parts.channels),
+            logs: RunLogs::default(),
             settings,
             answers: parts.answers,
             plugins: RwLock::new(Arc::new(parts.plugins)),
@@ -339,6 +343,7 @@ impl Host {
         loops.spawn_on(sweeps::due(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::queued(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::progress(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweeps::logs(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::old(inner.clone(), stopped.clone()), io);
         loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
         Ok(Self { inner, loops, stop })
@@ -362,6 +367,7 @@ impl Host {
         if tokio::time::timeout(self.inner.settings.grace, all_ended).await.is_err() {
             tracing::warn!("some attempts did not end in time; the next host recovers them");
         }
+        self.inner.logs.flush(&*self.inner.store).await;
         self.inner.outbox.stop().await;
     }
 

@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod plugin;
 pub mod progress;
 pub mod retention;
+pub mod runlog;
 pub mod runner;
 pub mod scrub;
 pub mod steer;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sublane_core::Timestamp;
-use sublane_store::{Keep, Store, StoreError};
+use sublane_store::{Keep, Position, Store, StoreError};
 
 use crate::artifacts::{ArtifactDir, ArtifactError};
 use crate::clock::Clock;
@@ -31,6 +31,9 @@ pub struct Retention {
     pub duplicates: Duration,
     /// A delivery that was given up, with its run, from its last attempt on. Default 30 days.
     pub dead_letters: Duration,
+    /// What the guests of a run logged, from its ending on; it goes with the run at the latest.
+    /// Default as `runs`.
+    pub logs: Duration,
     /// A file that no run refers to. Default 1 hour.
     pub files: Duration,
     /// Compiled code that no plugin of a host was loaded from. Default 30 days.
@@ -44,6 +47,7 @@ impl Default for Retention {
             runs: days(7),
             duplicates: days(7),
             dead_letters: days(30),
+            logs: days(7),
             files: Duration::from_secs(3_600),
             cache: days(30),
         }
@@ -104,11 +108,7 @@ pub async fn runs(
                 all.runs += u64::from(removed.runs);
                 all.rows += u64::from(removed.rows);
                 progress(&all);
-                let now = clock.now();
-                let pause = now.since(begun) * PAUSES;
-                if !pause.is_zero() {
-                    clock.sleep_until(now.after(pause)).await;
-                }
+                pause(clock, begun).await;
             }
             after = old.next;
             if after.is_none() {
@@ -121,6 +121,39 @@ pub async fn runs(
         }
     }
     Ok(all)
+}
+
+/// Removes what was logged by runs that ended long ago; how many lines. `from` is where an earlier
+/// removal came to. May be dropped at any time.
+///
+/// # Errors
+/// [`CollectError`].
+pub async fn logs(
+    store: &dyn Store,
+    retention: &Retention,
+    clock: &dyn Clock,
+    from: &mut Option<Position>,
+) -> Result<u64, CollectError> {
+    let mut lines = 0;
+    loop {
+        let begun = clock.now();
+        let old = store.remove_logs(retention.logs, *from, ROWS, begun).await?;
+        *from = old.next;
+        lines += u64::from(old.lines);
+        if !old.is_more {
+            return Ok(lines);
+        }
+        pause(clock, begun).await;
+    }
+}
+
+/// Rests after a removal, so that others can write.
+async fn pause(clock: &dyn Clock, begun: Timestamp) {
+    let now = clock.now();
+    let pause = now.since(begun) * PAUSES;
+    if !pause.is_zero() {
+        clock.sleep_until(now.after(pause)).await;
+    }
 }
 
 /// Removes the files that no run refers to.

@@ -275,17 +275,26 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     let id = run.spec.id;
     let by = attempt.by(true);
     let cpu_us = by.cpu_us;
-    let written = match ended {
-        Ok(Ended::Outcome(outcome)) => {
-            tracing::info!(outcome = outcome.kind(), "run ended");
-            host.store.finish(by, outcome).await
+    if matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
+        return;
+    }
+    let written = async move {
+        match ended {
+            Ok(Ended::Outcome(outcome)) => {
+                tracing::info!(outcome = outcome.kind(), "run ended");
+                host.store.finish(by, outcome).await
+            }
+            Ok(Ended::Left(Exit::Stale | Exit::Stopped(Stop::Killed))) => Err(StoreError::Stale(id)),
+            Ok(Ended::Left(Exit::Stopped(_))) => {
+                host.store.interrupt(by, false, host.settings.max_crashes).await
+            }
+            Ok(Ended::Left(exit)) => interrupted(attempt, by, &exit.to_string()).await,
+            Err(fault) => interrupted(attempt, by, &fault).await,
         }
-        Ok(Ended::Left(Exit::Evicted)) => return,
-        Ok(Ended::Left(Exit::Stale | Exit::Stopped(Stop::Killed))) => Err(StoreError::Stale(id)),
-        Ok(Ended::Left(Exit::Stopped(_))) => host.store.interrupt(by, false, host.settings.max_crashes).await,
-        Ok(Ended::Left(exit)) => interrupted(attempt, by, &exit.to_string()).await,
-        Err(fault) => interrupted(attempt, by, &fault).await,
     };
+    // Its last words stand before its end, in the same commit where that can be.
+    let logged = crate::runlog::write(&*host.store, host.logs.take(id));
+    let ((), written) = tokio::join!(logged, written);
     let written = match written {
         Ok(effects) => {
             host.dispatch(effects);

@@ -14,6 +14,7 @@ mod loading; // what is no plugin is refused when it is loaded
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
+mod runlogs; // what plugins log, for whoever asks
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one

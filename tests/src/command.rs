@@ -2,15 +2,17 @@
 //!
 //! Owns the building of the binary: a test never runs an old one.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use sublane_store::HostLock;
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 
-use crate::repository;
+use crate::{PATIENCE, repository};
 
 /// The binary, built once for each test process.
 ///
@@ -59,6 +61,41 @@ impl Said {
     }
 }
 
+/// A command that goes on; it is killed when this is dropped.
+pub struct Going {
+    process: Child,
+    out: mpsc::Receiver<String>,
+}
+
+impl Going {
+    /// The next line of its standard output.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub async fn line(&mut self) -> String {
+        let line = tokio::time::timeout(PATIENCE, self.out.recv()).await.expect("a line in time");
+        line.expect("it says something")
+    }
+
+    /// Waits for its end; the exit code.
+    ///
+    /// # Panics
+    /// When it says more, or does not end in time.
+    pub async fn end(mut self) -> i32 {
+        let more = tokio::time::timeout(PATIENCE, self.out.recv()).await.expect("an end in time");
+        assert_eq!(more, None, "it says no more");
+        self.process.wait().expect("it ends").code().expect("nobody killed it")
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        // One that has ended needs neither.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 impl CommandLine {
     /// For the state directory of a durable host. While this lives, commands find that a host runs.
     ///
@@ -76,6 +113,8 @@ impl CommandLine {
     /// When the configuration cannot be written.
     #[must_use]
     pub fn alone(directory: &Arc<TempDir>) -> Self {
+        // Here, so that nobody's patience is spent on it.
+        let _ = binary();
         let text = format!("state = {:?}\n[channels.console]\nkind = \"console\"\n", directory.path());
         std::fs::write(directory.path().join("sublane.toml"), text).expect("the configuration is written");
         Self { directory: directory.clone(), lock: None }
@@ -98,6 +137,24 @@ impl CommandLine {
         let Output { status, stdout, stderr } = ran.expect("the binary starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Said { exit: status.code().expect("nobody killed it"), out: text(stdout), err: text(stderr) }
+    }
+
+    /// Begins a command that goes on.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn begin(&self, words: &[&str]) -> Going {
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.directory.path().join("sublane.toml")).args(words);
+        command.env("USER", "ada").env_remove("RUST_LOG").stdout(Stdio::piped());
+        let mut process = command.spawn().expect("the binary starts");
+        let out = BufReader::new(process.stdout.take().expect("it is piped"));
+        let (lines, said) = mpsc::channel(64);
+        std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).try_for_each(|line| lines.blocking_send(line))
+        });
+        Going { process, out: said }
     }
 
     /// Runs a command with `--json` that succeeds, and gives what it said.

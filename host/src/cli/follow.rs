@@ -9,7 +9,7 @@ use sublane::clock::{Clock as _, SystemClock};
 use super::say;
 
 /// The time between two looks.
-const PERIOD: Duration = Duration::from_secs(1);
+pub(super) const PERIOD: Duration = Duration::from_secs(1);
 /// Puts a terminal's cursor to its upper left corner and clears what was there.
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 

@@ -189,9 +189,10 @@ async fn collect(config: &Config) -> anyhow::Result<(Collected, u64)> {
     artifacts.clear_staging()?;
     let mut progress = Progress::new();
     let mut tell = |collected: &Collected| progress.show(&format!("removed {} runs", collected.runs));
+    let lines = retention::logs(&store, &config.retention, &SystemClock, &mut None).await?;
     let mut all = retention::runs(&store, &config.retention, &SystemClock, &mut tell).await?;
     let files = retention::files(&store, &artifacts, &config.retention, SystemClock.now()).await?;
-    (all.files, all.bytes) = (files.files, files.bytes);
+    (all.files, all.bytes, all.rows) = (files.files, files.bytes, all.rows + lines);
     drop(progress);
     let code = Cache::open(&config.cache)?.remove_old(SystemClock.now(), config.retention.cache);
     let code = code.unwrap_or_else(|error| {

@@ -66,9 +66,15 @@ impl Inner {
 }
 
 impl Inner {
-    async fn remove_old(&self, with_files: bool) {
+    async fn remove_old(&self, with_files: bool, logs_from: &mut Option<sublane_store::Position>) {
         let (store, settings) = (&*self.store, &self.settings.retention);
-        let runs = retention::runs(store, settings, &*self.clock, &mut |_| {}).await;
+        let lines = retention::logs(store, settings, &*self.clock, logs_from).await;
+        let runs = match lines {
+            Ok(lines) => retention::runs(store, settings, &*self.clock, &mut |_| {})
+                .await
+                .map(|runs| Collected { rows: runs.rows + lines, ..runs }),
+            Err(error) => Err(error),
+        };
         let files = match with_files {
             true => retention::files(store, &self.artifacts, settings, self.clock.now()).await,
             false => Ok(Collected::default()),
@@ -157,6 +163,23 @@ pub(super) async fn progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool
     }
 }
 
+/// Stores what guests log, a while after the first line. Woken by it.
+pub(super) async fn logs(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = host.logs.wake.notified() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        let at = host.clock.now().after(crate::runlog::PERIOD);
+        tokio::select! {
+            () = host.clock.sleep_until(at) => {}
+            // The stop stores it, with what attempts log until then.
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        host.logs.flush(&*host.store).await;
+    }
+}
+
 /// Removes what is old: a minute after the start, then at most every minute, and at once when somebody
 /// asks. Files are looked through every hour, or when asked.
 pub(super) async fn old(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
@@ -166,6 +189,7 @@ pub(super) async fn old(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     const RESTS: u32 = 50;
     let mut at = host.clock.now().after(PERIOD);
     let mut files_at = at;
+    let mut logs_from = None;
     loop {
         if !woken(&host.collect, &*host.clock, at, &mut stopped).await {
             return;
@@ -173,7 +197,7 @@ pub(super) async fn old(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
         let begun = host.clock.now();
         let with_files = begun >= files_at || begun < at;
         tokio::select! {
-            () = host.remove_old(with_files) => {}
+            () = host.remove_old(with_files, &mut logs_from) => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
         let now = host.clock.now();

@@ -1,9 +1,11 @@
 //! Local imports: log, clock, random, progress. No entry of their own; the
 //! same answer on replay by construction, and nothing repeated to people.
 
+use sublane_store::{LogLevel, LogLine};
+
 use crate::bindings::sublane::plugin::{clock, log, progress, random, types};
 
-use super::{Ctx, Instance};
+use super::{Ctx, Instance, Live};
 use crate::scrub::{scrub_line, scrub_text};
 
 /// Bytes of one log line; the rest is cut.
@@ -34,8 +36,31 @@ impl log::Host for Ctx {
                 live.attempt.last_error(&scrub_text(said));
             }
         }
+        keep(live, level, said);
         Ok(())
     }
+}
+
+/// Keeps a line for whoever asks for the run's log, as it was written.
+fn keep(live: &Live, level: log::Level, said: &str) {
+    let (attempt, plugin) = (&live.attempt, &live.plugin.manifest.id);
+    attempt.host.logs.push(LogLine {
+        run: attempt.spec.id,
+        number: 0,
+        generation: attempt.generation,
+        attempt: attempt.number,
+        at: attempt.host.clock.now(),
+        level: match level {
+            log::Level::Trace => LogLevel::Trace,
+            log::Level::Debug => LogLevel::Debug,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Error => LogLevel::Error,
+        },
+        plugin: (*plugin != attempt.spec.plugin).then(|| plugin.as_str().into()),
+        dropped: 0,
+        line: said.into(),
+    });
 }
 
 impl clock::Host for Ctx {

@@ -5,6 +5,7 @@
 //! transactions cannot be a closure on rows implements [`Store`] itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sublane_core::delivery::{AttemptResult, SettleRule};
@@ -14,11 +15,11 @@ use sublane_core::{
 };
 
 use crate::ops::{
-    self, Accept, Accepted, By, Claimed, Command, Effects, Keep, OldRuns, Parked, Position, Ready, Recovered,
-    Removed, Settled, WaitsFor,
+    self, Accept, Accepted, By, Claimed, Command, Effects, Keep, OldLogs, OldRuns, Parked, Position, Ready,
+    Recovered, Removed, Settled, WaitsFor,
 };
 use crate::rows::{
-    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, Rows, RunFilter, Wait,
+    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LogLine, Rows, RunFilter, Wait,
 };
 use crate::{Spawn, Spawned, Store, StoreError};
 
@@ -160,6 +161,21 @@ impl<B: Backend> Store for B {
     }
     async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError> {
         self.write(move |rows| ops::progress(rows, reports)).await
+    }
+    async fn log(&self, lines: Vec<LogLine>) -> Result<(), StoreError> {
+        self.write(move |rows| ops::log(rows, lines)).await
+    }
+    async fn logs(&self, run: RunId, after: u64) -> Result<Vec<LogLine>, StoreError> {
+        self.read(move |rows| rows.logs(run, after)).await
+    }
+    async fn remove_logs(
+        &self,
+        age: Duration,
+        after: Option<Position>,
+        max_lines: u32,
+        now: Timestamp,
+    ) -> Result<OldLogs, StoreError> {
+        self.write(move |rows| ops::remove_logs(rows, age, after, max_lines, now)).await
     }
     async fn ask(&self, body: Arc<str>, now: Timestamp) -> Result<i64, StoreError> {
         self.write(move |rows| rows.insert_intent(&body, now)).await

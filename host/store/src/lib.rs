@@ -13,6 +13,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Duration;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Run, RunId, Timestamp, Token,
@@ -22,12 +23,12 @@ pub use backend::{Backend, Transaction};
 pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
-    Accept, Accepted, By, Claimed, Command, Draw, Effects, Keep, OldRuns, Parked, Position, Ready, Recovered,
-    Removed, Settled, Spawn, Spawned, WaitsFor,
+    Accept, Accepted, By, Claimed, Command, Draw, Effects, Keep, OldLogs, OldRuns, Parked, Position, Ready,
+    Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
 };
 pub use rows::{
-    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, OperatorRows,
-    Removal, Rows, RunFilter, Wait, WaitFor,
+    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LogLevel, LogLine,
+    LogRows, OperatorRows, Removal, Rows, RunFilter, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -168,6 +169,20 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Delivery, StoreError>;
     /// The newest progress of runs; those that have ended keep theirs.
     async fn progress(&self, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<(), StoreError>;
+    /// Adds lines to the logs of runs; the newest [`ops::MAX_LOG_LINES`] and [`ops::MAX_LOG_BYTES`]
+    /// of each run are kept. Lines of one run stand together and in their order.
+    async fn log(&self, lines: Vec<LogLine>) -> Result<(), StoreError>;
+    /// The lines of a run after the one of this number, oldest first.
+    async fn logs(&self, run: RunId, after: u64) -> Result<Vec<LogLine>, StoreError>;
+    /// Removes at most `max_lines` lines of runs that ended so long ago, in the order of their
+    /// endings, from a position on.
+    async fn remove_logs(
+        &self,
+        age: Duration,
+        after: Option<Position>,
+        max_lines: u32,
+        now: Timestamp,
+    ) -> Result<OldLogs, StoreError>;
     /// The command line asks something of a running host.
     async fn ask(&self, body: Arc<str>, now: Timestamp) -> Result<i64, StoreError>;
     /// Intents that wait to be applied.

@@ -6,6 +6,7 @@
 //! several rows takes a limit or is bounded by one of the run's own limits.
 
 mod hold;
+mod log;
 mod operator;
 mod removal;
 
@@ -21,6 +22,7 @@ use sublane_core::{
 use crate::StoreError;
 
 pub use hold::HoldRows;
+pub use log::{LogLevel, LogLine, LogPlace, LogRows};
 pub use operator::{Intent, LaneSetting, OperatorRows};
 pub use removal::Removal;
 
@@ -143,7 +145,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: HoldRows + OperatorRows + Removal {
+pub trait Rows: HoldRows + LogRows + OperatorRows + Removal {
     // --- runs
 
     /// Adds a run.

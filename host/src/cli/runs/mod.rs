@@ -2,6 +2,7 @@
 
 mod act;
 pub(super) mod list;
+mod logs;
 #[cfg(test)]
 mod scene;
 mod show;
@@ -26,6 +27,14 @@ Examples:
 For each run: where it stands, its depth and age, what it waits for, what its purse
 has left, and what it may.";
 
+const LOGS_EXAMPLES: &str = "\
+Examples:
+  sublane runs logs film-Ab12cd --follow
+  sublane runs logs film-Ab12cd --tree --level warn --lines 20
+
+Of each run the newest 1,000 lines and 256 KiB are kept. A panic is a line at level
+error. What an attempt logged after its last call is logged again by the next one.";
+
 /// Look at runs and steer them.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -37,6 +46,9 @@ pub(super) enum Command {
     /// Show who spawned whom
     #[command(after_help = TREE_EXAMPLES)]
     Tree(tree::Tree),
+    /// Show what a run's plugins have logged
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs(logs::Logs),
     /// Cancel a run, or every run of a conversation
     Cancel(act::Cancel),
     /// Send a message to a run
@@ -52,6 +64,7 @@ impl Command {
                 Self::List(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Show(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Tree(args) => Ok(args.answer(&reader, global.json).await?),
+                Self::Logs(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Cancel(args) => args.answer(&config, &reader, global).await,
                 Self::Send(args) => args.answer(&config, &reader, global).await,
             }

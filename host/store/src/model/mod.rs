@@ -7,6 +7,7 @@
 
 mod hold;
 mod index;
+mod log;
 mod operator;
 mod removal;
 mod rows;

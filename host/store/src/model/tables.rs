@@ -10,7 +10,7 @@ use sublane_core::{
 };
 
 use super::index::{Due, IdMap};
-use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, Wait};
+use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, Wait};
 
 /// A row with the number of its insertion: "newest first" means by this.
 pub(super) struct Numbered<T> {
@@ -55,6 +55,8 @@ pub(super) struct Tables {
     pub(super) kv: HashMap<String, BTreeMap<String, Vec<u8>>>,
     pub(super) kv_bytes: HashMap<String, u64>,
     pub(super) artifacts: IdMap<RunId, Vec<ArtifactRef>>,
+    /// Each log in the order of its numbers, with the bytes up to each line.
+    pub(super) logs: IdMap<RunId, VecDeque<(LogLine, u64)>>,
     pub(super) intents: BTreeMap<i64, Intent>,
     pub(super) intents_made: i64,
     pub(super) intent_answers: BTreeMap<i64, Arc<str>>,

@@ -9,6 +9,7 @@ mod admit;
 mod command;
 mod deliver;
 mod end;
+mod log;
 mod retain;
 mod steer;
 mod wait;
@@ -27,6 +28,7 @@ pub use deliver::{
     Settled, WaitsFor, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries, wait_for_earlier,
 };
 pub use end::{cancel, charge, finish, fire_due};
+pub use log::{MAX_LOG_BYTES, MAX_LOG_LINES, OldLogs, log, log_bytes, remove_logs};
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use steer::{KEPT_ANSWERS, cancel_conversation, intent_done, send};
 pub use wait::{Parked, evict, park};

@@ -94,7 +94,7 @@ pub fn remove_runs(
 }
 
 /// So long before; `None`: before all time.
-fn before(now: Timestamp, age: Duration) -> Option<Timestamp> {
+pub(super) fn before(now: Timestamp, age: Duration) -> Option<Timestamp> {
     u64::try_from(age.as_millis()).ok().and_then(|age| now.0.checked_sub(age)).map(Timestamp)
 }
 
@@ -147,13 +147,14 @@ fn owes_nothing(rows: &mut dyn Rows, run: RunId, keep: &Keep, now: Timestamp) ->
     Ok(true)
 }
 
-/// Removes a run and what hangs on it. A journal, of which there may be much, goes by `limit` rows,
-/// from its end, so that the rest is whole; the rest goes at once: a run that is there has all that
-/// it owed. Gives whether it is gone.
+/// Removes a run and what hangs on it. A journal and a log, of which there may be much, go by `limit`
+/// rows, the journal from its end, so that the rest is whole; the rest goes at once: a run that is there
+/// has all that it owed. Gives whether it is gone.
 fn remove(rows: &mut dyn Rows, run: &Run, limit: u32, removed: &mut u32) -> Result<bool> {
     let id = run.spec.id;
     let until = *removed + limit;
-    *removed += rows.trim_journal(id, limit)?;
+    *removed += rows.trim_log(id, limit)?;
+    *removed += rows.trim_journal(id, until - *removed)?;
     if *removed >= until {
         return Ok(false);
     }

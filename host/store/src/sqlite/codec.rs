@@ -101,7 +101,7 @@ impl<'r> Columns<'r> {
     }
 
     /// What the last column that was read holds instead.
-    fn wrong(&self, why: impl std::fmt::Display) -> StoreError {
+    pub(super) fn wrong(&self, why: impl std::fmt::Display) -> StoreError {
         let row = match self.row.get_ref(0) {
             Ok(ValueRef::Blob(id)) => match <[u8; 16]>::try_from(id) {
                 Ok(id) => RunId(id).to_string(),

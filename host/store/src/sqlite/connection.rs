@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0003_retention.sql"),
     include_str!("../../migrations/0004_delivery.sql"),
     include_str!("../../migrations/0005_kv_bytes.sql"),
+    include_str!("../../migrations/0006_logs.sql"),
 ];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;

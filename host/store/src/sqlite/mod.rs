@@ -15,6 +15,7 @@ mod codec;
 mod connection;
 mod hold;
 mod job;
+mod log;
 mod operator;
 mod readers;
 mod removal;

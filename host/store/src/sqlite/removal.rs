@@ -12,7 +12,8 @@ use crate::rows::Removal;
 type Result<T> = std::result::Result<T, StoreError>;
 
 impl Session<'_> {
-    fn removed(&mut self, sql: Sql, params: impl rusqlite::Params) -> Result<u32> {
+    /// Runs a statement that removes rows; how many.
+    pub(super) fn removed(&mut self, sql: Sql, params: impl rusqlite::Params) -> Result<u32> {
         self.execute(sql, params).map(|count| u32::try_from(count).unwrap_or(u32::MAX))
     }
 

@@ -201,6 +201,17 @@ statements! {
     Artifact: "SELECT id, name, media_type, size FROM artifact \
         WHERE run = (SELECT n FROM run WHERE id = ?1) AND id = ?2";
 
+    LogLast: "SELECT number, total FROM run_log WHERE run = (SELECT n FROM run WHERE id = ?1) \
+        ORDER BY number DESC LIMIT 1";
+    LogFirst: "SELECT number, total FROM run_log WHERE run = (SELECT n FROM run WHERE id = ?1) \
+        ORDER BY number LIMIT ?2";
+    LogInsert: "INSERT INTO run_log (run, number, generation, attempt, at, level, plugin, dropped, line, total) \
+        VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    LogTrim: "DELETE FROM run_log WHERE run = (SELECT n FROM run WHERE id = ?1) AND number IN \
+        (SELECT number FROM run_log WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY number LIMIT ?2)";
+    Logs: "SELECT r.id, l.number, l.generation, l.attempt, l.at, l.level, l.plugin, l.dropped, l.line \
+        FROM run r CROSS JOIN run_log l ON l.run = r.n WHERE r.id = ?1 AND l.number > ?2 ORDER BY l.number";
+
     // What is old.
     RunsOld: "SELECT ended_at, id FROM run WHERE state = 5 AND (ended_at, id) > (?1, ?2) AND ended_at <= ?3 \
         ORDER BY ended_at, id LIMIT ?4";

@@ -12,6 +12,7 @@ mod durable;
 mod ending;
 mod hold;
 mod journal;
+mod log;
 mod older;
 mod random;
 mod recovery;
@@ -133,6 +134,12 @@ on_every_store! {
         what_became_of_an_intent_is_kept_for_a_while
         lanes_stay_as_they_were_set
         conversations_are_listed_newest_first
+    }
+    log {
+        lines_come_back_as_they_were_written
+        the_newest_lines_of_a_run_are_kept
+        a_log_goes_with_its_run_or_before_it
+        lines_of_a_run_that_is_gone_are_passed_over
     }
     hold {
         a_receivers_wish_holds_everything_that_goes_there

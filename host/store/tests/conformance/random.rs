@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use sublane_core::delivery::{AttemptResult, Order, SettleRule};
 use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
 use sublane_store::{
-    By, Command, DeliveryFilter, Draw, Keep, LaneSetting, Model, RunFilter, Spawn, SqliteStore, Store, Wait,
-    WaitFor,
+    By, Command, DeliveryFilter, Draw, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Spawn,
+    SqliteStore, Store, Wait, WaitFor,
 };
 
 use crate::support::{
@@ -49,6 +49,8 @@ pub(crate) enum Step {
     SetLane(u8),
     Recover,
     Remove { age: u64, limit: u32 },
+    Log { which: usize, lines: u16, bytes: usize },
+    RemoveLogs { age: u64, limit: u32 },
 }
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
@@ -84,6 +86,9 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
         4 => (0..6_000_u64, 1..12_u32).prop_map(|(age, limit)| Step::Remove { age, limit }),
+        2 => (pick.clone(), 1..600_u16, 0..1_000_usize)
+            .prop_map(|(which, lines, bytes)| Step::Log { which, lines, bytes }),
+        1 => (0..6_000_u64, 1..12_u32).prop_map(|(age, limit)| Step::RemoveLogs { age, limit }),
     ];
     proptest::collection::vec((step, 0..3_000_u16), 1..48)
 }
@@ -225,6 +230,24 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{:?}", store.set_lane(format!("lane-{n}").into(), setting).await)
         }
         Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
+        Step::Log { which, lines, bytes } => {
+            let run = view.pick(*which, |_| true);
+            let said = |n: u16| LogLine {
+                run,
+                number: 0,
+                generation: 0,
+                attempt: number,
+                at: now,
+                level: LogLevel::ALL[usize::from(n % 5)],
+                plugin: n.is_multiple_of(7).then(|| "tools".into()),
+                dropped: u32::from(n % 3),
+                line: "x".repeat(*bytes).into(),
+            };
+            format!("{:?}", store.log((0..*lines).map(said).collect()).await)
+        }
+        Step::RemoveLogs { age, limit } => {
+            format!("{:?}", store.remove_logs(Duration::from_millis(*age), None, *limit, now).await)
+        }
         Step::Remove { age, limit } => {
             let age = Duration::from_millis(*age);
             let keep = Keep { runs: age, duplicates: age, dead_letters: age };

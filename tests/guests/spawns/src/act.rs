@@ -5,11 +5,12 @@ use std::hint::black_box;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sublane_sdk::artifact::Artifact;
+use sublane_sdk::log::Level;
 use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
 use sublane_sdk::{
-    Child, Failure, Outcome, Spawn, artifact, clock, delivery, kv, mailbox, progress, random, timer, tools,
-    wait_all, wait_any,
+    Child, Failure, Outcome, Spawn, artifact, clock, delivery, kv, log, mailbox, progress, random, timer,
+    tools, wait_all, wait_any,
 };
 
 use crate::step::{SpawnAsk, Step};
@@ -33,6 +34,13 @@ pub(crate) fn act(steps: Vec<Step>) -> Result<Vec<Value>, Failure> {
     for step in steps {
         if let Step::Fail(why) = step {
             return Err(Failure::new(why));
+        }
+        if let Step::FailUnless { bucket, key, why } = step {
+            match kv::get(&bucket, &key) {
+                Ok(Some(_)) => done.push(json!(null)),
+                _ => return Err(Failure::new(why)),
+            }
+            continue;
         }
         done.push(hands.take(step).unwrap_or_else(|error| json!({ "error": error })));
     }
@@ -90,7 +98,18 @@ impl Hands {
             Step::Now => json!(millis(clock::now())),
             Step::Random => json!(random::number()),
             Step::Work(rounds) => json!((0..rounds).fold(0_u64, |sum, round| black_box(sum ^ round))),
-            Step::Fail(_) => unreachable!("giving up is taken before"),
+            Step::Log { level, text } => {
+                let level = match level.as_str() {
+                    "trace" => Level::Trace,
+                    "debug" => Level::Debug,
+                    "info" => Level::Info,
+                    "warn" => Level::Warn,
+                    "error" => Level::Error,
+                    other => return Err(format!("no level {other}")),
+                };
+                json!(log::write(level, &text))
+            }
+            Step::Fail(_) | Step::FailUnless { .. } => unreachable!("giving up is taken before"),
         })
     }
 

@@ -65,8 +65,12 @@ pub(crate) enum Step {
     Random,
     /// Compute: so many rounds of a loop.
     Work(u64),
+    /// Write a line to the log: `trace`, `debug`, `info`, `warn` or `error`.
+    Log { level: String, text: String },
     /// Give up.
     Fail(String),
+    /// Give up unless there is a value.
+    FailUnless { bucket: String, key: String, why: String },
 }
 
 /// A spawn.

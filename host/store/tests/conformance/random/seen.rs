@@ -18,6 +18,8 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         line(run);
         line(&store.wait_of(id).await.expect("readable"));
         line(&store.journal(id, run.generation).await.expect("readable"));
+        let log = store.logs(id, 0).await.expect("readable");
+        line(&(log.len(), log.first(), log.last()));
         line(&store.readable_artifact(id, artifact(1).id.into()).await.expect("readable"));
     }
     for state in ["queued", "running", "waiting", "closing", "ended"] {

@@ -7,11 +7,9 @@
 //! outcome, never changes a body or a destination, never talks to a plugin.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use sublane_core::delivery::{AttemptResult, Order, SettleRule};
 use sublane_core::{Delivery, DeliveryId, DeliveryState, Timestamp};
@@ -24,12 +22,14 @@ use tokio::time::timeout;
 use crate::channel::{Channel, Channels, Class, Rule};
 use crate::clock::Clock;
 
+mod parts;
 mod queues;
 #[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod tests;
 
+use parts::Sent;
 use queues::{Queues, Refused, Ticket};
 
 /// How often the sweep looks for deliveries that are due, hints or not.
@@ -59,6 +59,8 @@ struct Shared {
     channels: Channels,
     clock: Arc<dyn Clock>,
     queues: Queues,
+    /// How far texts in parts have come.
+    sent: Sent,
     on_settled: Box<dyn Fn() + Send + Sync>,
     /// The sweep has something to look for.
     wake: Notify,
@@ -96,6 +98,7 @@ impl Outbox {
             channels,
             clock,
             queues: Queues::default(),
+            sent: Sent::default(),
             on_settled: Box::new(on_settled),
             wake: Notify::new(),
             hints: Mutex::default(),
@@ -243,13 +246,7 @@ impl Shared {
             if rule.order == Order::Strict && self.waits_for_earlier(delivery).await {
                 return (self.on_settled)();
             }
-            let caught = AssertUnwindSafe(channel.deliver(delivery)).catch_unwind().await;
-            let result = caught.unwrap_or_else(|_| AttemptResult::Retry {
-                note: "the channel failed inside".to_owned(),
-                retry_after: None,
-                ambiguous: true,
-            });
-            (result, turn)
+            (self.sent.attempt(&*channel, delivery, rule.text).await, turn)
         };
         // The next one goes out while this one is being settled, unless this one decides about it.
         let is_decisive = rule.order == Order::Strict || !matches!(result, AttemptResult::Delivered { .. });

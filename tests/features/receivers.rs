@@ -5,6 +5,7 @@
 //! becomes of a result that is owed.
 
 mod once;
+mod texts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use sublane::channel::webhook::{Endpoint, Webhook};
 use sublane::channel::{Channel, SecretRef};
 use sublane::clock::{Clock as _, ManualClock};
 use sublane::outbox::SWEEP;
-use sublane_core::delivery::{AttemptResult, MAX_WISH};
+use sublane_core::delivery::{AttemptResult, MAX_WISH, TextRule};
 use sublane_core::{Delivery, DeliveryState, RunId, Timestamp};
 use sublane_store::{DeliveryAttempt, DeliveryFilter, Model, Store};
 use sublane_tests::receiver::{Act, Closed, Receiver, Request};
@@ -39,7 +40,13 @@ impl Scene {
     /// A host with the receivers `webhook:NAME`.
     async fn new(receivers: &[(&str, &str)]) -> Self {
         let store: Arc<dyn Store> = Arc::new(Model::default());
-        Self::on(store, ManualClock::at(START), temporary(), receivers).await
+        Self::on(store, ManualClock::at(START), temporary(), receivers, TextRule::Whole).await
+    }
+
+    /// A host whose only receiver, `webhook:films`, takes texts by this rule.
+    async fn with(text: TextRule, url: &str) -> Self {
+        let store: Arc<dyn Store> = Arc::new(Model::default());
+        Self::on(store, ManualClock::at(START), temporary(), &[("films", url)], text).await
     }
 
     async fn on(
@@ -47,6 +54,7 @@ impl Scene {
         clock: ManualClock,
         directory: Arc<TempDir>,
         receivers: &[(&str, &str)],
+        text: TextRule,
     ) -> Self {
         let secret = directory.path().join("secret");
         std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("it can be written");
@@ -57,6 +65,7 @@ impl Scene {
                 let mut endpoint = Endpoint::new(*url, SecretRef::File(secret.clone()));
                 // Long for a receiver on loopback that answers, and soon over for one that does not.
                 endpoint.attempt_timeout = Duration::from_secs(2);
+                endpoint.rule.text = text;
                 ((*name).to_owned(), endpoint)
             };
             let webhook = Webhook::new(receivers.iter().map(endpoint).collect(), Arc::new(clock.clone()));
@@ -69,7 +78,13 @@ impl Scene {
     /// Another host on the same store, with these receivers.
     async fn restart(self, receivers: &[(&str, &str)]) -> Self {
         self.host.host.stop().await;
-        Self::on(self.store, self.clock, self.directory, receivers).await
+        Self::on(self.store, self.clock, self.directory, receivers, TextRule::Whole).await
+    }
+
+    /// Another host on the same store, as of [`Self::with`].
+    async fn restart_with(self, text: TextRule, url: &str) -> Self {
+        self.host.host.stop().await;
+        Self::on(self.store, self.clock, self.directory, &[("films", url)], text).await
     }
 
     /// A run that has ended and owes its result to `webhook:NAME`.
@@ -239,7 +254,7 @@ async fn check_patience(status: &'static str, wish: &'static str) {
     });
     let other = Receiver::start(|_| OK);
     let urls = [("films", receiver.url.as_str()), ("other", &other.url)];
-    let scene = Scene::on(Arc::new(Model::default()), clock, temporary(), &urls).await;
+    let scene = Scene::on(Arc::new(Model::default()), clock, temporary(), &urls, TextRule::Whole).await;
     let first = scene.owe("films").await;
     assert_eq!(scene.owed(first).await.next_at, START.after(HOUR));
     scene.owe("films").await;

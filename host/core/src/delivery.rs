@@ -14,8 +14,10 @@ use crate::id::{ConversationId, DeliveryId, RunId};
 use crate::run::{ArtifactRef, Outcome, Run};
 use crate::time::Timestamp;
 
+mod parts;
 mod retry;
 
+pub use parts::{MIN_CHARS, Part, TextRule, parts};
 pub use retry::{DEFAULT_WINDOW, Hold, MAX_WISH, Order, SettleRule, next_attempt};
 
 /// Where something is delivered: an address on a channel. Captured once, never changed.

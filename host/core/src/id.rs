@@ -135,6 +135,15 @@ impl DeliveryId {
     pub fn ending(run: RunId, index: u32) -> Self {
         Self(derive(run, 0, &Path::root(), b'e', index))
     }
+
+    /// The part of it that holds these bytes of its text.
+    #[must_use]
+    pub fn part(self, from: u32, to: u32) -> Self {
+        let input = [&b"p"[..], &self.0, &from.to_be_bytes(), &to.to_be_bytes()].concat();
+        let mut bytes = xxh3_128(&input).to_be_bytes();
+        bytes[..TIME_BYTES].copy_from_slice(&self.0[..TIME_BYTES]);
+        Self(bytes)
+    }
 }
 
 /// The claim of one attempt on a run. Every write of the attempt carries it;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sublane_core::delivery::{AttemptResult, DEFAULT_WINDOW, Order};
+use sublane_core::delivery::{AttemptResult, DEFAULT_WINDOW, Order, TextRule};
 use sublane_core::{Delivery, RunId};
 
 pub use crate::scrub::{is_treacherous, scrub_line, scrub_text};
@@ -45,11 +45,13 @@ pub struct Rule {
     pub window: Duration,
     /// Whether one may overtake another.
     pub order: Order,
+    /// How much text it takes at once. Longer ones are cut before they come to the channel.
+    pub text: TextRule,
 }
 
 impl Default for Rule {
     fn default() -> Self {
-        Self { window: DEFAULT_WINDOW, order: Order::Any }
+        Self { window: DEFAULT_WINDOW, order: Order::Any, text: TextRule::Whole }
     }
 }
 
@@ -75,8 +77,8 @@ pub trait Channel: Send + Sync + 'static {
         true
     }
 
-    /// How long what goes to this address is tried, and in which order. Default: for
-    /// [`DEFAULT_WINDOW`], in any order.
+    /// How long what goes to this address is tried, in which order, and how much text of it at
+    /// once. Default: for [`DEFAULT_WINDOW`], in any order, any text.
     fn rule(&self, address: &str) -> Rule {
         let _ = address;
         Rule::default()

@@ -2,7 +2,7 @@
 //!
 //! Owns the endpoints and what an answer means. The body goes out byte for byte
 //! as it is stored, with `webhook-id` (the delivery's id, the receiver's
-//! idempotency key), `webhook-timestamp` (of this attempt) and
+//! idempotency key; each part of a long text has its own), `webhook-timestamp` (of this attempt) and
 //! `webhook-signature`. Never follows a redirect and never retries.
 
 use std::collections::BTreeMap;
@@ -62,8 +62,8 @@ pub struct Endpoint {
     pub connect_timeout: Duration,
     /// For a whole attempt. Defaults to 15 s.
     pub attempt_timeout: Duration,
-    /// How long a delivery is tried, and whether one may overtake another. Defaults to
-    /// three days and any order.
+    /// How long a delivery is tried, whether one may overtake another, and how much text it takes
+    /// at once. Defaults to three days, any order and any text.
     pub rule: Rule,
 }
 

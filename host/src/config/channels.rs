@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hyper::Uri;
-use sublane_core::delivery::{DEFAULT_WINDOW, Order};
+use sublane_core::delivery::{DEFAULT_WINDOW, MIN_CHARS, Order, TextRule};
 use sublane_core::grants::AgentPattern;
 
 use super::{Names, path, secret};
@@ -42,6 +42,8 @@ pub enum ChannelKind {
 
 /// Time-outs of an attempt that can be configured.
 const TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
+/// The most characters that an address can be configured to take at once.
+const MAX_CHARS: u32 = 1_000_000;
 /// How long a delivery may be tried.
 const WINDOW: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
 
@@ -112,8 +114,10 @@ fn endpoint(item: &Item<'_>, base: &Path) -> Option<Endpoint> {
         "ca-file",
         "order",
         "give-up-after",
+        "max-text",
+        "long-text",
     ])?;
-    let rule = rule(&table);
+    let rule = rule(&table).and_then(|rule| Some(Rule { text: text(&table)?, ..rule }));
     let address = table.require("url").and_then(|item| url(&item));
     let secret = table.require("secret").and_then(|item| secret::read(&item, base));
     let duration =
@@ -139,7 +143,26 @@ fn rule(table: &Table<'_>) -> Option<Rule> {
     let order = table.get("order").map_or(Some(Order::Any), |item| item.one_of(&orders));
     let window =
         table.get("give-up-after").map_or(Some(DEFAULT_WINDOW), |item| item.duration(WINDOW.0..=WINDOW.1));
-    Some(Rule { window: window?, order: order? })
+    Some(Rule { window: window?, order: order?, text: TextRule::Whole })
+}
+
+fn text(table: &Table<'_>) -> Option<TextRule> {
+    let split: fn(u32) -> TextRule = TextRule::Split;
+    let rules = [("split", split), ("shorten", TextRule::Shorten)];
+    let most = table.get("max-text").map(|item| item.whole(MIN_CHARS..=MAX_CHARS));
+    let long = table.get("long-text").map(|item| (item.one_of(&rules), item));
+    match (most, long) {
+        (None, None) => Some(TextRule::Whole),
+        (None, Some((_, item))) => {
+            item.fail(&format!(
+                "`{}` needs `max-text` beside it: how many characters are too many",
+                item.path()
+            ));
+            None
+        }
+        (Some(most), None) => most.map(TextRule::Split),
+        (Some(most), Some((rule, _))) => Some(rule?(most?)),
+    }
 }
 
 fn url(item: &Item<'_>) -> Option<String> {

@@ -175,6 +175,35 @@ plain-http = true
 }
 
 #[test]
+fn a_receiver_says_how_much_text_it_takes() {
+    use sublane_core::delivery::TextRule;
+    let rule = |keys: &str| {
+        let text = format!(
+            "[channels.hook]\nkind = 'webhook'\n[channels.hook.addresses.films]\n\
+             url = 'https://example.org/'\nsecret = {{ env = 'S' }}\n{keys}"
+        );
+        parse(&text).map(|config| match &config.channels["hook"].kind {
+            ChannelKind::Webhook { addresses } => addresses["films"].rule.text,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(rule("").ok(), Some(TextRule::Whole));
+    assert_eq!(rule("max-text = 4000").ok(), Some(TextRule::Split(4_000)));
+    assert_eq!(rule("max-text = 4000\nlong-text = 'split'").ok(), Some(TextRule::Split(4_000)));
+    assert_eq!(rule("max-text = 4000\nlong-text = 'shorten'").ok(), Some(TextRule::Shorten(4_000)));
+    let wrong =
+        |keys: &str| rule(keys).expect_err("it is wrong").to_string().replace("etc/sublane.toml:", "");
+    expect![[
+        r#"6: `channels.hook.addresses.films.max-text` must be a whole number from 200 to 1000000, not 10"#
+    ]]
+    .assert_eq(&wrong("max-text = 10"));
+    expect![[r#"6: `channels.hook.addresses.films.long-text` needs `max-text` beside it: how many characters are too many"#]]
+        .assert_eq(&wrong("long-text = 'shorten'"));
+    expect![[r#"7: `channels.hook.addresses.films.long-text` must be "split" or "shorten", not "drop""#]]
+        .assert_eq(&wrong("max-text = 4000\nlong-text = 'drop'"));
+}
+
+#[test]
 fn a_folder_is_read_and_what_is_wrong_with_it_is_told() {
     let config = parse("[channels.out]\nkind = 'file'\naddresses.films = { directory = 'films' }");
     let ChannelKind::File { addresses } = &config.expect("it is right").channels["out"].kind else {

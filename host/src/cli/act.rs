@@ -11,7 +11,7 @@ use sublane::config::Config;
 use sublane::intents::{Answer, Intent};
 use sublane::open::store_file;
 use sublane::steer::steer_alone;
-use sublane_store::{HostLock, LockError, SqliteStore, Store as _};
+use sublane_store::{HostLock, LockError, SqliteStore};
 
 use super::reader::Reader;
 use super::{Result, complain};

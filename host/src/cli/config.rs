@@ -17,7 +17,9 @@ use sublane::strict::{Problem, StrictError};
 use sublane_core::Authority;
 use toml::de::{DeTable, DeValue};
 
-use super::{Exit, Failed, Global, Result, chain, complain, plugin, render, say, say_json, small_runtime};
+use super::{
+    Exit, Failed, Global, Result, chain, complain, no_config, plugin, render, say, say_json, small_runtime,
+};
 
 /// Look at the configuration.
 #[derive(Debug, Subcommand)]
@@ -44,6 +46,7 @@ impl Command {
                 small_runtime()?.block_on(check(&config, Lines { file: &file, text: &text }))?
             }
             Err(StrictError::Wrong(problems)) => Report { problems: problems.0, ..Report::of(&file) },
+            Err(_) if !file.exists() => return Err(no_config(&file)),
             Err(error) => return Err(Failed::wrong(error)),
         };
         let report = Report { ok: report.problems.is_empty(), ..report };

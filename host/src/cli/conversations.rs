@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
-use sublane_store::{Conversation, RunFilter, Store as _};
+use sublane_store::{Conversation, RunFilter};
 
 use super::follow::{Follow, Look};
 use super::reader::Reader;

@@ -8,7 +8,7 @@ use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
 use sublane::intents::{Answer, Intent};
 use sublane_core::{Delivery, DeliveryId, DeliveryState, Run, RunId, Timestamp};
-use sublane_store::{DeliveryAttempt, DeliveryFilter, Store as _};
+use sublane_store::{DeliveryAttempt, DeliveryFilter};
 
 use super::act::act;
 use super::ages::Ages;

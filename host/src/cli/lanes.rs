@@ -15,7 +15,7 @@ use sublane::intents::{Answer, Intent};
 use sublane::lanes::{check_setting, configured, limits_as_set, name_of};
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Run, RunId, Timestamp};
-use sublane_store::{LaneSetting, Ready, RunFilter, Store as _};
+use sublane_store::{LaneSetting, Ready, RunFilter};
 
 use super::act::act;
 use super::follow::{Follow, Look};

@@ -32,8 +32,8 @@ pub(super) struct Logs {
     events: SyncSender<Event>,
 }
 
-/// What `sublane run` logs: it tells of deliveries itself.
-pub(super) const RUN: &str = "warn,sublane::delivery=off";
+/// What `sublane run` logs: it tells of deliveries itself, and a first start takes seconds.
+pub(super) const RUN: &str = "warn,sublane::delivery=off,sublane::engine::cache=info";
 /// What `sublane serve` logs.
 pub(super) const SERVE: &str = "warn,sublane=info";
 

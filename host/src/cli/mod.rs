@@ -157,7 +157,9 @@ fn not_opened(error: OpenError) -> Failed {
 
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Self {
-        Self { exit: Exit::Cannot, error: error.into() }
+        let error = error.into();
+        let exit = if error.is::<reader::Unclear>() { Exit::Wrong } else { Exit::Cannot };
+        Self { exit, error }
     }
 }
 
@@ -208,17 +210,21 @@ impl Global {
     /// The configuration.
     fn load(&self) -> Result<Config> {
         let file = self.config_file();
-        Config::load(&file).map_err(|error| {
-            let hint = "name one with --config or SUBLANE_CONFIG; an empty file is a host that works";
-            let is_absent = !file.exists();
-            let error = anyhow::Error::from(error);
-            Failed::wrong(if is_absent {
-                error.context(format!("there is no configuration: {hint}"))
-            } else {
-                error
-            })
-        })
+        Config::load(&file).map_err(
+            |error| {
+                if file.exists() { Failed::wrong(error) } else { no_config(&file) }
+            },
+        )
     }
+}
+
+/// There is no configuration where one was looked for.
+fn no_config(file: &std::path::Path) -> Failed {
+    Failed::wrong(anyhow::anyhow!(
+        "there is no configuration {}: name one with --config or SUBLANE_CONFIG; \
+         an empty file is a host that works",
+        file.display()
+    ))
 }
 
 /// Writes to the standard output. A reader that has gone away is no error.

@@ -1,25 +1,33 @@
 //! The store of a state directory, read beside a host that may write it.
 //!
 //! Owns how people name a run, a delivery or a conversation: by its id, its
-//! name, or a beginning that only it has. Never writes.
+//! name, or a beginning that only it has. A state directory that no host has
+//! used reads as an empty store. Never writes.
 
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use sublane::artifacts;
 use sublane::config::Config;
 use sublane::open::{ARTIFACTS, store_file};
 use sublane_core::{ConversationId, Delivery, DeliveryId, Run, RunId};
-use sublane_store::{Conversation, DeliveryFilter, RunFilter, SqliteStore, Store as _};
+use sublane_store::{Conversation, DeliveryFilter, Model, RunFilter, SqliteStore, Store};
+
+use super::{complain, render};
 
 /// Runs among which a name or the beginning of an id is looked for.
 const SEARCHED: u32 = 10_000;
 /// Deliveries of one run: the most that it can send, and its ending's.
 pub(super) const DELIVERIES: u32 = 2_000;
 
+/// A name that does not say which is meant: whoever typed it can mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unclear(String);
+
 /// A store for reading.
 pub(super) struct Reader {
-    pub(super) store: SqliteStore,
+    pub(super) store: Box<dyn Store>,
     /// Goes before an artifact's path to make a link.
     pub(super) link_base: String,
 }
@@ -28,7 +36,14 @@ impl Reader {
     /// Opens the store of the configuration's state directory.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let state: &Path = &config.state;
-        let store = SqliteStore::open_read_only(&store_file(state))?;
+        let file = store_file(state);
+        let exists = file.try_exists().with_context(|| format!("{} cannot be looked at", file.display()))?;
+        let store: Box<dyn Store> = if exists {
+            Box::new(SqliteStore::open_read_only(&file)?)
+        } else {
+            complain(&format!("no host has run on {} yet", state.display()));
+            Box::new(Model::default())
+        };
         let root = state.canonicalize().unwrap_or_else(|_| state.to_owned());
         Ok(Self { store, link_base: artifacts::link_base(&root.join(ARTIFACTS)) })
     }
@@ -83,6 +98,12 @@ fn one<'a, T>(
     all: &'a [T],
     names: impl Fn(&T) -> Vec<String>,
 ) -> anyhow::Result<&'a T> {
+    if called.is_empty() {
+        return Err(Unclear(format!(
+            "no {what} is named: give its id, its name, or the beginning of either"
+        ))
+        .into());
+    }
     let of = |matches: &dyn Fn(&str) -> bool| -> Vec<&'a T> {
         all.iter().filter(|one| names(one).iter().any(|name| matches(name))).collect()
     };
@@ -100,7 +121,9 @@ fn one<'a, T>(
         [] => bail!("there is no {what} `{called}`"),
         several => {
             let some = several.iter().take(8).map(|one| format!("\n  {}", names(one).join("  ")));
-            bail!("`{called}` may mean {} {what}s:{}", several.len(), some.collect::<String>())
+            let some = some.collect::<String>();
+            Err(Unclear(format!("`{called}` may mean {}:{some}", render::count(several.len() as u64, what)))
+                .into())
         }
     }
 }
@@ -126,5 +149,6 @@ mod tests {
         check("film-Ab12cd", Ok(0));
         check("film", Err("may mean 2 runs:\n  film-Ab12cd  AAAA0\n  film-Ab12cdef  AAAA1"));
         check("song", Err("there is no run `song`"));
+        check("", Err("no run is named"));
     }
 }

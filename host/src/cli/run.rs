@@ -1,9 +1,11 @@
 //! `sublane run`: a host for one message or one task, until all of it is settled.
 
 use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use sublane::bounded;
 use sublane::clock::SystemClock;
 use sublane::config::{ChannelConfig, ChannelKind, Config};
 use sublane::host::Inner;
@@ -33,7 +35,10 @@ pub(super) const ADDRESS: &str = "local";
 
 /// Send one message, or give one agent a task, and wait until all is settled
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = "sublane run [OPTIONS] <MESSAGE>\n       sublane run [OPTIONS] --agent <PLUGIN/AGENT> [--task <JSON>]"
+)]
 pub(super) struct Args {
     /// What to say to the agent that answers on the channel; `-` reads it from the standard input
     #[arg(required_unless_present = "agent", conflicts_with_all = ["agent", "task"], allow_hyphen_values = true)]
@@ -64,13 +69,15 @@ impl Args {
     fn work(self, config: &mut Config) -> Result<Work> {
         let from = self.from.unwrap_or_else(console::user);
         let Some(agent) = self.agent else {
-            let text = text(&self.message.unwrap_or_default()).map_err(Failed::wrong)?;
+            let text = said(text(&self.message.unwrap_or_default()).map_err(Failed::wrong)?)?;
             let origin = origin(console::channel(config, self.channel.as_deref())?);
             return Ok(Work::Message(Message { origin, from, text, event: None }));
         };
         let task = self.task.as_deref().unwrap_or("{}");
         let input = match task.strip_prefix('@') {
-            Some(file) => std::fs::read_to_string(file).with_context(|| format!("{file} cannot be read")),
+            Some(file) => bounded::regular_or_pipe(Path::new(file), bounded::MAX_TEXT_BYTES)
+                .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
+                .with_context(|| format!("{file} cannot be read")),
             None => text(task),
         };
         let input = input.map_err(Failed::wrong)?;
@@ -89,7 +96,19 @@ fn text(given: &str) -> anyhow::Result<String> {
         return Ok(given.to_owned());
     }
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("the standard input cannot be read")?;
+    let mut bounded = std::io::stdin().take(bounded::MAX_TEXT_BYTES + 1);
+    bounded.read_to_string(&mut text).context("the standard input cannot be read")?;
+    if text.len() as u64 > bounded::MAX_TEXT_BYTES {
+        bail!("the standard input has more than {} bytes", bounded::MAX_TEXT_BYTES);
+    }
+    Ok(text)
+}
+
+/// A message, which says something.
+pub(super) fn said(text: String) -> Result<String> {
+    if text.trim().is_empty() {
+        return Err(Failed::wrong(anyhow::anyhow!("the message is empty: say what is wanted")));
+    }
     Ok(text)
 }
 

@@ -8,7 +8,7 @@ use sublane_core::{Destination, RunId};
 use sublane_store::HostLock;
 
 use super::console;
-use super::run::ADDRESS;
+use super::run::{ADDRESS, said};
 use super::{Exit, Failed, Global, Result, say, say_json};
 
 const EXAMPLES: &str = "\
@@ -39,6 +39,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self, global: &Global) -> Result {
+        let text = said(self.message)?;
         let config = global.load()?;
         let channel = console::channel(&config, self.channel.as_deref())?;
         if config.channels.get(&channel).is_none_or(|channel| channel.agent.is_none()) {
@@ -59,7 +60,7 @@ impl Args {
         let intent = Intent::Message {
             origin: Destination { channel, address: ADDRESS.to_owned() },
             from: self.from.unwrap_or_else(console::user),
-            text: self.message,
+            text,
             event: event.clone(),
         };
         let body = serde_json::to_string(&intent).expect("texts serialize");

@@ -133,6 +133,8 @@ impl Entry {
             self.touch();
             return Ok(component);
         }
+        let kib = wasm.len().div_ceil(1 << 10);
+        tracing::info!(kib, "compiling a component for the first time; its code is kept");
         let code = self.engine.precompile_component(wasm).map_err(CacheError::Compile)?;
         self.write("cwasm", &code)?;
         self.write("digest", &xxh3_128(&code).to_be_bytes())?;

@@ -99,15 +99,15 @@ impl Authority {
         let held = Holding::from(allows);
         let kinds = Holding::from(self).each().filter(|wanted| !held.covers(wanted));
         let mut lacking: Vec<String> = kinds.map(|wanted| wanted.to_string()).collect();
-        let mut amount = |what: &str, asked: u64, allowed: u64, unit: &str| {
+        let mut amount = |what: &str, asked: u64, allowed: u64, words: fn(u64) -> String| {
             if asked > allowed {
-                lacking.push(format!("{what} {asked}{unit} (allowed: {allowed}{unit})"));
+                lacking.push(format!("{what} {} (allowed: {})", words(asked), words(allowed)));
             }
         };
-        amount("cpu", self.purse.cpu_us / 1000, allows.purse.cpu_us / 1000, " ms");
-        amount("spawn total", self.purse.spawns, allows.purse.spawns, "");
-        amount("artifacts bytes", self.purse.artifact_bytes, allows.purse.artifact_bytes, "");
-        amount("timeout", self.timeout.as_secs(), allows.timeout.as_secs(), "s");
+        amount("cpu", self.purse.cpu_us / 1_000, allows.purse.cpu_us / 1_000, duration);
+        amount("spawn total", self.purse.spawns, allows.purse.spawns, |number| number.to_string());
+        amount("artifacts bytes", self.purse.artifact_bytes, allows.purse.artifact_bytes, size);
+        amount("timeout", millis(self.timeout), millis(allows.timeout), duration);
         lacking
     }
 
@@ -155,6 +155,25 @@ impl Grants {
         };
         (grants, met.purse)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds as a manifest has them, in the largest unit that divides them: `90s`, `2h`.
+fn duration(ms: u64) -> String {
+    in_units(ms, &[(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")])
+}
+
+/// Bytes as a manifest has them: `64MiB`.
+fn size(bytes: u64) -> String {
+    in_units(bytes, &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")])
+}
+
+fn in_units(amount: u64, units: &[(u64, &str)]) -> String {
+    let fits = |(size, _): &&(u64, &str)| amount >= *size && amount.is_multiple_of(*size);
+    units.iter().find(fits).map_or_else(|| "0".to_owned(), |(size, name)| format!("{}{name}", amount / size))
 }
 
 /// Every pair that has something in common, each result once.

@@ -175,8 +175,8 @@ fn the_operator_reads_what_is_lacking() {
         kv notes prefix "a/" (read-write)
         kv notes prefix "" (read)
         artifacts
-        cpu 120000 ms (allowed: 10000 ms)
+        cpu 2m (allowed: 10s)
         spawn total 100 (allowed: 0)
-        artifacts bytes 67108864 (allowed: 0)"#]]
+        artifacts bytes 64MiB (allowed: 0)"#]]
     .assert_eq(&video().not_allowed(&allows).join("\n"));
 }

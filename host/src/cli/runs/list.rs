@@ -4,7 +4,7 @@ use serde::Serialize;
 use sublane::clock::{Clock as _, SystemClock};
 use sublane_core::grants::AgentPattern;
 use sublane_core::{Delivery, Run, Timestamp};
-use sublane_store::{RunFilter, Store as _};
+use sublane_store::RunFilter;
 
 use crate::cli::ages::Ages;
 use crate::cli::follow::{Follow, Look};

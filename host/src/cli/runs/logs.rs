@@ -6,7 +6,7 @@ use serde::Serialize;
 use sublane::channel::{scrub_line, scrub_text};
 use sublane::clock::{Clock as _, SystemClock};
 use sublane_core::{Run, RunId};
-use sublane_store::{LogLevel, LogLine, RunFilter, Store as _};
+use sublane_store::{LogLevel, LogLine, RunFilter};
 
 use crate::cli::follow::PERIOD;
 use crate::cli::reader::Reader;

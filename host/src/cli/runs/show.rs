@@ -6,7 +6,7 @@ use serde::Serialize;
 use sublane::channel::{scrub_line, scrub_text};
 use sublane::clock::{Clock as _, SystemClock};
 use sublane_core::{Delivery, Outcome, Run, RunId, Timestamp};
-use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Store as _, Wait};
+use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
 use crate::cli::reader::Reader;

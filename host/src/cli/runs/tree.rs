@@ -6,7 +6,7 @@ use serde::Serialize;
 use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
 use sublane_core::{Run, RunId, Timestamp};
-use sublane_store::{RunFilter, Store as _, Wait};
+use sublane_store::{RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
 use crate::cli::reader::Reader;

@@ -42,10 +42,10 @@ fn everything_that_can_be_asked_for_is_read() {
         tools notes.*
         kv notes prefix "a/" (read-write)
         artifacts
-        cpu 120000 ms (allowed: 10000 ms)
+        cpu 2m (allowed: 10s)
         spawn total 50 (allowed: 0)
-        artifacts bytes 67108864 (allowed: 0)
-        timeout 600s (allowed: 0s)"#]]
+        artifacts bytes 64MiB (allowed: 0)
+        timeout 10m (allowed: 0)"#]]
     .assert_eq(&lines.join("\n"));
     assert_eq!((manifest.id.as_str(), manifest.memory_bytes), ("video", 64 << 20));
 }

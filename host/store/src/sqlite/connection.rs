@@ -186,7 +186,9 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     }
     for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {
         transaction.execute_batch(step).map_err(&at)?;
-        tracing::info!(version = index + 1, path = %path.display(), "the store has a new format");
+        if from > 0 {
+            tracing::info!(version = index + 1, path = %path.display(), "the store has a new format");
+        }
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(&at)?;
     let newest = i64::try_from(MIGRATIONS.len()).expect("there are few versions");

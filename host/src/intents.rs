@@ -57,6 +57,14 @@ pub enum Intent {
         /// JSON text.
         message: String,
     },
+    /// Have a run that did not succeed begin again.
+    Retry {
+        /// The run.
+        run: RunId,
+        /// The component that its plugin has now; the host fills it in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        component: Option<String>,
+    },
     /// Try a delivery again, with its id and its body.
     RetryDelivery {
         /// The delivery.
@@ -96,6 +104,8 @@ pub enum Answer {
     },
     /// A message is in the mailbox.
     Sent,
+    /// A run begins again.
+    Retried,
     /// A delivery is now so.
     Delivery {
         /// Its state.
@@ -163,7 +173,12 @@ async fn apply(host: &Arc<Inner>, number: i64, body: &str) {
     }
 }
 
-async fn steer(host: &Arc<Inner>, number: i64, intent: Intent) -> Result<Answer, StoreError> {
+async fn steer(host: &Arc<Inner>, number: i64, mut intent: Intent) -> Result<Answer, StoreError> {
+    if let Intent::Retry { run, component } = &mut intent
+        && let Some(run) = host.store.run(*run).await?
+    {
+        *component = host.plugins().get(&run.spec.plugin).map(|plugin| plugin.digest.clone());
+    }
     let lane = match &intent {
         Intent::Lane { lane, setting } => {
             host.lanes.check(lane, *setting).map_err(StoreError::Refused)?;

@@ -81,7 +81,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let plugin = host.plugins().get(&run.spec.plugin).cloned();
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
     let meter = Meter::new(run.purse.cpu_us, slow);
-    let journal = Journal::new(entries, run.spec.created, host.settings.journal_entries);
+    let journal = Journal::new(entries, run.begun, host.settings.journal_entries);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
     host.attempts.lock().insert(id, attempt.clone());
     if let Some(stop) = host.end_claim(token) {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sublane_core::Timestamp;
+use sublane_core::{Renewal, Timestamp};
 use sublane_store::{Effects, Store, StoreError, WaitsFor};
 
 use crate::intents::{Answer, Intent};
@@ -42,6 +42,12 @@ pub async fn steer(
         Intent::Send { run, message } => {
             let done = number.map(|number| (number, Answer::Sent.to_json()));
             (Answer::Sent, store.send(run, message.into(), done, now).await?)
+        }
+        Intent::Retry { run, component } => {
+            let mut seed = [0; 32];
+            getrandom::fill(&mut seed).map_err(|error| StoreError::Io(error.to_string().into()))?;
+            let done = number.map(|number| (number, Answer::Retried.to_json()));
+            (Answer::Retried, store.retry(run, Renewal { component, seed }, done, now).await?)
         }
         Intent::RetryDelivery { delivery } => {
             let delivery = store.retry_delivery(delivery, now).await?;

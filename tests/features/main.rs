@@ -15,6 +15,7 @@ mod newcomer; // what somebody meets who has just begun
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
+mod retry; // a run that did not succeed begins again
 mod runlogs; // what plugins log, for whoever asks
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs

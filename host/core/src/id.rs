@@ -130,10 +130,10 @@ impl DeliveryId {
         Self(derive(run, generation, path, b's', 0))
     }
 
-    /// What the ending of `run` owes to its destination number `index`.
+    /// What the ending of `run` in `generation` owes to its destination number `index`.
     #[must_use]
-    pub fn ending(run: RunId, index: u32) -> Self {
-        Self(derive(run, 0, &Path::root(), b'e', index))
+    pub fn ending(run: RunId, generation: u32, index: u32) -> Self {
+        Self(derive(run, generation, &Path::root(), b'e', index))
     }
 
     /// The part of it that holds these bytes of its text.

@@ -19,5 +19,5 @@ pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
 pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope};
 pub use id::{ConversationId, DeliveryId, RunId, Token};
 pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
-pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Run, RunSpec, RunState};
+pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Renewal, Run, RunSpec, RunState};
 pub use time::Timestamp;

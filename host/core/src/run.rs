@@ -13,10 +13,12 @@ use crate::id::{ConversationId, RunId, Token};
 use crate::time::Timestamp;
 
 mod ending;
+mod retry;
 
 pub use ending::{Failure, Outcome, Output};
+pub use retry::Renewal;
 
-/// What does not change during a run's life.
+/// What does not change during a run's life, but for what [`Run::renewed`] renews with a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSpec {
     /// Identity.
@@ -197,7 +199,9 @@ pub struct Run {
     pub generation: u32,
     /// Attempts claimed so far.
     pub attempt: u32,
-    /// Attempts that ended with their process.
+    /// When this generation was accepted: its time-out counts from here.
+    pub begun: Timestamp,
+    /// Attempts of this generation that ended with their process.
     pub crashes: u32,
     /// What its tree may still spend.
     pub purse: Purse,
@@ -231,6 +235,8 @@ pub enum Step {
     Finish(Outcome),
     /// An attached child has ended.
     ChildEnded,
+    /// An operator has it begin again, as this. Not after a success, and nothing that is attached.
+    Retry(Arc<RunSpec>),
 }
 
 /// The step cannot happen in this state.
@@ -253,6 +259,7 @@ impl Run {
             state: RunState::Queued,
             generation: 0,
             attempt: 0,
+            begun: since,
             crashes: 0,
             purse,
             active_children: 0,
@@ -316,6 +323,14 @@ impl Run {
             (Step::ChildEnded, S::Closing { outcome }) if self.attached_children == 0 => {
                 S::Ended { outcome: outcome.clone(), at: now }
             }
+            (Step::Retry(spec), S::Ended { outcome, .. })
+                if !matches!(outcome, Outcome::Succeeded(_)) && spec.attached_to().is_none() =>
+            {
+                self.generation += 1;
+                (self.begun, self.crashes, self.progress) = (now, 0, None);
+                (self.purse, self.spec) = (spec.purse, spec);
+                S::Queued
+            }
             (Step::ChildEnded, _) => return Ok(()),
             (Step::Claim(_), state) => return illegal(state, "be claimed"),
             (Step::Park, state) => return illegal(state, "park"),
@@ -323,6 +338,7 @@ impl Run {
             (Step::Wake, state) => return illegal(state, "wake"),
             (Step::Interrupt { .. }, state) => return illegal(state, "be interrupted"),
             (Step::Finish(_), state) => return illegal(state, "finish"),
+            (Step::Retry(_), state) => return illegal(state, "be retried"),
         };
         self.state = next;
         self.since = now;

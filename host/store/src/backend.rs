@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Run, RunId, Timestamp,
-    Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Renewal, Run, RunId,
+    Timestamp, Token,
 };
 
 use crate::ops::{
@@ -108,6 +108,19 @@ impl<B: Backend> Store for B {
         self.write(move |rows| {
             let intent = intent.as_ref().map(|(number, answer)| (*number, &**answer));
             ops::send(rows, run, &message, intent, now)
+        })
+        .await
+    }
+    async fn retry(
+        &self,
+        run: RunId,
+        renewal: Renewal,
+        intent: Option<(i64, Arc<str>)>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError> {
+        self.write(move |rows| {
+            let intent = intent.as_ref().map(|(number, answer)| (*number, &**answer));
+            ops::retry(rows, run, renewal, intent, now)
         })
         .await
     }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Run, RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Renewal, Run, RunId, Timestamp,
+    Token,
 };
 
 pub use backend::{Backend, Transaction};
@@ -117,6 +118,19 @@ pub trait Store: Send + Sync + 'static {
         &self,
         run: RunId,
         message: Arc<str>,
+        intent: Option<(i64, Arc<str>)>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError>;
+    /// An operator has a run that failed, timed out or was cancelled begin again: a new generation
+    /// with an empty journal, as much time as it had, and a purse from its conversation. What it
+    /// owed stays owed; its next ending owes anew. With the number of the intent that asked for it,
+    /// and its answer, that is done in the same commit.
+    /// [`StoreError::Refused`] when it lives, succeeded, is attached, was begun by a run that lives,
+    /// or its conversation has too little left.
+    async fn retry(
+        &self,
+        run: RunId,
+        renewal: Renewal,
         intent: Option<(i64, Arc<str>)>,
         now: Timestamp,
     ) -> Result<Effects, StoreError>;

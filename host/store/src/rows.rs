@@ -225,8 +225,8 @@ pub trait Rows: HoldRows + LogRows + OperatorRows + Removal {
     fn insert_attempt(&mut self, attempt: &DeliveryAttempt) -> Result<()>;
     /// The attempts of a delivery, oldest first.
     fn attempts(&mut self, delivery: DeliveryId) -> Result<Vec<DeliveryAttempt>>;
-    /// Deliveries of a run that lives: what its ending owes comes with its ending,
-    /// so until then all of them were made by `delivery.send`.
+    /// Deliveries of a run that lives: what its ending owes comes with its ending, so in its first
+    /// generation all of them were made by `delivery.send`; later ones count what was owed before.
     fn sent_by_run(&mut self, run: RunId) -> Result<u32>;
 
     // --- conversations and what comes in

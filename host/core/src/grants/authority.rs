@@ -155,6 +155,12 @@ impl Grants {
         };
         (grants, met.purse)
     }
+
+    /// The same grants with another deadline: those of a run that an operator has begin again.
+    #[must_use]
+    pub fn until(&self, deadline: Timestamp) -> Self {
+        Self { caps: Caps { deadline, ..self.caps }, ..self.clone() }
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,4 +1,4 @@
-//! `sublane runs cancel` and `send`: through the host, or its store.
+//! `sublane runs cancel`, `retry` and `send`: through the host, or its store.
 
 use sublane::config::Config;
 use sublane::intents::{Answer, Intent};
@@ -23,6 +23,40 @@ Examples:
 
 The message goes into the run's mailbox, whose messages the run takes one after the
 other with `receive`. A run that waits for one goes on at once.";
+
+pub(super) const RETRY_EXAMPLES: &str = "\
+Examples:
+  sublane runs retry film-Ab12cd
+  sublane runs retry film-Ab12cd --json
+
+A run that failed, timed out, was cancelled or took its hosts with it begins again, as a
+new generation: with the same task and grants, as much time as it had, a purse drawn from
+its conversation, and on the component that its plugin has now. What it had told people
+stays told; how it ends this time is a delivery of its own.";
+
+/// Have a run begin again.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Retry {
+    /// The run: its id, its name, or a beginning that only it has
+    #[arg(allow_hyphen_values = true)]
+    run: String,
+}
+
+impl Retry {
+    pub(super) async fn answer(self, config: &Config, reader: &Reader, global: &Global) -> Result<()> {
+        let run = reader.run(&self.run).await?;
+        let before = run.generation;
+        act(config, reader, Intent::Retry { run: run.spec.id, component: None }).await?;
+        let generation = before + 1;
+        if global.json {
+            say_json(&serde_json::json!({ "retried": true, "run": run.spec.id, "generation": generation }));
+        } else {
+            let name = sublane::channel::scrub_line(&run.spec.name);
+            say(&format!("{name} begins again (generation {generation})\n"));
+        }
+        Ok(())
+    }
+}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = CANCEL_EXAMPLES)]

@@ -51,6 +51,9 @@ pub(super) enum Command {
     Logs(logs::Logs),
     /// Cancel a run, or every run of a conversation
     Cancel(act::Cancel),
+    /// Have a run begin again that did not succeed
+    #[command(after_help = act::RETRY_EXAMPLES)]
+    Retry(act::Retry),
     /// Send a message to a run
     Send(act::Send),
 }
@@ -66,6 +69,7 @@ impl Command {
                 Self::Tree(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Logs(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Cancel(args) => args.answer(&config, &reader, global).await,
+                Self::Retry(args) => args.answer(&config, &reader, global).await,
                 Self::Send(args) => args.answer(&config, &reader, global).await,
             }
         };

@@ -131,6 +131,9 @@ impl Whole {
         field("lane", &format!("{} at depth {}", spec.lane, spec.depth));
         field("accepted", &at(spec.created));
         field("deadline", &at(spec.deadline()));
+        if run.generation > 0 {
+            field("generation", &format!("{}, begun {}", run.generation, at(run.begun)));
+        }
         field("attempts", &format!("{}, of which crashed {}", run.attempt, run.crashes));
         field("journal", &render::count(self.entries as u64, "entry"));
         field("conversation", &format!("{} at {}", spec.conversation, spec.origin));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sublane_core::Timestamp;
+use sublane_core::{Run, Timestamp};
 
 use super::tables::Tables;
 use crate::StoreError;
@@ -11,6 +11,17 @@ use crate::rows::{Intent, LaneSetting, OperatorRows};
 type Result<T> = std::result::Result<T, StoreError>;
 
 impl OperatorRows for Tables {
+    fn renew_run(&mut self, run: &Run) -> Result<()> {
+        let id = run.spec.id;
+        let Some(kept) = self.runs.get_mut(&id) else {
+            return Err(StoreError::Corrupt(format!("run {id} is not there to be written")));
+        };
+        let number = kept.number;
+        let old = std::mem::replace(&mut kept.row, run.clone());
+        self.index_run(number, Some(&old), run);
+        Ok(())
+    }
+
     fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64> {
         self.intents_made += 1;
         let number = self.intents_made;

@@ -89,6 +89,9 @@ impl Tables {
                 self.attached.insert((parent, number), id);
             }
         }
+        if let (Some(RunState::Ended { at, .. }), true) = (old.map(|run| &run.state), lives) {
+            self.ended.remove(&(*at, id));
+        }
         if let RunState::Ended { at, .. } = new.state {
             self.ended.insert((at, id));
         }

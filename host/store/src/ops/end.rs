@@ -161,7 +161,7 @@ fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects:
     }
     let body = DeliveryBody::ending(run, outcome, &finished, link_base, now).to_json();
     for (index, destination) in (0..).zip(&run.spec.destinations) {
-        let id = DeliveryId::ending(run.spec.id, index);
+        let id = DeliveryId::ending(run.spec.id, run.generation, index);
         deliver::owe(rows, run, id, destination, body.clone(), now, effects)?;
     }
     Ok(())

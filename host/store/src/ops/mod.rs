@@ -11,6 +11,7 @@ mod deliver;
 mod end;
 mod log;
 mod retain;
+mod retry;
 mod steer;
 mod wait;
 
@@ -30,6 +31,7 @@ pub use deliver::{
 pub use end::{cancel, charge, finish, fire_due};
 pub use log::{MAX_LOG_BYTES, MAX_LOG_LINES, OldLogs, log, log_bytes, remove_logs};
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
+pub use retry::retry;
 pub use steer::{KEPT_ANSWERS, cancel_conversation, intent_done, send};
 pub use wait::{Parked, evict, park};
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sublane_core::Timestamp;
+use sublane_core::{Run, Timestamp};
 
 use super::Result;
 
@@ -32,6 +32,8 @@ pub struct LaneSetting {
 
 /// The operators' part of one open transaction.
 pub trait OperatorRows {
+    /// Writes a run that had ended and lives again, with what of its spec is renewed.
+    fn renew_run(&mut self, run: &Run) -> Result<()>;
     /// Adds an intent.
     fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64>;
     /// Intents, oldest first.

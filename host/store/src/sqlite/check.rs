@@ -224,7 +224,7 @@ impl Check<'_> {
                 }
             };
             for (index, destination) in (0..).zip(&run.spec.destinations).filter(|_| run.is_ended()) {
-                if !owed.exists(params![DeliveryId::ending(run.spec.id, index).0])? {
+                if !owed.exists(params![DeliveryId::ending(run.spec.id, run.generation, index).0])? {
                     lines.push(format!("run {} has ended and owes nothing to {destination}", run.spec.id));
                 }
             }

@@ -228,12 +228,14 @@ pub(super) fn run(c: &mut Columns<'_>) -> Result<Run> {
         }
         _ => None,
     };
+    let begun = c.instant()?;
     let spec = Arc::new(spec(id, c)?);
     Ok(Run {
         spec,
         state,
         generation,
         attempt,
+        begun,
         crashes,
         purse,
         active_children,

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0004_delivery.sql"),
     include_str!("../../migrations/0005_kv_bytes.sql"),
     include_str!("../../migrations/0006_logs.sql"),
+    include_str!("../../migrations/0007_retry.sql"),
 ];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;

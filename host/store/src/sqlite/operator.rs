@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rusqlite::params;
-use sublane_core::Timestamp;
+use sublane_core::{Run, Timestamp};
 
-use super::codec::instant;
+use super::codec::{bits, instant, json};
 use super::session::Session;
 use super::statements::Sql;
 use crate::StoreError;
@@ -14,6 +14,22 @@ use crate::rows::{Intent, LaneSetting, OperatorRows};
 type Result<T> = std::result::Result<T, StoreError>;
 
 impl OperatorRows for Session<'_> {
+    fn renew_run(&mut self, run: &Run) -> Result<()> {
+        self.revive_run(run)?;
+        let (id, spec) = (run.spec.id.0, &run.spec);
+        self.execute(Sql::RunRenew, params![id, instant(spec.deadline()), instant(run.begun)])?;
+        let values = params![
+            id,
+            spec.component,
+            json(&spec.grants),
+            bits(spec.purse.cpu_us),
+            bits(spec.purse.spawns),
+            bits(spec.purse.artifact_bytes),
+            spec.seed
+        ];
+        self.execute(Sql::SpecRenew, values).map(drop)
+    }
+
     fn insert_intent(&mut self, body: &str, now: Timestamp) -> Result<i64> {
         self.execute(Sql::IntentInsert, params![body, instant(now)])?;
         Ok(self.last_insert_rowid())

@@ -48,7 +48,8 @@ impl Session<'_> {
             progress.map(|(percent, _)| percent),
             progress.map(|(_, note)| note),
             lives.then(|| instant(run.spec.deadline())),
-            run.spec.attached_to().filter(|_| lives).map(|parent| parent.0)
+            run.spec.attached_to().filter(|_| lives).map(|parent| parent.0),
+            instant(run.begun)
         ];
         self.execute(Sql::RunInsert, values)?;
         let spec = &*run.spec;
@@ -85,14 +86,28 @@ impl Session<'_> {
     /// Writes what may have changed. Which indexes follow depends on the statement,
     /// not on the values, so the smallest one that is enough is taken.
     pub(super) fn write_run(&mut self, run: &Run) -> Result<()> {
-        let id = run.spec.id;
-        let Some(old) = self.run(id)? else {
-            return Err(StoreError::Corrupt(format!("run {id} is not there to be written")));
-        };
+        let old = self.old_run(run)?;
         if old.is_ended() && !run.is_ended() {
+            let id = run.spec.id;
             return Err(StoreError::Corrupt(format!("run {id} has ended and cannot live again")));
         }
         let new = Run { spec: old.spec.clone(), ..run.clone() };
+        self.write_change(&old, &new)
+    }
+
+    /// Writes what changes with the state of a run that had ended and lives again.
+    pub(super) fn revive_run(&mut self, run: &Run) -> Result<()> {
+        let old = self.old_run(run)?;
+        self.write_change(&old, run)
+    }
+
+    fn old_run(&mut self, run: &Run) -> Result<Run> {
+        let id = run.spec.id;
+        self.run(id)?.ok_or_else(|| StoreError::Corrupt(format!("run {id} is not there to be written")))
+    }
+
+    fn write_change(&mut self, old: &Run, run: &Run) -> Result<()> {
+        let id = run.spec.id;
         let (token, outcome, ended_at) = state_columns(&run.state);
         // In the order of the statements: what `RunCounters` writes, then what moves with the state.
         let values = params![
@@ -121,7 +136,7 @@ impl Session<'_> {
             (Sql::RunStep, values)
         };
         self.execute(sql, values)?;
-        self.know_run(&new);
+        self.know_run(run);
         Ok(())
     }
 

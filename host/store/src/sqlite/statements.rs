@@ -27,7 +27,7 @@ macro_rules! run_columns {
     () => {
         "SELECT r.id, r.state, r.token, r.outcome, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
          r.spawns, r.artifact_bytes, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
-         s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.component, \
+         r.begun, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.component, \
          s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
          s.given_artifact_bytes, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, r.n "
     };
@@ -79,8 +79,8 @@ statements! {
     Checkpoint: "PRAGMA wal_checkpoint(PASSIVE)";
 
     RunInsert: "INSERT INTO run (id, state, token, outcome, ended_at, generation, attempt, crashes, cpu_us, spawns, \
-        artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+        artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to, \
+        begun) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
     SpecInsert: "INSERT INTO run_spec (n, parent, lifetime, conversation, origin_channel, origin_address, plugin, \
         agent, component, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
         given_artifact_bytes, destinations, created, dedupe_key, spawner, seed) VALUES (last_insert_rowid(), ?1, ?2, \
@@ -96,6 +96,10 @@ statements! {
         artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
         state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16, deadline = NULL, attached_to = NULL \
         WHERE id = ?1";
+    // A run that lives again.
+    RunRenew: "UPDATE run SET deadline = ?2, begun = ?3 WHERE id = ?1";
+    SpecRenew: "UPDATE run_spec SET component = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
+        given_artifact_bytes = ?6, seed = ?7 WHERE n = (SELECT n FROM run WHERE id = ?1)";
     Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
     RunByDedupe: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND s.spawner = ?2 AND s.dedupe_key = ?3";

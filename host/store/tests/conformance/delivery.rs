@@ -48,7 +48,7 @@ pub(crate) async fn an_ending_owes_each_destination_once_with_its_first_attempt_
     let effects = store.finish(by, success()).await.expect("it has its claim");
     assert_eq!(effects.deliveries.len(), 2);
     for (index, delivery) in (0..).zip(&effects.deliveries) {
-        assert_eq!(delivery.id, DeliveryId::ending(run, index));
+        assert_eq!(delivery.id, DeliveryId::ending(run, 0, index));
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Sending, 1));
         let body: DeliveryBody = serde_json::from_str(&delivery.body).expect("a body");
         assert_eq!((body.kind.as_str(), body.data.text.as_str()), ("run.succeeded", "Here it is."));

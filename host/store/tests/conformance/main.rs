@@ -17,6 +17,7 @@ mod older;
 mod random;
 mod recovery;
 mod retention;
+mod retry;
 mod spawn;
 mod steering;
 mod support;
@@ -140,6 +141,15 @@ on_every_store! {
         the_newest_lines_of_a_run_are_kept
         a_log_goes_with_its_run_or_before_it
         lines_of_a_run_that_is_gone_are_passed_over
+    }
+    retry {
+        a_retry_is_a_new_generation_with_a_new_deadline_and_purse
+        a_claim_of_an_earlier_generation_is_refused
+        each_generation_owes_its_own_ending
+        only_what_ended_without_success_and_belongs_to_nobody_is_retried
+        a_purse_that_cannot_be_drawn_is_refused_with_the_limit
+        a_retry_and_its_intent_are_one_commit
+        what_took_its_hosts_with_it_begins_with_no_crash
     }
     hold {
         a_receivers_wish_holds_everything_that_goes_there

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sublane_core::delivery::{AttemptResult, Order, SettleRule};
-use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Run, RunId, RunState, Timestamp, Token};
+use sublane_core::{
+    Failure, Import, Lifetime, Outcome, Path, Renewal, Run, RunId, RunState, Timestamp, Token,
+};
 use sublane_store::{
     By, Command, DeliveryFilter, Draw, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Spawn,
     SqliteStore, Store, Wait, WaitFor,
@@ -45,6 +47,7 @@ pub(crate) enum Step {
     Ask,
     IntentDone,
     Say(usize),
+    Retry(usize),
     CancelConversation(usize),
     SetLane(u8),
     Recover,
@@ -82,6 +85,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => Just(Step::Ask),
         1 => Just(Step::IntentDone),
         1 => pick.clone().prop_map(Step::Say),
+        3 => pick.clone().prop_map(Step::Retry),
         1 => pick.clone().prop_map(Step::CancelConversation),
         1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
@@ -218,6 +222,11 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
         Step::Say(which) => {
             let run = view.pick(*which, |run| !run.is_ended());
             format!("{:?}", store.send(run, "\"hello\"".into(), None, now).await)
+        }
+        Step::Retry(which) => {
+            let run = view.pick(*which, Run::is_ended);
+            let renewal = Renewal { component: None, seed: [7; 32] };
+            format!("{:?}", store.retry(run, renewal, None, now).await)
         }
         Step::CancelConversation(which) => {
             let conversation = view.conversation(view.pick(*which, |_| true));

@@ -98,7 +98,7 @@ impl Job {
     fn open_folder(&self) -> Result<OwnedFd> {
         let path = &self.folder.directory;
         if self.folder.create {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(medium("create", path))?;
+            make(path)?;
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         openat(CWD, path, flags, Mode::empty()).map_err(|error| medium("open", path)(error.into()))
@@ -174,6 +174,22 @@ impl Job {
         }
         to.sync_all().map_err(medium("write", path))
     }
+}
+
+/// Makes a directory and whatever it lies in, so that a failure of power does not take it away
+/// with what was written to it.
+fn make(path: &Path) -> Result<()> {
+    let missing = |at: &&Path| !at.as_os_str().is_empty() && !at.exists();
+    let fresh: Vec<&Path> = path.ancestors().take_while(missing).collect();
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(medium("create", path))?;
+    for made in fresh {
+        let parent = made.parent().filter(|up| !up.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent).and_then(|up| up.sync_all()).map_err(medium("sync", parent))?;
+    }
+    Ok(())
 }
 
 fn open_dir(at: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {

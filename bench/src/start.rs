@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use sublane::bindings::agent::AgentPre;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
-use sublane::plugin::Plugin;
+use sublane::plugin::{Allow, Plugin};
 use sublane_tests::component;
 use wasmtime::component::{Component, Linker};
 
@@ -20,7 +20,7 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
     let engines = Engines::new(PoolSizes::default()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     let (mut ours, mut limits) = (Vec::new(), Vec::new());
     let path = component("bench");
-    let load = || Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone());
+    let load = || Plugin::load(&engines, &cache, &path, &Allow::Asked);
     let warm = load().await?;
     let code = std::fs::read_dir(directory.path().join("cache"))?
         .filter_map(|entry| Some(entry.ok()?.path()))

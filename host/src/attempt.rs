@@ -32,6 +32,9 @@ pub enum Exit {
     /// The journal does not answer.
     #[error(transparent)]
     Journal(JournalError),
+    /// The version of a plugin that a tool call was begun on cannot be had any more.
+    #[error("{0}")]
+    Unavailable(String),
     /// The host failed.
     #[error("the host failed: {0}")]
     Fault(String),

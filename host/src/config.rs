@@ -32,6 +32,8 @@ pub const FILE_NAME: &str = "sublane.toml";
 /// What a host is told.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The file that it was read from.
+    pub file: PathBuf,
     /// Directory of everything durable: the store and the artifacts. Default `state`.
     pub state: PathBuf,
     /// Directory of the compile cache: machine code of plugins, which can be made again.
@@ -63,7 +65,7 @@ impl Config {
         let base = file.parent().unwrap_or(Path::new(""));
         let known =
             &["state", "cache", "gateway", "lanes", "limits", "retention", "plugins", "channels", "logs"];
-        strict::read(&file.display().to_string(), text, known, |table| read(table, base))
+        strict::read(&file.display().to_string(), text, known, |table| read(table, base, file))
     }
 
     /// Reads the configuration at `path`.
@@ -75,7 +77,7 @@ impl Config {
     }
 }
 
-fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
+fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
     let names = Names { plugins: section(table, "plugins"), channels: section(table, "channels") };
     // Every part is read before one of them can end it, so that all errors are told.
     let state = table.get("state").map_or_else(|| Some(base.join("state")), |item| path(&item, base));
@@ -89,6 +91,7 @@ fn read(table: &Table<'_>, base: &Path) -> Option<Config> {
     let logs = read_or_default(table.get("logs"), logs::read);
     let state = state?;
     Some(Config {
+        file: file.to_owned(),
         cache: cache.unwrap_or_else(|| Some(state.join("cache")))?,
         state,
         gateway: gateway?,

@@ -6,6 +6,7 @@
 //! special case.
 
 mod cancel;
+pub mod plugins;
 mod sweeps;
 
 use std::collections::HashMap;
@@ -32,10 +33,11 @@ use crate::engine::threads::GuestThreads;
 use crate::engine::{Engines, PoolSizes};
 use crate::lanes::Lanes;
 use crate::outbox::Outbox;
-use crate::plugin::{Plugin, Plugins};
+use crate::plugin::Plugins;
 use crate::progress::Progress;
 use crate::retention::Retention;
 use crate::runlog::RunLogs;
+use crate::versions::{Source, Versions};
 
 /// How the host behaves; the configuration's numbers.
 #[derive(Clone, Copy, Debug)]
@@ -84,10 +86,12 @@ impl Default for Settings {
 pub struct Parts {
     /// Where everything durable is.
     pub store: Arc<dyn Store>,
-    /// The engines, made before so that plugins could be loaded on them.
-    pub engines: Engines,
+    /// The versions of plugins, opened before so that plugins could be loaded.
+    pub versions: Versions,
     /// The plugins.
     pub plugins: Plugins,
+    /// Where the plugins are named, for when they are read anew.
+    pub source: Arc<dyn Source>,
     /// The channels.
     pub channels: Channels,
     /// Lanes beside the defaults, or instead of them.
@@ -128,7 +132,9 @@ pub struct Inner {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// The engines.
-    pub engines: Engines,
+    pub engines: Arc<Engines>,
+    /// Versions of plugins.
+    pub versions: Versions,
     /// The threads that guests run on.
     pub threads: GuestThreads,
     /// The lanes.
@@ -150,6 +156,11 @@ pub struct Inner {
     /// Who answers messages: channel → `plugin/agent`.
     pub answers: HashMap<String, String>,
     plugins: RwLock<Arc<Plugins>>,
+    source: Arc<dyn Source>,
+    /// Held while plugins are read anew: one after the other.
+    reloading: tokio::sync::Mutex<()>,
+    /// What blocks runs there.
+    io: Handle,
     token_base: u128,
     token_count: AtomicU64,
     next_due: AtomicU64,
@@ -314,7 +325,8 @@ impl Host {
         let inner = Arc::new(Inner {
             store: parts.store,
             clock: parts.clock,
-            engines: parts.engines,
+            engines: parts.versions.engines().clone(),
+            versions: parts.versions,
             threads: GuestThreads::start(settings.guest_threads).map_err(StartError::Threads)?,
             lanes: Lanes::new(crate::lanes::configured(parts.lanes), set),
             attempts: Mutex::new(HashMap::new()),
@@ -326,6 +338,9 @@ impl Host {
             settings,
             answers: parts.answers,
             plugins: RwLock::new(Arc::new(parts.plugins)),
+            source: parts.source,
+            reloading: tokio::sync::Mutex::default(),
+            io: io.clone(),
             token_base: u128::from(u64::from_le_bytes(random)) << 64,
             token_count: AtomicU64::new(0),
             next_due: AtomicU64::new(u64::MAX),
@@ -337,6 +352,10 @@ impl Host {
             executing: AtomicUsize::new(0),
             all_ended: Notify::new(),
         });
+        inner.touch_versions();
+        if let Err(error) = inner.note_plugins().await {
+            tracing::warn!(%error, "which plugins there are could not be noted for people");
+        }
         inner.dispatch(recovered.effects);
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
@@ -369,13 +388,5 @@ impl Host {
         }
         self.inner.logs.flush(&*self.inner.store).await;
         self.inner.outbox.stop().await;
-    }
-
-    /// Replaces a plugin, or adds one. Runs in flight keep their instance.
-    pub fn install(&self, plugin: Plugin) {
-        let mut plugins = self.inner.plugins.write();
-        let mut next = Plugins::clone(&plugins);
-        next.insert(plugin);
-        *plugins = Arc::new(next);
     }
 }

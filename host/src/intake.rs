@@ -118,7 +118,7 @@ impl Inner {
             origin: task.origin.clone(),
             plugin: plugin.manifest.id.clone(),
             agent: agent.name.clone(),
-            component: plugin.digest.clone(),
+            plugin_digest: plugin.digest.clone(),
             name: format!("{}-{}", agent.name, id.short()),
             lane: task.lane.to_owned(),
             priority: Priority::Normal,

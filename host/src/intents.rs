@@ -5,14 +5,17 @@
 //! place what became of it. What an intent does to the store is in `steer`,
 //! which a command that finds no host does by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sublane_core::{ConversationId, DeliveryId, DeliveryState, Destination, RunId};
-use sublane_store::{LaneSetting, StoreError};
+use sublane_store::{Intent as Intended, LaneSetting, StoreError};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::host::Inner;
+use crate::host::plugins::Reloaded;
 use crate::intake::Message;
 use crate::steer;
 
@@ -61,9 +64,9 @@ pub enum Intent {
     Retry {
         /// The run.
         run: RunId,
-        /// The component that its plugin has now; the host fills it in.
+        /// The digest of the version that its plugin has now; the host fills it in.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        component: Option<String>,
+        plugin_digest: Option<String>,
     },
     /// Try a delivery again, with its id and its body.
     RetryDelivery {
@@ -79,6 +82,18 @@ pub enum Intent {
     },
     /// Remove what is old now.
     CollectGarbage,
+    /// Read plugins anew.
+    Reload {
+        /// Their names; empty is all of them.
+        plugins: Vec<String>,
+    },
+    /// Cancel every run of a plugin, whatever its version.
+    CancelPlugin {
+        /// The plugin.
+        plugin: String,
+        /// For people.
+        reason: String,
+    },
     /// A lane is to be so, now and after a restart.
     Lane {
         /// Its name.
@@ -113,6 +128,11 @@ pub enum Answer {
     },
     /// What is old is being removed.
     Collecting,
+    /// Plugins were read anew.
+    Reloaded {
+        /// What became of each.
+        plugins: Vec<Reloaded>,
+    },
     /// A lane is now so.
     Lane,
     /// It was not done.
@@ -132,11 +152,26 @@ impl Answer {
 
 /// Applies intents. Looks every quarter of a second, since another process cannot wake it.
 pub async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    // Reading plugins anew may compile for a while: nobody else waits for that.
+    let mut reloads = JoinSet::new();
+    let mut reloading = BTreeSet::new();
     loop {
+        while let Some(done) = reloads.try_join_next() {
+            done.ok().map(|number| reloading.remove(&number));
+        }
         match host.store.intents(LIMIT).await {
             Ok(intents) => {
-                for intent in intents {
-                    apply(&host, intent.number, &intent.body).await;
+                for Intended { number, body, .. } in intents {
+                    if reloading.contains(&number) {
+                        continue;
+                    }
+                    match serde_json::from_str(&body) {
+                        Ok(Intent::Reload { plugins }) => {
+                            reloading.insert(number);
+                            reloads.spawn(reload(host.clone(), number, plugins));
+                        }
+                        intent => apply(&host, number, intent).await,
+                    }
                 }
             }
             Err(error) => tracing::error!(%error, "intents could not be read; the next sweep tries again"),
@@ -150,8 +185,8 @@ pub async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
 }
 
 /// Applies one. Each is harmless to repeat, or done with its intent, so the row goes when it is done.
-async fn apply(host: &Arc<Inner>, number: i64, body: &str) {
-    let answer = match serde_json::from_str(body) {
+async fn apply(host: &Arc<Inner>, number: i64, intent: serde_json::Result<Intent>) {
+    let answer = match intent {
         Ok(Intent::Message { origin, from, text, event }) => {
             let message = Message { origin, from, text, event: Some(event) };
             let accepted = host.message(message).await;
@@ -164,6 +199,18 @@ async fn apply(host: &Arc<Inner>, number: i64, body: &str) {
         Ok(intent) => steer(host, number, intent).await.map_err(|error| error.to_string()),
         Err(error) => Err(format!("it is none that this host knows: {error}")),
     };
+    done(host, number, answer).await;
+}
+
+async fn reload(host: Arc<Inner>, number: i64, plugins: Vec<String>) -> i64 {
+    let reloaded = host.reload(&plugins).await;
+    let answer = reloaded.map(|plugins| Answer::Reloaded { plugins }).map_err(|error| error.to_string());
+    done(&host, number, answer).await;
+    number
+}
+
+/// Leaves what became of an intent in its place.
+async fn done(host: &Inner, number: i64, answer: Result<Answer, String>) {
     let answer = answer.unwrap_or_else(|why| {
         tracing::warn!(number, error = why, "an intent could not be applied and is dropped");
         Answer::Refused { why }
@@ -174,10 +221,10 @@ async fn apply(host: &Arc<Inner>, number: i64, body: &str) {
 }
 
 async fn steer(host: &Arc<Inner>, number: i64, mut intent: Intent) -> Result<Answer, StoreError> {
-    if let Intent::Retry { run, component } = &mut intent
+    if let Intent::Retry { run, plugin_digest } = &mut intent
         && let Some(run) = host.store.run(*run).await?
     {
-        *component = host.plugins().get(&run.spec.plugin).map(|plugin| plugin.digest.clone());
+        *plugin_digest = host.plugins().get(&run.spec.plugin).map(|plugin| plugin.digest.clone());
     }
     let lane = match &intent {
         Intent::Lane { lane, setting } => {

@@ -83,6 +83,10 @@ pub enum Bound {
 /// Bytes of answers beyond which a run makes no more calls: each attempt holds them in memory.
 const MAX_BYTES: usize = 64 << 20;
 
+/// The place directly below a tool call where its journal says which version of the plugin it is
+/// on. What the call does begins at 1.
+pub const CALL_NOTE: u32 = 0;
+
 impl Journal {
     /// The journal as a claim found it; `start` is the time before its first
     /// entry, `limit` how many there may be.
@@ -150,6 +154,18 @@ impl Journal {
             state.held.pop_front();
         }
         Ok(Some(answer))
+    }
+
+    /// The version that the tool call at `path` was begun on, if it was begun and has an entry.
+    pub fn begun_call(&self, path: &Path) -> Result<Option<String>, JournalError> {
+        let mut state = self.state.lock();
+        let place = path.then(CALL_NOTE);
+        let Some(note) = state.held.front().filter(|next| next.path == place) else { return Ok(None) };
+        let digest = decode::<String>(note).ok().and_then(Result::ok);
+        let digest = digest.ok_or_else(|| JournalError::Unreadable(place, "it is no digest".to_owned()))?;
+        state.now = state.now.max(note.at);
+        state.held.pop_front();
+        Ok(Some(digest))
     }
 
     /// An entry was written.

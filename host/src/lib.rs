@@ -29,5 +29,6 @@ pub mod runner;
 pub mod scrub;
 pub mod steer;
 pub mod strict;
+pub mod versions;
 
 pub use host::{Host, Parts, Settings};

@@ -1,12 +1,13 @@
 //! From a configuration to a running host.
 //!
-//! Owns the layout of the state directory: the lock, the store, the artifacts.
+//! Owns the layout of the state directory: the lock, the store, the artifacts, the versions of plugins.
 //! Never reads a command line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sublane_core::Timestamp;
 use sublane_core::grants::AgentPattern;
 use sublane_store::{HostLock, SqliteStore, Store};
 use tokio::runtime::Handle;
@@ -16,16 +17,20 @@ use crate::channel::file::FileChannel;
 use crate::channel::webhook::Webhook;
 use crate::channel::{Channel, Channels};
 use crate::clock::Clock;
-use crate::config::{ChannelKind, Config};
+use crate::config::{ChannelKind, Config, PluginConfig};
 use crate::engine::Engines;
 use crate::engine::cache::Cache;
+use crate::error::chain;
 use crate::host::{Host, Parts, Settings};
-use crate::plugin::{Plugin, Plugins};
+use crate::plugin::Plugins;
+use crate::versions::{Source, Versions};
 
 /// The store's file in the state directory.
 pub const STORE_FILE: &str = "sublane.db";
 /// The directory of artifacts in the state directory.
 pub const ARTIFACTS: &str = "artifacts";
+/// The directory of kept versions of plugins in the state directory.
+pub const VERSIONS: &str = "components";
 
 /// Why a host could not be opened. Each says what and where.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +55,9 @@ pub enum OpenError {
     /// Wasmtime's engines cannot be made.
     #[error("the engines cannot be made: {0:#}")]
     Engines(wasmtime::Error),
+    /// The directory of kept versions cannot be used.
+    #[error(transparent)]
+    Versions(#[from] crate::plugin::kept::KeptError),
     /// A plugin cannot be loaded.
     #[error("plugin `{id}`")]
     Plugin {
@@ -111,9 +119,11 @@ pub async fn open(
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.join(STORE_FILE))?);
     let settings = settings(config);
     let engines = Engines::new(settings.pools).map_err(OpenError::Engines)?;
-    let plugins = plugins(config, &engines).await?;
+    let cache = Cache::open(&config.cache)?;
+    let versions = Versions::open(engines, cache.clone(), &state.join(VERSIONS))?;
+    let plugins = plugins(config, &versions, clock.now()).await?;
     // What was loaded just now is new; a cache that others clear too is no reason not to start.
-    match Cache::open(&config.cache)?.remove_old(clock.now(), config.retention.cache) {
+    match cache.remove_old(clock.now(), config.retention.cache) {
         Ok(0) => {}
         Ok(files) => tracing::info!(files, "removed compiled code that nothing loads"),
         Err(error) => tracing::warn!(%error, "old compiled code could not be removed"),
@@ -125,8 +135,9 @@ pub async fn open(
         .filter_map(|(name, channel)| Some((name.clone(), agent(channel.agent.as_ref()?))));
     let parts = Parts {
         store,
-        engines,
+        versions,
         plugins,
+        source: Arc::new(ConfigFile(config.file.clone())),
         channels,
         lanes: config.lanes.iter().map(|(name, limits)| (name.clone(), *limits)).collect(),
         artifacts: state.join(ARTIFACTS),
@@ -149,21 +160,32 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
+/// The configuration's file, read anew for the plugins in it.
+struct ConfigFile(PathBuf);
+
+impl Source for ConfigFile {
+    fn plugins(&self) -> Result<BTreeMap<String, PluginConfig>, String> {
+        // A pipe gave what it had when the host was started, and gives nothing now.
+        if std::fs::metadata(&self.0).is_ok_and(|meta| !meta.is_file()) {
+            return Err(format!("{} is no file: it cannot be read a second time", self.0.display()));
+        }
+        Ok(Config::load(&self.0).map_err(|error| chain(&error))?.plugins)
+    }
+}
+
 /// Loads every configured plugin.
 ///
 /// # Errors
 /// [`OpenError::Plugin`] for the first that cannot be loaded, or whose manifest has another id.
-pub async fn plugins(config: &Config, engines: &Engines) -> Result<Plugins, OpenError> {
-    let cache = Cache::open(&config.cache)?;
+async fn plugins(config: &Config, versions: &Versions, now: Timestamp) -> Result<Plugins, OpenError> {
     let mut plugins = Plugins::default();
     for (id, plugin) in &config.plugins {
         let failed = |source| OpenError::Plugin { id: id.clone(), source: Box::new(source) };
-        let allows = |manifest: &crate::plugin::Manifest| plugin.allow.for_manifest(manifest);
-        let loaded = Plugin::load(engines, &cache, &plugin.component, allows).await.map_err(failed)?;
+        let loaded = versions.load(&plugin.component, &plugin.allow, now).await.map_err(failed)?;
         if loaded.manifest.id != *id {
             return Err(failed(crate::plugin::LoadError::OtherId {
                 path: plugin.component.with_file_name("plugin.toml"),
-                found: loaded.manifest.id,
+                found: loaded.manifest.id.clone(),
                 configured: id.clone(),
             }));
         }

@@ -1,4 +1,5 @@
-//! What is old goes: runs that ended, files that nothing refers to, compiled code that nothing loads.
+//! What is old goes: runs that ended, files that nothing refers to, versions of plugins that no run
+//! is on, compiled code that nothing loads.
 //!
 //! Owns how long things are kept and the pace of their removal: a small
 //! transaction, then a pause three times as long, so that whoever writes beside
@@ -11,6 +12,7 @@ use sublane_store::{Keep, Position, Store, StoreError};
 
 use crate::artifacts::{ArtifactDir, ArtifactError};
 use crate::clock::Clock;
+use crate::plugin::kept::{Kept, KeptError};
 
 /// Rows that one transaction removes.
 const ROWS: u32 = 128;
@@ -36,6 +38,9 @@ pub struct Retention {
     pub logs: Duration,
     /// A file that no run refers to. Default 1 hour.
     pub files: Duration,
+    /// A version of a plugin that is not the current one and that no run lives on, from when it was the
+    /// current one. So long a tool call that was interrupted goes on on it. Default 1 day.
+    pub versions: Duration,
     /// Compiled code that no plugin of a host was loaded from. Default 30 days.
     pub cache: Duration,
 }
@@ -49,6 +54,7 @@ impl Default for Retention {
             dead_letters: days(30),
             logs: days(7),
             files: Duration::from_secs(3_600),
+            versions: days(1),
             cache: days(30),
         }
     }
@@ -71,6 +77,10 @@ pub struct Collected {
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Kept versions of plugins.
+    pub versions: u64,
+    /// Their bytes.
+    pub version_bytes: u64,
 }
 
 /// Why a removal stopped. What was removed is removed; the next one goes on.
@@ -82,6 +92,9 @@ pub enum CollectError {
     /// The artifact directory failed.
     #[error(transparent)]
     Files(#[from] ArtifactError),
+    /// The directory of kept versions failed.
+    #[error(transparent)]
+    Versions(#[from] KeptError),
 }
 
 /// Removes the runs that are old. `progress` is told after each transaction. May be dropped at any time.
@@ -178,6 +191,30 @@ pub async fn files(
         let (count, bytes) = artifacts.remove(files).await?;
         all.files += count;
         all.bytes += bytes;
+    }
+    Ok(all)
+}
+
+/// Removes the kept versions of plugins that nobody needs: no run lives on them, and they are none
+/// of `current`, which are the digests of a host's plugins.
+///
+/// # Errors
+/// [`CollectError`].
+pub async fn versions(
+    store: &dyn Store,
+    kept: &Kept,
+    current: &[String],
+    retention: &Retention,
+    now: Timestamp,
+) -> Result<Collected, CollectError> {
+    let mut all = Collected::default();
+    for version in kept.old(now, retention.versions)? {
+        if current.contains(&version.digest) || store.is_version_live(version.digest.as_str().into()).await? {
+            continue;
+        }
+        kept.remove(&version.digest)?;
+        all.versions += 1;
+        all.version_bytes += version.bytes;
     }
     Ok(all)
 }

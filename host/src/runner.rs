@@ -21,6 +21,7 @@ use crate::host::Inner;
 use crate::imports::{Ctx, HOSTCALL_BYTES, Instance, Live, MAX_JSON_BYTES, output_from_guest, task_to_guest};
 use crate::journal::{Frame, Journal, JournalError};
 use crate::scrub::{scrub_line, scrub_text};
+use crate::versions::Unavailable;
 
 /// Bytes of a text for people in an output.
 const MAX_TEXT_BYTES: usize = 16 << 10;
@@ -78,7 +79,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
         }
     };
     let Claimed { run, entries } = claimed;
-    let plugin = host.plugins().get(&run.spec.plugin).cloned();
+    let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
     let meter = Meter::new(run.purse.cpu_us, slow);
     let journal = Journal::new(entries, run.begun, host.settings.journal_entries);
@@ -95,12 +96,14 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let span =
         tracing::error_span!("run", run = %id, run_name = %run.spec.name, agent = %run.spec.agent_name());
     tracing::debug!(parent: &span, attempt = run.attempt, "attempt begins");
-    let ended = match plugin.as_ref().filter(|plugin| plugin.agent(Some(&run.spec.agent)).is_some()) {
-        Some(plugin) => execute(&attempt, plugin).instrument(span.clone()).await,
-        None => {
-            let why = format!("there is no agent {}", run.spec.agent_name());
-            Ok(Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)))
+    let unavailable = |why| Ok(Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)));
+    let ended = match plugin {
+        Ok(plugin) if plugin.agent(Some(&run.spec.agent)).is_some() => {
+            execute(&attempt, &plugin).instrument(span.clone()).await
         }
+        Ok(_) => unavailable(format!("there is no agent {}", run.spec.agent_name())),
+        Err(Unavailable::Gone(why)) => unavailable(why),
+        Err(Unavailable::Fault(why)) => Err(why),
     };
     // The run of an evicted attempt may have a new one already: slot and place are that one's.
     if !matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
@@ -140,6 +143,7 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
         plugin: plugin.clone(),
         grants: Arc::new(spec.grants.clone()),
         is_tool: false,
+        unnoted: None,
     };
     let mut store = store(
         &class.engine,
@@ -265,6 +269,7 @@ fn left(attempt: &Attempt, exit: Exit) -> Ended {
             Ended::Outcome(Outcome::failed(Failure::JournalFull, exit.to_string()))
         }
         Exit::Journal(error) => Ended::Outcome(diverged(&error.to_string())),
+        Exit::Unavailable(why) => Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)),
         exit => Ended::Left(exit),
     }
 }

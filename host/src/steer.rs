@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use sublane_core::{Renewal, Timestamp};
+use sublane_core::{Renewal, RunId, Timestamp};
 use sublane_store::{Effects, Store, StoreError, WaitsFor};
 
 use crate::intents::{Answer, Intent};
@@ -35,6 +35,14 @@ pub async fn steer(
                 "that needs a host; `sublane store gc` does it without one".to_owned(),
             ));
         }
+        Intent::Reload { .. } => {
+            return Err(StoreError::Refused(
+                "that needs a host; the next one loads what its configuration names".to_owned(),
+            ));
+        }
+        Intent::CancelPlugin { plugin, reason } => {
+            cancelled(cancel_plugin(store, &plugin, reason.into(), link_base, now).await?)
+        }
         Intent::Cancel { run, reason } => cancelled(store.cancel(run, reason.into(), link_base, now).await?),
         Intent::CancelConversation { conversation, reason } => {
             cancelled(store.cancel_conversation(conversation, reason.into(), link_base, now).await?)
@@ -43,11 +51,15 @@ pub async fn steer(
             let done = number.map(|number| (number, Answer::Sent.to_json()));
             (Answer::Sent, store.send(run, message.into(), done, now).await?)
         }
-        Intent::Retry { run, component } => {
+        Intent::Retry { run, plugin_digest } => {
             let mut seed = [0; 32];
             getrandom::fill(&mut seed).map_err(|error| StoreError::Io(error.to_string().into()))?;
             let done = number.map(|number| (number, Answer::Retried.to_json()));
-            (Answer::Retried, store.retry(run, Renewal { component, seed }, done, now).await?)
+            let plugin_digest = match plugin_digest {
+                Some(digest) => Some(digest),
+                None => last_version(store, run).await?,
+            };
+            (Answer::Retried, store.retry(run, Renewal { plugin_digest, seed }, done, now).await?)
         }
         Intent::RetryDelivery { delivery } => {
             let delivery = store.retry_delivery(delivery, now).await?;
@@ -62,6 +74,42 @@ pub async fn steer(
             nothing(Answer::Lane)
         }
     })
+}
+
+/// The version that the last host had of a run's plugin: the one that the run was on may be gone.
+async fn last_version(store: &dyn Store, run: RunId) -> Result<Option<String>, StoreError> {
+    let Some(run) = store.run(run).await? else { return Ok(None) };
+    let plugins = store.plugins().await?;
+    Ok(plugins.into_iter().find(|plugin| plugin.id == run.spec.plugin).map(|plugin| plugin.digest))
+}
+
+/// Cancels the runs of a plugin, some at a time: nobody waits long beside it.
+async fn cancel_plugin(
+    store: &dyn Store,
+    plugin: &str,
+    reason: Arc<str>,
+    link_base: Arc<str>,
+    now: Timestamp,
+) -> Result<Effects, StoreError> {
+    const RUNS: u32 = 100;
+    let mut all = Effects::default();
+    for version in store.live_versions().await?.into_iter().filter(|live| live.plugin == plugin) {
+        let digest: Arc<str> = version.digest.into();
+        loop {
+            let (reason, link_base) = (reason.clone(), link_base.clone());
+            let some =
+                store.cancel_version(plugin.into(), digest.clone(), reason, RUNS, link_base, now).await?;
+            if some.ended.is_empty() {
+                break;
+            }
+            all.ready.extend(some.ready);
+            all.resumed.extend(some.resumed);
+            all.ended.extend(some.ended);
+            all.killed.extend(some.killed);
+            all.deliveries.extend(some.deliveries);
+        }
+    }
+    Ok(all)
 }
 
 /// Does what an intent asks in a store that no host has. What an earlier host left is taken over

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::error::chain;
-use sublane::plugin::{LoadError, Plugin};
+use sublane::plugin::{Allow, LoadError, Plugin};
 use sublane_tests::{component, temporary};
 
 use crate::handmade::{self, wat};
@@ -23,7 +23,7 @@ async fn load(bytes: &[u8]) -> Result<Plugin, LoadError> {
     std::fs::write(directory.path().join("plugin.toml"), MANIFEST).expect("the manifest is written");
     let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
     let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
-    Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await
+    Plugin::load(&engines, &cache, &path, &Allow::Asked).await
 }
 
 /// Loading these bytes is refused with these words, and the file is named.
@@ -73,7 +73,7 @@ async fn a_file_that_is_missing_is_named() {
     let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
     let load = async |name: &str| {
         let path = directory.path().join(name);
-        let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await;
+        let loaded = Plugin::load(&engines, &cache, &path, &Allow::Asked).await;
         chain(&loaded.err().expect("it is refused"))
     };
     assert!(load("none.wasm").await.contains("none.wasm cannot be read: No such file"));
@@ -161,7 +161,7 @@ fn many_can_compile_the_same_component_at_once() {
             scope.spawn(|| {
                 together.wait();
                 let path = component("hello-agent");
-                let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone());
+                let loaded = Plugin::load(&engines, &cache, &path, &Allow::Asked);
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 assert_eq!(runtime.block_on(loaded).expect("it is loaded").agents.len(), 1);
             });
@@ -177,7 +177,7 @@ async fn what_the_cache_holds_is_used_and_what_is_damaged_is_made_again() {
     let cache = Cache::open(&place).expect("the cache opens");
     let path = component("hello-agent");
     let load = async || {
-        let loaded = Plugin::load(&engines, &cache, &path, |manifest| manifest.asks.clone()).await;
+        let loaded = Plugin::load(&engines, &cache, &path, &Allow::Asked).await;
         loaded.expect("it is loaded")
     };
     let files = || {

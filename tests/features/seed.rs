@@ -13,7 +13,7 @@ use sublane::intake::Message;
 use sublane::open::{ConsoleOutput, open};
 use sublane_core::{Lifetime, Run};
 use sublane_store::RunFilter;
-use sublane_tests::{Recorder, TestHost, component, temporary};
+use sublane_tests::{TestHost, component, temporary};
 
 /// Says to the process that [`without_any_network`] starts what it is for.
 const CHILD: &str = "SUBLANE_SEED_CHILD";
@@ -49,7 +49,7 @@ async fn film(gateway: &str) -> (String, Vec<Run>) {
     let console = ConsoleOutput { sink: written.clone(), style: ConsoleStyle::Plain };
     let io = tokio::runtime::Handle::current();
     let opened = open(&config, console, Arc::new(SystemClock), &io).await.expect("the host starts");
-    let host = TestHost { host: opened.host, recorder: Arc::new(Recorder::default()), directory };
+    let host = TestHost { host: opened.host, recorder: Arc::default(), named: Arc::default(), directory };
     let said = "Make a 1 second film of a red balloon, 64x64";
     let message = Message {
         origin: "console:local".parse().expect("well formed"),

@@ -12,7 +12,7 @@ pub mod receiver;
 pub mod serving;
 pub mod watching;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +21,13 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use sublane::channel::{Channel, Channels, Class};
 use sublane::clock::{Clock, SystemClock};
+use sublane::config::PluginConfig;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::host::{Host, Inner, Parts, Settings};
 use sublane::intake::Task;
-use sublane::plugin::{Manifest, Plugin, Plugins};
+use sublane::plugin::{Allow, Plugins};
+use sublane::versions::{Source, Versions};
 use sublane_core::delivery::AttemptResult;
 use sublane_core::grants::Authority;
 use sublane_core::lane::LaneLimits;
@@ -100,7 +102,7 @@ pub struct Setup {
     pub settings: Settings,
     /// Lanes.
     pub lanes: Vec<(String, LaneLimits)>,
-    plugins: Vec<(PathBuf, Option<Authority>)>,
+    plugins: Vec<PluginConfig>,
     answers: HashMap<String, String>,
     channels: Vec<(String, Arc<dyn Channel>)>,
     artifacts: Option<PathBuf>,
@@ -166,21 +168,21 @@ impl Setup {
     /// With a plugin, allowed what it asks for.
     #[must_use]
     pub fn plugin(mut self, name: &str) -> Self {
-        self.plugins.push((component(name), None));
+        self.plugins.push(PluginConfig { component: component(name), allow: Allow::Asked });
         self
     }
 
     /// With a plugin, allowed this.
     #[must_use]
     pub fn plugin_allowed(mut self, name: &str, allows: Authority) -> Self {
-        self.plugins.push((component(name), Some(allows)));
+        self.plugins.push(PluginConfig { component: component(name), allow: Allow::These(allows) });
         self
     }
 
     /// With a component that lies elsewhere, allowed what it asks for.
     #[must_use]
     pub fn component(mut self, path: PathBuf) -> Self {
-        self.plugins.push((path, None));
+        self.plugins.push(PluginConfig { component: path, allow: Allow::Asked });
         self
     }
 
@@ -195,7 +197,7 @@ impl Setup {
         let copy = directory.join(format!("{name}.wasm"));
         std::fs::copy(component(name), &copy).expect("the component is copied");
         std::fs::write(directory.join("plugin.toml"), manifest).expect("the manifest is written");
-        self.plugins.push((copy, None));
+        self.plugins.push(PluginConfig { component: copy, allow: Allow::Asked });
         self
     }
 
@@ -237,11 +239,17 @@ impl Setup {
         denials::listen();
         let engines = Engines::new(self.settings.pools).expect("the engines start");
         let cache = Cache::open(&repository().join("target/test-cache")).expect("the cache opens");
+        let versions = Versions::open(engines, cache, &self.directory.path().join("components"));
+        let versions = versions.expect("the directory of versions opens");
         let mut plugins = Plugins::default();
-        for (path, allows) in self.plugins {
-            let allowed = |manifest: &Manifest| allows.unwrap_or_else(|| manifest.asks.clone());
-            plugins.insert(Plugin::load(&engines, &cache, &path, allowed).await.expect("the plugin loads"));
+        let mut named = BTreeMap::new();
+        for config in self.plugins {
+            let loaded = versions.load(&config.component, &config.allow, self.clock.now()).await;
+            let plugin = loaded.expect("the plugin loads");
+            named.insert(plugin.manifest.id.clone(), config);
+            plugins.insert(plugin);
         }
+        let named = Arc::new(Named(Mutex::new(named)));
         let recorder = Arc::new(Recorder::default());
         let mut channels = self.channels;
         if !channels.iter().any(|(name, _)| name == "console") {
@@ -249,8 +257,9 @@ impl Setup {
         }
         let parts = Parts {
             store: self.store,
-            engines,
+            versions,
             plugins,
+            source: named.clone(),
             channels: channels.into_iter().collect::<Channels>(),
             lanes: self.lanes,
             artifacts: self.artifacts.unwrap_or_else(|| self.directory.path().join("artifacts")),
@@ -260,7 +269,29 @@ impl Setup {
         };
         let io = tokio::runtime::Handle::current();
         let host = Host::start(parts, &io).await.expect("the host starts");
-        TestHost { host, recorder, directory: self.directory }
+        TestHost { host, recorder, named, directory: self.directory }
+    }
+}
+
+/// The plugins that a host's configuration names, which a test may change while it runs.
+#[derive(Default)]
+pub struct Named(Mutex<BTreeMap<String, PluginConfig>>);
+
+impl Named {
+    /// From now on this plugin lies there and is allowed what it asks for.
+    pub fn put(&self, id: &str, component: PathBuf) {
+        self.0.lock().insert(id.to_owned(), PluginConfig { component, allow: Allow::Asked });
+    }
+
+    /// From now on there is no such plugin.
+    pub fn remove(&self, id: &str) {
+        self.0.lock().remove(id);
+    }
+}
+
+impl Source for Named {
+    fn plugins(&self) -> Result<BTreeMap<String, PluginConfig>, String> {
+        Ok(self.0.lock().clone())
     }
 }
 
@@ -270,6 +301,8 @@ pub struct TestHost {
     pub host: Host,
     /// What came to the channel `console`, unless the test has one of its own.
     pub recorder: Arc<Recorder>,
+    /// The plugins that its configuration names.
+    pub named: Arc<Named>,
     /// Its directory.
     pub directory: Arc<TempDir>,
 }

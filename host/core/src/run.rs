@@ -35,8 +35,9 @@ pub struct RunSpec {
     pub plugin: String,
     /// The agent's name in it.
     pub agent: String,
-    /// BLAKE3 of the component that it was spawned on, hex.
-    pub component: String,
+    /// Digest of the version of it that the run was accepted on and stays on: component and manifest.
+    /// Of the component alone for runs that were accepted before a store of version 8.
+    pub plugin_digest: String,
     /// A handle for people.
     pub name: String,
     /// The lane.

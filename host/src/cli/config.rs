@@ -167,7 +167,7 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
     for (id, plugin) in &config.plugins {
         match load(&engines, &cache, id, plugin).await {
             Ok((loaded, vetted)) => {
-                plugins.insert(loaded);
+                plugins.insert(std::sync::Arc::new(loaded));
                 report.plugins.push(vetted);
             }
             // A manifest's own problems have their file and line already.
@@ -198,8 +198,7 @@ async fn load(
     plugin: &PluginConfig,
 ) -> std::result::Result<(Plugin, Vetted), LoadError> {
     let component = &plugin.component;
-    let loaded =
-        Plugin::load(engines, cache, component, |manifest| plugin.allow.for_manifest(manifest)).await?;
+    let loaded = Plugin::load(engines, cache, component, &plugin.allow).await?;
     if loaded.manifest.id != id {
         let path = component.with_file_name(sublane::plugin::manifest::FILE_NAME);
         return Err(LoadError::OtherId { path, found: loaded.manifest.id, configured: id.to_owned() });

@@ -10,7 +10,7 @@ use sublane::channel::scrub_line;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Class, Engines, PoolSizes};
 use sublane::plugin::load::check_bytes;
-use sublane::plugin::{Definition, Manifest, Plugin};
+use sublane::plugin::{Allow, Definition, Manifest, Plugin};
 use sublane_build::{BuildOptions, Built, Error as BuildError, Toolchain, build_dir};
 
 use super::{Exit, Failed, Global, Result, chain, complain, render, say, say_json, small_runtime};
@@ -102,7 +102,7 @@ async fn load(engines: &Engines, cache: &Cache, file: &Path) -> std::result::Res
             return Err(format!("{} is missing: a component's manifest lies beside it", manifest.display()));
         }
     }
-    Plugin::load(engines, cache, file, |manifest| manifest.asks.clone()).await.map_err(|error| chain(&error))
+    Plugin::load(engines, cache, file, &Allow::Asked).await.map_err(|error| chain(&error))
 }
 
 /// What a component is.
@@ -114,6 +114,8 @@ pub(super) struct PluginView {
     version: String,
     description: String,
     component: String,
+    /// Of component and manifest: the version that runs are on.
+    digest: String,
     memory_bytes: u64,
     engine: &'static str,
     agents: Vec<Definition>,
@@ -131,7 +133,8 @@ impl PluginView {
             id,
             version,
             description,
-            component: plugin.digest.clone(),
+            component: plugin.component.clone(),
+            digest: plugin.digest.clone(),
             memory_bytes,
             engine: match plugin.class {
                 Class::Small => "small",

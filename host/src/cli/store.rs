@@ -10,9 +10,10 @@ use sublane::clock::{Clock as _, SystemClock};
 use sublane::config::Config;
 use sublane::engine::cache::Cache;
 use sublane::intents::Intent;
-use sublane::open::{ARTIFACTS, store_file};
+use sublane::open::{ARTIFACTS, VERSIONS, store_file};
+use sublane::plugin::kept::Kept;
 use sublane::retention::{self, Collected};
-use sublane_store::{HostLock, SqliteStore, sqlite};
+use sublane_store::{HostLock, SqliteStore, Store as _, sqlite};
 use tokio::runtime::Handle;
 
 use super::{Exit, Global, Result, complain, render, say, say_json, small_runtime};
@@ -167,16 +168,22 @@ fn gc(config: &Config, json: bool) -> Result {
     }
     let _lock = HostLock::acquire(&config.state)?;
     let (collected, code) = small_runtime()?.block_on(collect(config))?;
+    let Collected { runs, rows, files, bytes, versions, version_bytes } = collected;
     if json {
-        let Collected { runs, rows, files, bytes } = collected;
-        say_json(
-            &serde_json::json!({ "runs": runs, "rows": rows, "files": files, "bytes": bytes, "code": code }),
-        );
+        say_json(&serde_json::json!({
+            "runs": runs,
+            "rows": rows,
+            "files": files,
+            "bytes": bytes,
+            "versions": versions,
+            "version_bytes": version_bytes,
+            "code": code,
+        }));
     } else {
-        let Collected { runs, rows, files, bytes } = collected;
-        let bytes = render::bytes(bytes);
+        let (bytes, version_bytes) = (render::bytes(bytes), render::bytes(version_bytes));
         say(&format!(
-            "removed {runs} runs ({rows} rows), {files} files ({bytes}), {code} files of the cache\n"
+            "removed {runs} runs ({rows} rows), {files} files ({bytes}), {versions} versions of plugins \
+             ({version_bytes}), {code} files of the cache\n"
         ));
     }
     Ok(Exit::Done)
@@ -193,6 +200,11 @@ async fn collect(config: &Config) -> anyhow::Result<(Collected, u64)> {
     let mut all = retention::runs(&store, &config.retention, &SystemClock, &mut tell).await?;
     let files = retention::files(&store, &artifacts, &config.retention, SystemClock.now()).await?;
     (all.files, all.bytes, all.rows) = (files.files, files.bytes, all.rows + lines);
+    // The plugins that the last host had are those that the next one replaces.
+    let current: Vec<String> = store.plugins().await?.into_iter().map(|plugin| plugin.digest).collect();
+    let kept = Kept::open(&config.state.join(VERSIONS))?;
+    let versions = retention::versions(&store, &kept, &current, &config.retention, SystemClock.now()).await?;
+    (all.versions, all.version_bytes) = (versions.versions, versions.version_bytes);
     drop(progress);
     let code = Cache::open(&config.cache)?.remove_old(SystemClock.now(), config.retention.cache);
     let code = code.unwrap_or_else(|error| {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sublane_core::grants::{Authority, ChannelGrant};
+use sublane_core::grants::ChannelGrant;
 
 use super::{Names, path};
-use crate::plugin::manifest::{Manifest, Reference, read_authority};
+pub use crate::plugin::Allow;
+use crate::plugin::manifest::{Reference, read_authority};
 use crate::strict::{Item, nearest};
 
 /// A plugin that is installed.
@@ -16,32 +17,6 @@ pub struct PluginConfig {
     pub component: PathBuf,
     /// What it may do, of what it asks for. Default nothing.
     pub allow: Allow,
-}
-
-/// What an operator allows a plugin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Allow {
-    /// Everything that its manifest asks for, today and after each update.
-    Asked,
-    /// This, as far as it is asked for.
-    These(Authority),
-}
-
-impl Default for Allow {
-    fn default() -> Self {
-        Self::These(Authority::default())
-    }
-}
-
-impl Allow {
-    /// The operator's side for a plugin with this manifest.
-    #[must_use]
-    pub fn for_manifest(&self, manifest: &Manifest) -> Authority {
-        match self {
-            Self::Asked => manifest.asks.clone(),
-            Self::These(authority) => authority.clone(),
-        }
-    }
 }
 
 pub(super) fn read(names: &Names<'_>, base: &Path) -> Option<BTreeMap<String, PluginConfig>> {

@@ -11,7 +11,7 @@ const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3_650 * 86_400);
 
 pub(super) fn read(item: &Item<'_>) -> Option<Retention> {
-    let table = item.table(&["runs", "duplicates", "dead-letters", "logs", "files", "cache"])?;
+    let table = item.table(&["runs", "duplicates", "dead-letters", "logs", "files", "versions", "cache"])?;
     let defaults = Retention::default();
     let duration =
         |key, default| table.get(key).map_or(Some(default), |item| item.duration(SHORTEST..=LONGEST));
@@ -20,6 +20,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Retention> {
     let dead_letters = duration("dead-letters", defaults.dead_letters);
     let logs = duration("logs", runs.unwrap_or(defaults.runs));
     let files = duration("files", defaults.files);
+    let versions = duration("versions", defaults.versions);
     let cache = duration("cache", defaults.cache);
     Some(Retention {
         runs: runs?,
@@ -27,6 +28,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Retention> {
         dead_letters: dead_letters?,
         logs: logs?,
         files: files?,
+        versions: versions?,
         cache: cache?,
     })
 }

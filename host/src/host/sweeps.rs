@@ -75,17 +75,21 @@ impl Inner {
                 .map(|runs| Collected { rows: runs.rows + lines, ..runs }),
             Err(error) => Err(error),
         };
-        let files = match with_files {
-            true => retention::files(store, &self.artifacts, settings, self.clock.now()).await,
-            false => Ok(Collected::default()),
+        let (files, versions) = match with_files {
+            true => (
+                retention::files(store, &self.artifacts, settings, self.clock.now()).await,
+                self.remove_versions().await,
+            ),
+            false => (Ok(Collected::default()), Ok(Collected::default())),
         };
-        match runs.and_then(|runs| Ok((runs, files?))) {
-            Ok((runs, files)) if runs.rows + files.files > 0 => {
+        match runs.and_then(|runs| Ok((runs, files?, versions?))) {
+            Ok((runs, files, versions)) if runs.rows + files.files + versions.versions > 0 => {
                 tracing::info!(
                     runs = runs.runs,
                     rows = runs.rows,
                     files = files.files,
                     bytes = files.bytes,
+                    versions = versions.versions,
                     "removed what is old"
                 );
             }
@@ -94,6 +98,17 @@ impl Inner {
                 tracing::error!(%error, "what is old could not be removed; the next sweep tries again")
             }
         }
+    }
+}
+
+impl Inner {
+    async fn remove_versions(&self) -> Result<Collected, retention::CollectError> {
+        self.touch_versions();
+        // One that is in memory is on its way to a run, or in a tool call.
+        let needed: Vec<String> =
+            self.versions.all_in_memory().iter().map(|plugin| plugin.digest.clone()).collect();
+        let (kept, settings) = (self.versions.kept(), &self.settings.retention);
+        retention::versions(&*self.store, kept, &needed, settings, self.clock.now()).await
     }
 }
 

@@ -25,7 +25,7 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
 use crate::attempt::{Attempt, Exit};
 use crate::engine::limiter::Limiter;
-use crate::journal::Frame;
+use crate::journal::{CALL_NOTE, Frame};
 use crate::plugin::Plugin;
 
 pub use translate::{output_from_guest, task_to_guest};
@@ -65,6 +65,8 @@ pub struct Live {
     pub grants: Arc<Grants>,
     /// Whether it is a tool call.
     pub is_tool: bool,
+    /// The place of the tool call, as long as the journal does not say which version it is on.
+    pub unnoted: Option<Path>,
 }
 
 /// Adds everything that the host serves.
@@ -126,12 +128,28 @@ impl Live {
         args: u128,
         answer: &Answer<T>,
     ) -> wasmtime::Result<()> {
-        let attempt = &self.attempt;
-        let by = attempt.by(false);
-        let at = by.now;
-        let entry = Entry { path, import, args, result: encode(answer), at };
-        attempt.host.store.append(by, vec![entry.clone()]).await.map_err(Exit::store)?;
-        attempt.journal.wrote(&entry);
+        let by = self.attempt.by(false);
+        let entry = Entry { path, import, args, result: encode(answer), at: by.now };
+        let entries: Vec<Entry> = self.call_note(by.now).into_iter().chain([entry]).collect();
+        self.attempt.host.store.append(by, entries.clone()).await.map_err(Exit::store)?;
+        entries.iter().for_each(|entry| self.attempt.journal.wrote(entry));
+        Ok(())
+    }
+
+    /// In a tool call that has no entry yet: the one that says which version of its plugin it is on,
+    /// so that the call goes on there when it is interrupted.
+    fn call_note(&mut self, at: Timestamp) -> Option<Entry> {
+        let path = self.unnoted.take()?.then(CALL_NOTE);
+        let result = encode(&Ok(&self.plugin.digest));
+        Some(Entry { path, import: Import::CallTool, args: 0, result, at })
+    }
+
+    /// Writes that entry, before anything else that the call does is written.
+    async fn note_call(&mut self) -> wasmtime::Result<()> {
+        let by = self.attempt.by(false);
+        let Some(note) = self.call_note(by.now) else { return Ok(()) };
+        self.attempt.host.store.append(by, vec![note.clone()]).await.map_err(Exit::store)?;
+        self.attempt.journal.wrote(&note);
         Ok(())
     }
 
@@ -147,6 +165,7 @@ impl Live {
             return Ok(answer);
         }
         let command = check(self).await?.unwrap_or_else(Command::Refused);
+        self.note_call().await?;
         let attempt = self.attempt.clone();
         let by = attempt.by(false);
         let at = by.now;
@@ -176,6 +195,7 @@ impl Live {
             self.append(path, import, args, &refused).await?;
             return Ok(refused);
         }
+        self.note_call().await?;
         let by = attempt.by(true);
         let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
         let wait = Wait { run: by.run, path, import, args, what, due };

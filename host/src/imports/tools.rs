@@ -14,6 +14,7 @@ use crate::engine::pool::MAX_CALL_DEPTH;
 use crate::journal::{Frame, args};
 use crate::plugin::Plugin;
 use crate::runner;
+use crate::versions::Unavailable;
 
 type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 
@@ -119,11 +120,21 @@ impl Live {
         if let Err(error) = check_json("the tool's arguments", &arguments) {
             return Ok(Err(error));
         }
-        let callee = self.attempt.host.plugins().get(plugin).cloned();
+        // What this call is itself part of is noted before what is below it.
+        self.note_call().await?;
+        let begun_on = self.attempt.journal.begun_call(path).map_err(Exit::Journal)?;
+        let is_noted = begun_on.is_some();
+        if is_noted {
+            self.attempt.replayed();
+        }
+        let callee = match begun_on {
+            Some(digest) => Some(self.begun_on(path, plugin, &digest).await?),
+            None => self.attempt.host.plugins().get(plugin).cloned(),
+        };
         let Some(callee) = callee.filter(|callee| callee.tools.iter().any(|known| known.name == tool)) else {
             return Ok(Err(ImportError::NotFound));
         };
-        match self.execute(path, &callee, tool, arguments).await {
+        match self.execute(path, &callee, is_noted, tool, arguments).await {
             Ok(Ok(json)) if json.len() > MAX_JSON_BYTES => {
                 Ok(Ok(Called::Crashed(format!("its result has more than {MAX_JSON_BYTES} bytes"))))
             }
@@ -141,10 +152,25 @@ impl Live {
         }
     }
 
+    /// The version that an interrupted call was begun on.
+    async fn begun_on(&self, path: &Path, plugin: &str, digest: &str) -> wasmtime::Result<Arc<Plugin>> {
+        let version = self.attempt.host.version(plugin, digest).await;
+        version.map_err(|error| {
+            let exit = match error {
+                Unavailable::Gone(why) => {
+                    Exit::Unavailable(format!("the call of {plugin} at journal entry {path}: {why}"))
+                }
+                Unavailable::Fault(why) => Exit::Fault(why),
+            };
+            exit.into()
+        })
+    }
+
     async fn execute(
         &mut self,
         path: &Path,
         callee: &Arc<Plugin>,
+        is_noted: bool,
         tool: &str,
         arguments: String,
     ) -> wasmtime::Result<Result<String, String>> {
@@ -164,6 +190,7 @@ impl Live {
             plugin: callee.clone(),
             grants: Arc::new(grants),
             is_tool: true,
+            unnoted: (!is_noted).then(|| path.clone()),
         };
         let mut store = runner::store(
             &class.engine,

@@ -104,7 +104,7 @@ impl Scene {
             origin: to("console:me"),
             plugin: "video".to_owned(),
             agent: "render".to_owned(),
-            component: String::new(),
+            plugin_digest: String::new(),
             name: format!("film-{number}"),
             lane: "subagent".to_owned(),
             priority: Priority::Normal,

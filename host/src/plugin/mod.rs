@@ -1,9 +1,12 @@
 //! Plugins: a component with its manifest, compiled, checked and asked what it has.
 //!
-//! Owns the registry. A plugin is loaded once; instances are made of it by
+//! Owns the registry. Each version of a plugin is loaded once; instances are made of it by
 //! `runner`. Never runs an agent.
 
+mod allow;
 mod entry;
+mod files;
+pub mod kept;
 pub mod load;
 pub mod manifest;
 
@@ -18,7 +21,6 @@ use wasmtime::component::{Linker, ResourceTable};
 
 use crate::bindings::agent::AgentPre;
 use crate::bindings::toolbox::ToolboxPre;
-use crate::bounded;
 use crate::engine::cache::{Cache, CacheError};
 use crate::engine::limiter::Limiter;
 use crate::engine::{Class, Engines};
@@ -26,18 +28,24 @@ use crate::imports::{Ctx, Instance};
 
 use self::load::Shape;
 
+pub use allow::Allow;
+pub use files::Files;
 pub use load::Refused;
 pub use manifest::Manifest;
 
-/// A plugin that is loaded.
+/// A version of a plugin that is loaded.
 pub struct Plugin {
     /// What it says of itself and asks for.
     pub manifest: Manifest,
+    /// What the operator said of it.
+    pub allow: Allow,
     /// What the operator allows.
     pub allows: Authority,
     met: Authority,
-    /// BLAKE3 of its component, hex.
+    /// The digest of this version of it, hex: component and manifest.
     pub digest: String,
+    /// BLAKE3 of its component, hex.
+    pub component: String,
     /// The engine it runs on.
     pub class: Class,
     /// Its agents, when it has any.
@@ -113,6 +121,14 @@ pub enum LoadError {
         /// Why.
         source: CacheError,
     },
+    /// It cannot be kept for the runs that begin on it.
+    #[error("{path} cannot be kept for the runs that begin on it")]
+    Keep {
+        /// The component.
+        path: PathBuf,
+        /// Why.
+        source: Box<kept::KeptError>,
+    },
     /// It failed when it was asked what it has.
     #[error("{path}: it failed when it was asked for its {what}: {why}")]
     Introspection {
@@ -155,6 +171,33 @@ impl Plugin {
         }
     }
 
+    /// Whether this is the version with that digest. Runs that were accepted before versions were
+    /// kept have the digest of its component.
+    #[must_use]
+    pub fn is(&self, digest: &str) -> bool {
+        self.digest == digest || self.component == digest
+    }
+
+    /// The same version, allowed something else.
+    #[must_use]
+    pub fn allowed(&self, allow: &Allow) -> Self {
+        let allows = allow.for_manifest(&self.manifest);
+        Self {
+            met: self.manifest.asks.meet(&allows),
+            allows,
+            allow: allow.clone(),
+            manifest: self.manifest.clone(),
+            digest: self.digest.clone(),
+            component: self.component.clone(),
+            class: self.class,
+            agents: self.agents.clone(),
+            tools: self.tools.clone(),
+            imports: self.imports.clone(),
+            agent_pre: self.agent_pre.clone(),
+            toolbox_pre: self.toolbox_pre.clone(),
+        }
+    }
+
     /// Loads a component and the `plugin.toml` beside it.
     ///
     /// # Errors
@@ -163,27 +206,31 @@ impl Plugin {
         engines: &Engines,
         cache: &Cache,
         path: &Path,
-        allows: impl FnOnce(&Manifest) -> Authority,
+        allow: &Allow,
     ) -> Result<Self, LoadError> {
-        let unread = |path: &Path| {
-            let path = path.to_owned();
-            move |source| LoadError::Read { path, source }
-        };
-        let wasm = bounded::regular(path, bounded::MAX_COMPONENT_BYTES).map_err(unread(path))?;
-        let manifest_path = path.with_file_name("plugin.toml");
-        let text =
-            bounded::regular(&manifest_path, bounded::MAX_TEXT_BYTES).map_err(unread(&manifest_path))?;
-        let text = String::from_utf8_lossy(&text);
-        let manifest = Manifest::parse(&manifest_path.display().to_string(), &text)
-            .map_err(|error| LoadError::Manifest(error.to_string()))?;
+        Self::of(engines, cache, &Files::read(path)?, allow).await
+    }
+
+    /// Makes a plugin of what was read.
+    ///
+    /// # Errors
+    /// As of [`Self::load`].
+    pub async fn of(
+        engines: &Engines,
+        cache: &Cache,
+        files: &Files,
+        allow: &Allow,
+    ) -> Result<Self, LoadError> {
+        let Files { path, wasm, .. } = files;
+        let manifest = files.manifest()?;
         let refused = |source| LoadError::Refused { path: path.to_owned(), source };
-        load::check_bytes(&wasm).map_err(refused)?;
-        let hash = blake3::hash(&wasm);
+        load::check_bytes(wasm).map_err(refused)?;
+        let hash = files.component();
         let class = Class::for_memory(manifest.memory_bytes);
         let engine = &engines.of(class).engine;
         let entry = cache.entry(engine, hash);
         let uncached = |source| LoadError::Cache { path: path.to_owned(), source };
-        let component = entry.component(&wasm).map_err(uncached)?;
+        let component = entry.component(wasm).map_err(uncached)?;
         let known = entry.found::<Found>();
         let shape = match &known {
             Some(known) => known.shape.clone(),
@@ -193,12 +240,14 @@ impl Plugin {
         let mut linker = Linker::<Ctx>::new(engine);
         crate::imports::link(&mut linker).map_err(unfit)?;
         let pre = linker.instantiate_pre(&component).map_err(unfit)?;
-        let allows = allows(&manifest);
+        let allows = allow.for_manifest(&manifest);
         let mut plugin = Self {
             met: manifest.asks.meet(&allows),
+            allow: allow.clone(),
             allows,
             manifest,
-            digest: hash.to_hex().to_string(),
+            digest: files::digest(hash, &files.manifest),
+            component: hash.to_hex().to_string(),
             class,
             agents: Vec::new(),
             tools: Vec::new(),
@@ -301,8 +350,13 @@ pub struct Plugins(BTreeMap<String, Arc<Plugin>>);
 
 impl Plugins {
     /// Adds a plugin, or replaces the one of the same id.
-    pub fn insert(&mut self, plugin: Plugin) {
-        self.0.insert(plugin.manifest.id.clone(), Arc::new(plugin));
+    pub fn insert(&mut self, plugin: Arc<Plugin>) {
+        self.0.insert(plugin.manifest.id.clone(), plugin);
+    }
+
+    /// Takes the plugin of this id out.
+    pub fn remove(&mut self, id: &str) {
+        self.0.remove(id);
     }
 
     /// The plugin of this id.

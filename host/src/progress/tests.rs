@@ -68,7 +68,7 @@ fn run(number: u8, destinations: &[&str]) -> Arc<RunSpec> {
         origin: to(&"ear:a"),
         plugin: "video".to_owned(),
         agent: "render".to_owned(),
-        component: String::new(),
+        plugin_digest: String::new(),
         name: format!("film-{number}"),
         lane: "subagent".to_owned(),
         priority: Priority::Normal,

@@ -19,7 +19,8 @@ use crate::ops::{
     Recovered, Removed, Settled, WaitsFor,
 };
 use crate::rows::{
-    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LogLine, Rows, RunFilter, Wait,
+    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LiveVersion, LogLine, PluginRow,
+    Rows, RunFilter, Wait,
 };
 use crate::{Spawn, Spawned, Store, StoreError};
 
@@ -208,6 +209,21 @@ impl<B: Backend> Store for B {
     async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError> {
         self.read(move |rows| rows.lane_settings()).await
     }
+    async fn set_plugins(&self, plugins: Vec<PluginRow>) -> Result<(), StoreError> {
+        self.write(move |rows| ops::set_plugins(rows, &plugins)).await
+    }
+    async fn cancel_version(
+        &self,
+        plugin: Arc<str>,
+        digest: Arc<str>,
+        reason: Arc<str>,
+        limit: u32,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::cancel_version(rows, &plugin, &digest, &reason, limit, &link_base, now))
+            .await
+    }
 
     async fn old_runs(
         &self,
@@ -240,6 +256,15 @@ impl<B: Backend> Store for B {
         .await
     }
 
+    async fn plugins(&self) -> Result<Vec<PluginRow>, StoreError> {
+        self.read(move |rows| rows.plugins()).await
+    }
+    async fn live_versions(&self) -> Result<Vec<LiveVersion>, StoreError> {
+        self.read(move |rows| rows.live_versions()).await
+    }
+    async fn is_version_live(&self, digest: Arc<str>) -> Result<bool, StoreError> {
+        self.read(move |rows| Ok(!rows.living_on(None, &digest, 1)?.is_empty())).await
+    }
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
         self.read(move |rows| rows.run(id)).await
     }

@@ -28,8 +28,9 @@ pub use ops::{
     Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
 };
 pub use rows::{
-    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LogLevel, LogLine,
-    LogRows, OperatorRows, Removal, Rows, RunFilter, Wait, WaitFor,
+    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LiveVersion,
+    LogLevel, LogLine, LogRows, OperatorRows, PluginRow, Removal, Rows, RunFilter, VersionRows, Wait,
+    WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -210,6 +211,18 @@ pub trait Store: Send + Sync + 'static {
     async fn set_lane(&self, lane: Arc<str>, setting: LaneSetting) -> Result<(), StoreError>;
     /// What operators have set, by the lanes' names.
     async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError>;
+    /// The plugins of the host are these now. One whose version is as before keeps its time.
+    async fn set_plugins(&self, plugins: Vec<PluginRow>) -> Result<(), StoreError>;
+    /// Cancels at most `limit` runs of a plugin that live on a version of it, and what is attached to them.
+    async fn cancel_version(
+        &self,
+        plugin: Arc<str>,
+        digest: Arc<str>,
+        reason: Arc<str>,
+        limit: u32,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError>;
 
     /// Looks at `limit` runs that ended long ago, in the order of their endings, and gives those that may go.
     async fn old_runs(
@@ -231,6 +244,12 @@ pub trait Store: Send + Sync + 'static {
     /// Those of these artifacts, by id, that no run refers to. Their files may go.
     async fn unlinked(&self, artifacts: Vec<String>) -> Result<Vec<String>, StoreError>;
 
+    /// The plugins that the host has, or had last, by their names.
+    async fn plugins(&self) -> Result<Vec<PluginRow>, StoreError>;
+    /// The versions that living runs are on, by plugin and digest. Walks the living runs: for people.
+    async fn live_versions(&self) -> Result<Vec<LiveVersion>, StoreError>;
+    /// Whether a run lives on the version with this digest.
+    async fn is_version_live(&self, digest: Arc<str>) -> Result<bool, StoreError>;
     /// A run.
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
     /// Runs by filter, newest first.

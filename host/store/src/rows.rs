@@ -9,6 +9,7 @@ mod hold;
 mod log;
 mod operator;
 mod removal;
+mod version;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use hold::HoldRows;
 pub use log::{LogLevel, LogLine, LogPlace, LogRows};
 pub use operator::{Intent, LaneSetting, OperatorRows};
 pub use removal::Removal;
+pub use version::{LiveVersion, PluginRow, VersionRows};
 
 /// What a parked run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +147,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: HoldRows + LogRows + OperatorRows + Removal {
+pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + VersionRows {
     // --- runs
 
     /// Adds a run.

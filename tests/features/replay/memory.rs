@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sublane::clock::{Clock, ManualClock};
+use sublane::plugin::Files;
 use sublane_core::{Delivery, DeliveryState, Entry, Import, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{DeliveryFilter, RunFilter, SqliteStore, Store};
 use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
-use sublane_tests::{PATIENCE, Setup, TestHost, temporary};
+use sublane_tests::{PATIENCE, Setup, TestHost, component, temporary};
 use tempfile::TempDir;
 
 /// When every scene begins.
@@ -32,6 +33,8 @@ pub(super) struct Life {
     pub(super) is_over: bool,
     /// The plugin that the host has.
     pub(super) plugin: &'static str,
+    /// The run is on that plugin's version, whatever it was accepted on.
+    pub(super) is_moved: bool,
     /// Instances of small plugins that there may be.
     pub(super) instances: u32,
     /// Entries of a journal.
@@ -45,6 +48,7 @@ impl Default for Life {
             crash: None,
             is_over: false,
             plugin: "remembers",
+            is_moved: false,
             instances: 24,
             entries: 1_000,
         }
@@ -146,6 +150,9 @@ impl Scene {
     pub(super) async fn live(&self, life: Life) -> Lived {
         let directory = temporary();
         copy(self.directory.path(), directory.path());
+        if life.is_moved {
+            on_another_version(directory.path(), life.plugin);
+        }
         let clock = ManualClock::at(BEGIN);
         let crash = Crash::new(life.crash, Blow::Refuse);
         let host = start(&directory, &clock, life, crash.clone()).await;
@@ -252,6 +259,15 @@ async fn remembered(store: &dyn Store) -> Memory {
         values.insert(key, value);
     }
     Memory { runs, deliveries, values }
+}
+
+/// Moves all runs to another version of their plugin, as no host does: a run stays on its own. So
+/// it looks to a plugin that is not deterministic.
+fn on_another_version(state: &Path, plugin: &str) {
+    let digest = Files::read(&component(plugin)).expect("it is built").digest();
+    let store = rusqlite::Connection::open(state.join("sublane.db")).expect("the store is there");
+    store.execute("UPDATE run_spec SET plugin_digest = ?1", [&digest]).expect("written");
+    store.execute("DELETE FROM journal WHERE substr(path, -4) = x'00000000'", ()).expect("written");
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 /// What a new generation gets anew, beside its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Renewal {
-    /// BLAKE3 of the component that its plugin has now, hex; `None`: the one that it had.
-    pub component: Option<String>,
+    /// Digest of the version that its plugin has now; `None`: the one that it was on.
+    pub plugin_digest: Option<String>,
     /// Seed of its random generator.
     pub seed: [u8; 32],
 }
@@ -25,7 +25,7 @@ impl Run {
         let timeout = self.spec.deadline().since(self.begun);
         let mut spec = RunSpec::clone(&self.spec);
         spec.grants = spec.grants.until(now.after(timeout));
-        spec.component = renewal.component.unwrap_or(spec.component);
+        spec.plugin_digest = renewal.plugin_digest.unwrap_or(spec.plugin_digest);
         (spec.purse, spec.seed) = (purse, renewal.seed);
         Arc::new(spec)
     }

@@ -31,7 +31,7 @@ Examples:
 
 A run that failed, timed out, was cancelled or took its hosts with it begins again, as a
 new generation: with the same task and grants, as much time as it had, a purse drawn from
-its conversation, and on the component that its plugin has now. What it had told people
+its conversation, and on the version that its plugin has now. What it had told people
 stays told; how it ends this time is a delivery of its own.";
 
 /// Have a run begin again.
@@ -46,7 +46,7 @@ impl Retry {
     pub(super) async fn answer(self, config: &Config, reader: &Reader, global: &Global) -> Result<()> {
         let run = reader.run(&self.run).await?;
         let before = run.generation;
-        act(config, reader, Intent::Retry { run: run.spec.id, component: None }).await?;
+        act(config, reader, Intent::Retry { run: run.spec.id, plugin_digest: None }).await?;
         let generation = before + 1;
         if global.json {
             say_json(&serde_json::json!({ "retried": true, "run": run.spec.id, "generation": generation }));

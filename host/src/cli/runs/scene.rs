@@ -21,7 +21,7 @@ pub(super) fn run(state: RunState) -> Run {
         origin: "console:local".parse().expect("a destination"),
         plugin: "video".into(),
         agent: "render".into(),
-        component: "abcdef0123456789".into(),
+        plugin_digest: "abcdef0123456789".into(),
         name: "film-Ab12cd".into(),
         lane: "subagent".into(),
         priority: Priority::Normal,

@@ -126,7 +126,7 @@ impl Whole {
         }
         field(
             "agent",
-            &format!("{} (plugin {}, component {:.12})", spec.agent_name(), spec.plugin, spec.component),
+            &format!("{} (plugin {}, version {:.12})", spec.agent_name(), spec.plugin, spec.plugin_digest),
         );
         field("lane", &format!("{} at depth {}", spec.lane, spec.depth));
         field("accepted", &at(spec.created));
@@ -239,7 +239,7 @@ mod tests {
               ended        failed
               why          film-Ab12cd failed: it used up the computing time it was given (57.0 s in this attempt). Ask for less, or have the operator allow it more computing time.
               progress     42 % frame 40 of 96
-              agent        video/render (plugin video, component abcdef012345)
+              agent        video/render (plugin video, version abcdef012345)
               lane         subagent at depth 1
               accepted     2 min ago (1970-01-01T00:10:00.000Z)
               deadline     in 58 min (1970-01-01T01:10:00.000Z)

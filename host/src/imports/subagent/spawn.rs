@@ -36,12 +36,14 @@ impl Live {
             Err(error) => {
                 let refused: Answer<SpawnAnswer> = Err(error);
                 let entry = Entry { path, import: Import::Spawn, args, result: encode(&refused), at: by.now };
-                attempt.host.store.append(by.clone(), vec![entry]).await.map_err(Exit::store)?;
-                attempt.journal.written(by.now);
+                let entries: Vec<Entry> = self.call_note(by.now).into_iter().chain([entry]).collect();
+                attempt.host.store.append(by.clone(), entries.clone()).await.map_err(Exit::store)?;
+                entries.iter().for_each(|entry| attempt.journal.written(entry.at));
                 return Ok((refused, None));
             }
         };
         spec.artifacts = files;
+        self.note_call().await?;
         let at = by.now;
         let active_children = self.grants.spawn().map_or(0, |spawn| spawn.active_children);
         let position = attempt.host.lanes.queued(&spec.lane);
@@ -134,7 +136,7 @@ impl Live {
             origin: parent.origin.clone(),
             plugin: plugin.manifest.id.clone(),
             agent: agent.name.clone(),
-            component: plugin.digest.clone(),
+            plugin_digest: plugin.digest.clone(),
             name: request.name.unwrap_or_else(|| format!("{}-{}", agent.name, id.short())),
             lane,
             priority: match request.priority {

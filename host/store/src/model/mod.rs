@@ -12,6 +12,7 @@ mod operator;
 mod removal;
 mod rows;
 mod tables;
+mod version;
 
 use parking_lot::Mutex;
 

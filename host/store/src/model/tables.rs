@@ -10,7 +10,7 @@ use sublane_core::{
 };
 
 use super::index::{Due, IdMap};
-use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, Wait};
+use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, PluginRow, Wait};
 
 /// A row with the number of its insertion: "newest first" means by this.
 pub(super) struct Numbered<T> {
@@ -61,6 +61,7 @@ pub(super) struct Tables {
     pub(super) intents_made: i64,
     pub(super) intent_answers: BTreeMap<i64, Arc<str>>,
     pub(super) lanes: BTreeMap<String, LaneSetting>,
+    pub(super) plugins: BTreeMap<String, PluginRow>,
 }
 
 impl Tables {

@@ -13,6 +13,7 @@ mod log;
 mod retain;
 mod retry;
 mod steer;
+mod version;
 mod wait;
 
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use log::{MAX_LOG_BYTES, MAX_LOG_LINES, OldLogs, log, log_bytes, remove_logs
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use retry::retry;
 pub use steer::{KEPT_ANSWERS, cancel_conversation, intent_done, send};
+pub use version::{cancel_version, set_plugins};
 pub use wait::{Parked, evict, park};
 
 pub(crate) type Result<T> = std::result::Result<T, StoreError>;

@@ -45,6 +45,15 @@ const RULES: &[(&str, &str)] = &[
         "has ended and still has a deadline or a parent to wait for it",
         "SELECT id FROM run WHERE state = 5 AND (deadline IS NOT NULL OR attached_to IS NOT NULL)",
     ),
+    (
+        "has ended and still counts as a run on a version of its plugin",
+        "SELECT id FROM run WHERE state = 5 AND live_on IS NOT NULL",
+    ),
+    (
+        "lives on another version of its plugin than is noted",
+        "SELECT r.id FROM run r JOIN run_spec s ON s.n = r.n \
+         WHERE r.state <> 5 AND r.live_on IS NOT substr(s.plugin_digest, 1, 8)",
+    ),
     ("lives and has no deadline", "SELECT id FROM run WHERE state <> 5 AND deadline IS NULL"),
     (
         "waits, but nothing says for what",

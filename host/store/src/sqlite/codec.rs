@@ -274,7 +274,7 @@ fn spec(id: RunId, c: &mut Columns<'_>) -> Result<RunSpec> {
         origin: c.destination()?,
         plugin: c.text()?.to_owned(),
         agent: c.text()?.to_owned(),
-        component: c.text()?.to_owned(),
+        plugin_digest: c.text()?.to_owned(),
         name: c.text()?.to_owned(),
         lane: c.text()?.to_owned(),
         priority: match c.integer()? {

@@ -25,6 +25,7 @@ mod session;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod version;
 mod writer;
 
 use std::path::Path;

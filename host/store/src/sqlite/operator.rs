@@ -8,6 +8,7 @@ use sublane_core::{Run, Timestamp};
 use super::codec::{bits, instant, json};
 use super::session::Session;
 use super::statements::Sql;
+use super::version::indexed;
 use crate::StoreError;
 use crate::rows::{Intent, LaneSetting, OperatorRows};
 
@@ -17,10 +18,11 @@ impl OperatorRows for Session<'_> {
     fn renew_run(&mut self, run: &Run) -> Result<()> {
         self.revive_run(run)?;
         let (id, spec) = (run.spec.id.0, &run.spec);
-        self.execute(Sql::RunRenew, params![id, instant(spec.deadline()), instant(run.begun)])?;
+        let values = params![id, instant(spec.deadline()), instant(run.begun), indexed(&spec.plugin_digest)];
+        self.execute(Sql::RunRenew, values)?;
         let values = params![
             id,
-            spec.component,
+            spec.plugin_digest,
             json(&spec.grants),
             bits(spec.purse.cpu_us),
             bits(spec.purse.spawns),

@@ -6,6 +6,7 @@ use sublane_core::{Run, RunState, Token};
 use super::codec::{self, bits, instant, json, lifetime_code, list, priority_code, state_code, state_range};
 use super::session::Session;
 use super::statements::Sql;
+use super::version::indexed;
 use crate::StoreError;
 use crate::rows::{Between, Rows, RunFilter};
 
@@ -49,7 +50,8 @@ impl Session<'_> {
             progress.map(|(_, note)| note),
             lives.then(|| instant(run.spec.deadline())),
             run.spec.attached_to().filter(|_| lives).map(|parent| parent.0),
-            instant(run.begun)
+            instant(run.begun),
+            lives.then(|| indexed(&run.spec.plugin_digest))
         ];
         self.execute(Sql::RunInsert, values)?;
         let spec = &*run.spec;
@@ -61,7 +63,7 @@ impl Session<'_> {
             spec.origin.address,
             spec.plugin,
             spec.agent,
-            spec.component,
+            spec.plugin_digest,
             spec.name,
             spec.lane,
             priority_code(spec.priority),

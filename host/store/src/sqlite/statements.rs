@@ -27,7 +27,7 @@ macro_rules! run_columns {
     () => {
         "SELECT r.id, r.state, r.token, r.outcome, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
          r.spawns, r.artifact_bytes, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
-         r.begun, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.component, \
+         r.begun, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
          s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
          s.given_artifact_bytes, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, r.n "
     };
@@ -80,9 +80,9 @@ statements! {
 
     RunInsert: "INSERT INTO run (id, state, token, outcome, ended_at, generation, attempt, crashes, cpu_us, spawns, \
         artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to, \
-        begun) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+        begun, live_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     SpecInsert: "INSERT INTO run_spec (n, parent, lifetime, conversation, origin_channel, origin_address, plugin, \
-        agent, component, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
+        agent, plugin_digest, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
         given_artifact_bytes, destinations, created, dedupe_key, spawner, seed) VALUES (last_insert_rowid(), ?1, ?2, \
         ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
     // Three updates, so that each writes only the index entries that it may change.
@@ -94,11 +94,11 @@ statements! {
         state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16 WHERE id = ?1";
     RunEnd: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
         artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
-        state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16, deadline = NULL, attached_to = NULL \
-        WHERE id = ?1";
+        state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16, deadline = NULL, attached_to = NULL, \
+        live_on = NULL WHERE id = ?1";
     // A run that lives again.
-    RunRenew: "UPDATE run SET deadline = ?2, begun = ?3 WHERE id = ?1";
-    SpecRenew: "UPDATE run_spec SET component = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
+    RunRenew: "UPDATE run SET deadline = ?2, begun = ?3, live_on = ?4 WHERE id = ?1";
+    SpecRenew: "UPDATE run_spec SET plugin_digest = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
         given_artifact_bytes = ?6, seed = ?7 WHERE n = (SELECT n FROM run WHERE id = ?1)";
     Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
     RunByDedupe: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
@@ -120,6 +120,11 @@ statements! {
         WHERE s.plugin = ?1 AND s.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY s.n DESC LIMIT ?11");
     RunsLiving: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND +r.state < 5 ORDER BY s.n LIMIT ?2";
+    // Walks the living runs: for people.
+    RunsLive: "SELECT s.plugin, s.plugin_digest FROM run r INDEXED BY run_live_on CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.live_on >= ''";
+    RunsLiveOn: "SELECT r.id FROM run r INDEXED BY run_live_on CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.live_on = ?1 AND s.plugin_digest = ?2 AND (?3 IS NULL OR +s.plugin = ?3) ORDER BY r.n LIMIT ?4";
     RunLast: "SELECT n, created FROM run_spec WHERE n <= ?1 ORDER BY n DESC LIMIT 1";
     RunNext: "SELECT deadline FROM run WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1";
     RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, n LIMIT ?2";
@@ -243,5 +248,8 @@ statements! {
     IntentAnswer: "SELECT body FROM intent_answer WHERE number = ?1";
     IntentAnswersDelete: "DELETE FROM intent_answer WHERE number <= ?1";
     LaneSettings: "SELECT name, paused, slots, queue_length FROM lane WHERE name >= '' ORDER BY name";
+    Plugins: "SELECT id, version, digest, since FROM plugin WHERE id >= '' ORDER BY id";
+    PluginPut: "INSERT OR REPLACE INTO plugin (id, version, digest, since) VALUES (?1, ?2, ?3, ?4)";
+    PluginDelete: "DELETE FROM plugin WHERE id = ?1";
     LaneSettingPut: "INSERT OR REPLACE INTO lane (name, paused, slots, queue_length) VALUES (?1, ?2, ?3, ?4)";
 }

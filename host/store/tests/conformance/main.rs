@@ -21,6 +21,7 @@ mod retry;
 mod spawn;
 mod steering;
 mod support;
+mod version;
 mod wait;
 
 /// Makes one test for each feature and store.
@@ -167,6 +168,11 @@ on_every_store! {
         a_delivery_under_way_is_tried_again_and_noted_as_ambiguous
         an_interrupted_attempt_is_no_crash
         the_sweep_pages_through_what_is_queued
+    }
+    version {
+        a_version_is_needed_as_long_as_a_run_lives_on_it
+        the_runs_of_a_version_are_cancelled_some_at_a_time
+        the_plugins_of_a_host_are_noted
     }
     retention {
         a_run_goes_when_it_ended_long_enough_ago

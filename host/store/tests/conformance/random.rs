@@ -225,7 +225,7 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
         }
         Step::Retry(which) => {
             let run = view.pick(*which, Run::is_ended);
-            let renewal = Renewal { component: None, seed: [7; 32] };
+            let renewal = Renewal { plugin_digest: None, seed: [7; 32] };
             format!("{:?}", store.retry(run, renewal, None, now).await)
         }
         Step::CancelConversation(which) => {

@@ -14,7 +14,7 @@ fn failure() -> Outcome {
 }
 
 fn renewal() -> Renewal {
-    Renewal { component: Some("cd".repeat(32)), seed: [8; 32] }
+    Renewal { plugin_digest: Some("cd".repeat(32)), seed: [8; 32] }
 }
 
 async fn retry(store: &dyn Store, run: RunId, now: u64) -> Result<Effects, StoreError> {
@@ -41,7 +41,7 @@ pub(crate) async fn a_retry_is_a_new_generation_with_a_new_deadline_and_purse(st
     assert_eq!((run.state.kind(), run.generation, run.begun, run.attempt), ("queued", 1, at(100), 1));
     assert_eq!((run.purse, run.spec.purse), (ROOT, ROOT));
     assert_eq!(run.spec.deadline().0 - run.begun.0, DEADLINE.0 - START.0, "as much time as it had");
-    assert_eq!((run.spec.component.as_str(), run.spec.seed), ("cd".repeat(32).as_str(), [8; 32]));
+    assert_eq!((run.spec.plugin_digest.as_str(), run.spec.seed), ("cd".repeat(32).as_str(), [8; 32]));
     assert_eq!((run.spec.created, &run.spec.input), (START, &before.spec.input));
     let left = store.conversation(conversation).await.expect("readable").expect("it is there").purse;
     assert_eq!(left.spawns, FULL.spawns - ROOT.spawns - 2, "drawn again, and a spawn for each");

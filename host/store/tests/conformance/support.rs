@@ -54,7 +54,7 @@ pub(crate) fn spec(n: u8) -> RunSpec {
         origin: destination("console:me"),
         plugin: "video".into(),
         agent: "render".into(),
-        component: "ab".repeat(32),
+        plugin_digest: "ab".repeat(32),
         name: format!("run-{n}"),
         lane: "subagent".into(),
         priority: Priority::Normal,

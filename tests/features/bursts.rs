@@ -9,6 +9,7 @@ use sublane::clock::ManualClock;
 use sublane_core::lane::LaneLimits;
 use sublane_core::{RunId, RunState, Timestamp};
 use sublane_store::Model;
+use sublane_tests::burst::{TEN, manifest, ten_at_once, when_the_first_is_done};
 use sublane_tests::history::History;
 use sublane_tests::watching::Watching;
 use sublane_tests::{Setup, TestHost, temporary, value};
@@ -24,46 +25,24 @@ async fn watched(names: &[&str], burst: LaneLimits) -> Watched {
     let writes = Watching::new(Model::default());
     let mut setup = Setup::on(Arc::new(writes.clone()), temporary());
     for name in names {
-        let manifest = format!(
-            r#"
-            id = "{name}"
-            version = "0.1.0"
-            [asks]
-            spawn = {{ agents = ["{name}"], depth = 5, active-children = 20, total = 2000 }}
-            channels = ["origin"]
-            cpu = "10m"
-            "#
-        );
-        setup = setup.plugin_with("spawns", &manifest);
+        setup = setup.plugin_with("spawns", &manifest(name));
     }
     setup.lanes.push(("burst".to_owned(), burst));
     Watched { host: setup.start().await, writes }
 }
 
 impl Watched {
-    /// Stops it and gives all that became of it.
-    async fn history(self) -> History {
-        let store = self.host.inner().store.clone();
+    /// Stops it when so many endings are told, and gives all that became of it.
+    async fn history(self, told: usize) -> History {
         let recorder = self.host.recorder.clone();
+        self.host.until("all is told", || recorder.deliveries().len() == told).await;
+        let store = self.host.inner().store.clone();
         self.host.host.stop().await;
         let mut history = History::read(&*store).await;
         let got = recorder.deliveries();
         history.received = got.iter().map(|got| (got.id.to_string(), got.body.to_string())).collect();
         history
     }
-}
-
-/// How many of each group had ended when the first group had all of its own.
-fn when_the_first_is_done<K: Ord>(endings: impl Iterator<Item = K>, each: usize) -> Vec<usize> {
-    let mut ended = BTreeMap::<K, usize>::new();
-    for group in endings {
-        let count = ended.entry(group).or_default();
-        *count += 1;
-        if *count == each {
-            break;
-        }
-    }
-    ended.into_values().collect()
 }
 
 /// What ARCHITECTURE.md states: when one of equals has all of its runs done, each other
@@ -107,7 +86,7 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
         assert_eq!(given, expected.iter().collect::<Vec<_>>(), "each result once, in its place");
     }
     let endings = watched.writes.take();
-    let history = watched.history().await;
+    let history = watched.history(1).await;
     assert_eq!(history.runs.len(), 1 + 5 + 1_000);
     assert_eq!(history.faults(), Vec::<String>::new());
     let parents: BTreeMap<RunId, RunId> = history
@@ -120,52 +99,17 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
     check_fair(&when_the_first_is_done(of, EACH), 5, EACH);
 }
 
-const TEN: [&str; 10] = ["ada", "ben", "cyd", "dag", "eva", "fia", "gus", "hal", "ida", "jon"];
-
-/// Ten plugins with five parents each have twenty children each on the lane `burst`, all queued
-/// before the first one has a slot. Gives the parents, which wait for them.
-async fn ten_at_once(watched: &Watched, is_all_queued: impl Fn(u32) -> bool) -> Vec<RunId> {
-    let lanes = &watched.host.inner().lanes;
-    lanes.pause("burst");
-    let mut parents = Vec::new();
-    for _ in 0..5 {
-        for plugin in TEN {
-            let child = json!({ "spawn": {
-                "agent": format!("{plugin}/echo"), "task": plugin, "lane": "burst", "scope": { "cpu-ms": 20 },
-            } });
-            let mut steps = vec![child; 20];
-            steps.push(json!({ "wait": {} }));
-            parents.push(watched.host.begin(&format!("{plugin}/act"), json!(steps)).await);
-        }
-    }
-    let ready = || lanes.status().iter().find(|lane| lane.name == "burst").map_or(0, |lane| lane.ready);
-    let settled = || {
-        parents.iter().all(|parent| {
-            watched
-                .host
-                .inner()
-                .attempts
-                .lock()
-                .get(parent)
-                .is_none_or(|attempt| attempt.parked_since() > Timestamp(0))
-        })
-    };
-    watched.host.until("all that may be are queued", || is_all_queued(ready()) && settled()).await;
-    lanes.resume_lane(watched.host.inner(), "burst");
-    parents
-}
-
 /// Complaint 87537 (R27), from ten plugins at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_spawns_of_ten_plugins_at_once_are_none_lost_and_served_in_turn() {
     let watched = watched(&TEN, LaneLimits::default()).await;
-    let parents = ten_at_once(&watched, |ready| ready == 1_000).await;
+    let parents = ten_at_once(&watched.host, |ready| ready == 1_000).await;
     for parent in &parents {
         let given = value(&watched.host.ended(*parent).await)[20].clone();
         assert_eq!(given.as_array().map(Vec::len), Some(20), "{given}");
     }
     let written = watched.writes.take();
-    let history = watched.history().await;
+    let history = watched.history(parents.len()).await;
     assert_eq!(history.runs.len(), 50 + 1_000);
     assert_eq!(history.faults(), Vec::<String>::new());
     let plugins: BTreeMap<RunId, &str> = history
@@ -182,7 +126,7 @@ async fn a_thousand_spawns_of_ten_plugins_at_once_are_none_lost_and_served_in_tu
 async fn what_a_full_lane_refuses_of_a_burst_is_told_and_all_else_comes_to_its_end() {
     const ROOM: u32 = 300;
     let watched = watched(&TEN, LaneLimits { queue_length: ROOM, ..LaneLimits::default() }).await;
-    let parents = ten_at_once(&watched, |ready| ready >= ROOM).await;
+    let parents = ten_at_once(&watched.host, |ready| ready >= ROOM).await;
     let (mut accepted, mut refused) = (0, 0);
     for parent in &parents {
         let done = value(&watched.host.ended(*parent).await);
@@ -202,7 +146,7 @@ async fn what_a_full_lane_refuses_of_a_burst_is_told_and_all_else_comes_to_its_e
     assert_eq!(accepted + refused, 1_000, "each spawn was accepted or refused");
     // Spawns that look for room at the same instant may all find the last place.
     assert!((300..300 + parents.len()).contains(&accepted), "{accepted}");
-    let history = watched.history().await;
+    let history = watched.history(parents.len()).await;
     assert_eq!(history.runs.len(), parents.len() + accepted);
     assert_eq!(history.faults(), Vec::<String>::new());
 }

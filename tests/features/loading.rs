@@ -66,6 +66,43 @@ async fn what_is_no_component_is_refused() {
     check_refused(&whole[..whole.len() / 2], &["cannot be compiled"]).await;
 }
 
+/// A component that is cut off anywhere, or has bytes that nobody wrote, is loaded or refused by its name.
+#[tokio::test]
+async fn no_bytes_make_a_host_stumble() {
+    let whole = agent(str::to_owned, "", NO_AGENTS);
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 8).expect("64 bits")
+    };
+    let mut refused = 0;
+    let mut check = |loaded: Result<Plugin, LoadError>| {
+        let Err(error) = loaded else { return };
+        let told = chain(&error);
+        assert!(told.contains("stranger.wasm: "), "{told}");
+        refused += 1;
+    };
+    for end in (0..whole.len()).step_by(whole.len() / 40) {
+        check(load(&whole[..end]).await);
+    }
+    for _ in 0..80 {
+        let mut changed = whole.clone();
+        for _ in 0..1 + random() % 4 {
+            let at = random() % changed.len();
+            changed[at] = random() as u8;
+        }
+        check(load(&changed).await);
+    }
+    for length in [1, 4, 8, 9, 100, 10_000] {
+        let noise: Vec<u8> = (0..length).map(|_| random() as u8).collect();
+        check(load(&noise).await);
+        check(load(&[&whole[..8], &noise].concat()).await);
+    }
+    assert!(refused > 80, "most of it is refused: {refused}");
+}
+
 #[tokio::test]
 async fn a_file_that_is_missing_is_named() {
     let directory = temporary();

@@ -8,6 +8,7 @@ mod checking; // what `config check` says of channels
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod examples; // every example plugin does what its README says
 mod files; // results as files: whole, once, and when the directory comes late
+mod growth; // what a host holds comes to a plateau
 mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod lanes; // slots, queues and pools, down to the smallest
@@ -16,6 +17,7 @@ mod newcomer; // what somebody meets who has just begun
 mod plugins; // plugins are replaced and removed while their runs go on
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
+mod refusals; // wrong files and machines that do not go along are told, and nothing is lost
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
 mod retry; // a run that did not succeed begins again
 mod runlogs; // what plugins log, for whoever asks

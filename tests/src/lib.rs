@@ -4,12 +4,14 @@
 //! Every wait here is for a state, with a time-out that fails the test; none
 //! is for a time to pass.
 
+pub mod burst;
 pub mod command;
 pub mod crash;
 mod denials;
 pub mod history;
 pub mod receiver;
 pub mod serving;
+pub mod soak;
 pub mod watching;
 
 use std::collections::{BTreeMap, HashMap};

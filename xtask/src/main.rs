@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod repo;
 mod setup;
+mod soak;
 mod steps;
 mod test;
 
@@ -35,6 +36,7 @@ enum Task {
     Bench(bench::Bench),
     Crash(crash::Crash),
     Setup(setup::Setup),
+    Soak(soak::Soak),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Task::Bench(task) => task.run(),
         Task::Crash(task) => task.run(),
         Task::Setup(task) => task.run(),
+        Task::Soak(task) => task.run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

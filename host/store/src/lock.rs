@@ -33,7 +33,7 @@ pub enum LockError {
         holder: String,
     },
     /// The lock's file cannot be opened or written.
-    #[error("cannot lock {}", path.display())]
+    #[error("cannot lock {}, and a host writes to its state directory", path.display())]
     Io {
         /// The lock's file.
         path: PathBuf,

@@ -204,9 +204,9 @@ impl<'c> Session<'c> {
 /// What SQLite says, in the store's words.
 pub(super) fn fault(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            StoreError::Corrupt(format!("SQLite cannot read the file: {error}"))
-        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(format!(
+            "SQLite cannot read the file ({error}): stop the host, keep the file, and put a backup in its place"
+        )),
         Some(ErrorCode::ConstraintViolation) => {
             StoreError::Corrupt(format!("a row cannot be written: {error}"))
         }
@@ -214,6 +214,9 @@ pub(super) fn fault(error: rusqlite::Error) -> StoreError {
             StoreError::Io("another process holds the store's write lock and does not let go".into())
         }
         Some(ErrorCode::DiskFull) => StoreError::Io("the disk is full".into()),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Io(
+            format!("{error}: who reads the store must be able to write to its directory").into(),
+        ),
         _ => StoreError::Io(error.to_string().into()),
     }
 }

@@ -8,6 +8,7 @@ mod bench;
 mod build;
 mod crash;
 mod demo;
+mod dist;
 mod repo;
 mod setup;
 mod soak;
@@ -35,6 +36,7 @@ enum Task {
     Build(build::Build),
     Bench(bench::Bench),
     Crash(crash::Crash),
+    Dist(dist::Dist),
     Setup(setup::Setup),
     Soak(soak::Soak),
 }
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Task::Build(task) => task.run(),
         Task::Bench(task) => task.run(),
         Task::Crash(task) => task.run(),
+        Task::Dist(task) => task.run(),
         Task::Setup(task) => task.run(),
         Task::Soak(task) => task.run(),
     };

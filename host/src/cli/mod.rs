@@ -10,6 +10,7 @@ mod config;
 mod console;
 mod conversations;
 mod deliveries;
+mod dist;
 mod follow;
 mod lanes;
 mod logs;
@@ -108,6 +109,8 @@ enum Command {
     /// Make and look at plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
+    Completions(dist::Completions),
+    Dist(dist::Dist),
 }
 
 /// What the process ends with. Stable: scripts depend on it.
@@ -195,6 +198,8 @@ impl Command {
             Self::Config(command) => command.run(global),
             Self::Store(command) => command.run(global),
             Self::Plugin(command) => command.run(global),
+            Self::Completions(args) => args.run(),
+            Self::Dist(args) => args.run(),
         }
     }
 }

@@ -34,38 +34,48 @@ impl Channel for Counter {
     }
 }
 
-fn sqlite(directory: &tempfile::TempDir, name: &str) -> SqliteStore {
+pub(crate) fn sqlite(directory: &tempfile::TempDir, name: &str) -> SqliteStore {
     SqliteStore::open(&directory.path().join(name)).expect("the store opens")
 }
 
 /// A run as a template for bare commits, taken from a real one.
-async fn template(host: &TestHost) -> Run {
+pub(crate) async fn template(host: &TestHost) -> Run {
     let run = host.begin("bench/echo", serde_json::json!("x".repeat(100))).await;
     crate::ended(host.inner(), run).await;
     host.inner().store.run(run).await.expect("the store answers").expect("it is there")
 }
 
-fn by(run: RunId, token: Token) -> By {
-    By { run, token, cpu_us: 10, link_base: "file:///".into(), now: Timestamp(1_800_000_000_000) }
+/// When scripts write, where nothing depends on it.
+const LATER: Timestamp = Timestamp(1_800_000_000_000);
+
+fn by(run: RunId, token: Token, now: Timestamp) -> By {
+    By { run, token, cpu_us: 10, link_base: "file:///".into(), now }
 }
 
 /// What the host writes for one run, without a host.
-struct Script {
+pub(crate) struct Script {
     template: Run,
     count: u64,
+    /// When.
+    at: Timestamp,
 }
 
 impl Script {
+    pub(crate) fn new(template: Run, at: Timestamp) -> Self {
+        Self { template, count: 0, at }
+    }
+
     fn id(&mut self) -> RunId {
         self.count += 1;
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.count.to_be_bytes());
-        RunId::new(Timestamp(1_800_000_000_000), random)
+        RunId::new(self.at, random)
     }
 
     fn accept(&mut self) -> Accept {
         let mut spec = (*self.template.spec).clone();
         spec.id = self.id();
+        spec.created = self.at;
         let conversation = ops::NewConversation {
             id: spec.conversation,
             origin: spec.origin.clone(),
@@ -82,7 +92,7 @@ impl Script {
         spec.destinations.clear();
         let ask = sublane_core::PurseAsk { cpu_us: Some(1), ..Default::default() };
         Spawn {
-            by: by(parent, Token(1)),
+            by: by(parent, Token(1), self.at),
             path,
             args: 1,
             spec: Box::new(spec),
@@ -138,7 +148,7 @@ pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
         ours.push(median(&mut times) / 1e6);
         host.host.stop().await;
         let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");
-        let mut script = Script { template, count: 0 };
+        let mut script = Script::new(template, LATER);
         let mut session = bare.session();
         let accept = script.accept();
         let parent = accept.spec.id;
@@ -212,23 +222,32 @@ fn echo(origin: &Destination) -> Task {
 fn grouped(directory: &tempfile::TempDir, template: Run, total: u32, group: u32) -> f64 {
     let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");
     let mut session = bare.session();
-    let mut script = Script { template, count: 0 };
+    let mut script = Script::new(template, LATER);
     let begin = crate::now();
     for _ in 0..total / group {
-        let accepts: Vec<_> = (0..group).map(|_| script.accept()).collect();
+        script.whole_lives(&mut session, group);
+    }
+    begin.elapsed().as_secs_f64()
+}
+
+impl Script {
+    /// So many runs from their acceptance until all that they owe is delivered, in four commits.
+    pub(crate) fn whole_lives(&mut self, session: &mut BareSession<'_>, count: u32) {
+        let at = self.at;
+        let accepts: Vec<_> = (0..count).map(|_| self.accept()).collect();
         let ids: Vec<_> = accepts.iter().map(|accept| accept.spec.id).collect();
         let transaction = session.transaction(|rows| {
             accepts.into_iter().try_for_each(|accept| ops::accept(rows, accept).map(|_| ()))
         });
         transaction.expect("it commits");
         let claim = |rows: &mut dyn sublane_store::Rows| {
-            ids.iter().try_for_each(|id| ops::claim(rows, *id, Token(1), Timestamp(1)).map(|_| ()))
+            ids.iter().try_for_each(|id| ops::claim(rows, *id, Token(1), at).map(|_| ()))
         };
         session.transaction(claim).expect("it commits");
         let mut owed = Vec::new();
         let finish = |rows: &mut dyn sublane_store::Rows| {
             for id in &ids {
-                owed.extend(ops::finish(rows, &by(*id, Token(1)), output())?.deliveries);
+                owed.extend(ops::finish(rows, &by(*id, Token(1), at), output())?.deliveries);
             }
             Ok(())
         };
@@ -236,12 +255,11 @@ fn grouped(directory: &tempfile::TempDir, template: Run, total: u32, group: u32)
         let settle = |rows: &mut dyn sublane_store::Rows| {
             owed.iter().try_for_each(|delivery| {
                 let delivered = AttemptResult::Delivered { note: String::new() };
-                ops::settle(rows, delivery.id, 1, delivered, &SettleRule::default(), Timestamp(1)).map(|_| ())
+                ops::settle(rows, delivery.id, 1, delivered, &SettleRule::default(), at).map(|_| ())
             })
         };
         session.transaction(settle).expect("it commits");
     }
-    begin.elapsed().as_secs_f64()
 }
 
 /// From the end of a run to the first byte of its delivery at a loopback receiver, p99, against the p99 of one commit.
@@ -274,7 +292,7 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
         ours.push(quantile(&mut times, 0.99));
         host.host.stop().await;
         let bare = Bare::open(&directory.path().join("bare.db"))?;
-        let mut script = Script { template, count: 0 };
+        let mut script = Script::new(template, LATER);
         let mut session = bare.session();
         let ids: Vec<_> = (0..RUNS).map(|_| script.accept()).collect();
         let mut times = Vec::new();
@@ -285,7 +303,7 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
                 .transaction(|rows| ops::claim(rows, id, Token(1), Timestamp(1)))
                 .map_err(anyhow::Error::from)?;
             times.extend(commits(&mut session, 1, |rows, _| {
-                ops::finish(rows, &by(id, Token(1)), output()).map(|_| ())
+                ops::finish(rows, &by(id, Token(1), LATER), output()).map(|_| ())
             }));
         }
         limits.push(quantile(&mut times, 0.99));

@@ -4,6 +4,7 @@
 mod bare;
 mod durable;
 mod floor;
+mod operate;
 mod receiver;
 mod report;
 mod start;
@@ -75,6 +76,15 @@ async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<(
     }
     if report.wants("spawn.cold") {
         start::cold(report, rounds).await?;
+    }
+    if report.wants("cancel.tree") {
+        operate::cancel(report, rounds).await;
+    }
+    if report.wants("burst.fairness") {
+        operate::fairness(report, rounds).await;
+    }
+    if report.wants("store.gc") || report.wants("list.100k") {
+        operate::many(report, rounds).await?;
     }
     if report.wants("host.") {
         start::process(report, rounds)?;

@@ -95,7 +95,7 @@ impl Channel for Counter {
     }
 }
 
-/// Has a host do so many runs in [`PARTS`] parts, and gives what it holds after each. `each` is told at once.
+/// Has a host do so many runs in parts of equal size, and gives what it holds after each. `each` is told at once.
 ///
 /// # Panics
 /// When something does not come to its end.

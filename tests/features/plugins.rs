@@ -1,6 +1,8 @@
 //! Plugins are replaced and removed while their runs go on: each run ends on the version it was
 //! accepted on, and nothing of a version is left when nobody needs it.
 
+mod command;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -18,6 +18,8 @@ use super::{Result, complain};
 
 /// How long a host may take. It looks every quarter of a second, and ends instances that compute.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take where it may have to compile.
+const PATIENCE_TO_COMPILE: Duration = Duration::from_secs(300);
 /// The time between two looks for the answer.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -25,7 +27,15 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// A refusal is an error. So is a host that does not answer: then the intent waits in the store.
 pub(super) async fn act(config: &Config, reader: &Reader, intent: Intent) -> Result<Answer> {
-    let answer = match HostLock::acquire(&config.state) {
+    match asked(config, reader, intent).await? {
+        Answer::Refused { why } => Err(anyhow!(why).into()),
+        answer => Ok(answer),
+    }
+}
+
+/// As [`act`], where a refusal is an answer.
+pub(super) async fn asked(config: &Config, reader: &Reader, intent: Intent) -> Result<Answer> {
+    Ok(match HostLock::acquire(&config.state) {
         Ok(lock) => {
             let answer = alone(config, reader, intent).await;
             drop(lock);
@@ -34,11 +44,7 @@ pub(super) async fn act(config: &Config, reader: &Reader, intent: Intent) -> Res
         }
         Err(LockError::Held { .. }) => beside(config, reader, &intent).await?,
         Err(error) => return Err(error.into()),
-    };
-    match answer {
-        Answer::Refused { why } => Err(anyhow!(why).into()),
-        answer => Ok(answer),
-    }
+    })
 }
 
 async fn alone(config: &Config, reader: &Reader, intent: Intent) -> anyhow::Result<Answer> {
@@ -50,13 +56,14 @@ async fn alone(config: &Config, reader: &Reader, intent: Intent) -> anyhow::Resu
 async fn beside(config: &Config, reader: &Reader, intent: &Intent) -> anyhow::Result<Answer> {
     let body = serde_json::to_string(intent).expect("an intent has string keys");
     let asked = SystemClock.now();
+    let patience = if matches!(intent, Intent::Reload { .. }) { PATIENCE_TO_COMPILE } else { PATIENCE };
     let number = sublane_store::sqlite::ask(&store_file(&config.state), &body, asked)
         .context("the host was not asked")?;
     loop {
         if let Some(answer) = reader.store.intent_answer(number).await? {
             return serde_json::from_str(&answer).context("the host answers in words of another version");
         }
-        if SystemClock.now().since(asked) > PATIENCE {
+        if SystemClock.now().since(asked) > patience {
             let runs = HostLock::holder(&config.state)?;
             return Err(anyhow!(
                 "{}: what was asked waits in the store and is done by {}",

@@ -77,17 +77,17 @@ struct Report {
 
 /// A plugin with both sides of its authority.
 #[derive(Serialize)]
-struct Vetted {
-    id: String,
-    version: String,
-    component: PathBuf,
+pub(super) struct Vetted {
+    pub(super) id: String,
+    pub(super) version: String,
+    pub(super) component: PathBuf,
     memory_bytes: u64,
-    agents: Vec<String>,
-    tools: Vec<String>,
-    asks: Authority,
+    pub(super) agents: Vec<String>,
+    pub(super) tools: Vec<String>,
+    pub(super) asks: Authority,
     allows: Authority,
     /// What it asks for and does not get, in words.
-    not_allowed: Vec<String>,
+    pub(super) not_allowed: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -191,7 +191,7 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-async fn load(
+pub(super) async fn load(
     engines: &Engines,
     cache: &Cache,
     id: &str,

@@ -106,7 +106,7 @@ enum Command {
     /// Copy the store, check it, remove what is old
     #[command(subcommand)]
     Store(store::Command),
-    /// Make and look at plugins
+    /// Make and look at plugins, and have a host read them anew
     #[command(subcommand)]
     Plugin(plugin::Command),
     Completions(dist::Completions),

@@ -1,4 +1,10 @@
-//! `sublane plugin`: makes components, and says what they are.
+//! `sublane plugin`: makes components, says what they are, and which ones a host has.
+
+mod add;
+mod edit;
+mod list;
+mod reload;
+mod remove;
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +21,13 @@ use sublane_build::{BuildOptions, Built, Error as BuildError, Toolchain, build_d
 
 use super::{Exit, Failed, Global, Result, chain, complain, render, say, say_json, small_runtime};
 
-/// Make and look at plugins.
+/// Make and look at plugins, and have a host read them anew.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    List(list::List),
+    Add(add::Add),
+    Reload(reload::Reload),
+    Remove(remove::Remove),
     /// Say what a component exports, imports and asks for
     Check(Check),
     /// Make a component from a Rust plugin crate
@@ -54,6 +64,10 @@ pub(super) struct Build {
 impl Command {
     pub(super) fn run(self, global: &Global) -> Result {
         match self {
+            Self::List(args) => args.run(global),
+            Self::Add(args) => args.run(global),
+            Self::Reload(args) => args.run(global),
+            Self::Remove(args) => args.run(global),
             Self::Check(args) => args.run(global),
             Self::Build(args) => args.run(global),
         }
@@ -179,7 +193,17 @@ fn definitions(definitions: &[Definition]) -> Vec<String> {
 
 impl Build {
     fn run(self, global: &Global) -> Result {
-        let mut report = |line: &str| complain(line);
+        // A manifest that is wrong is told before anything is compiled.
+        let manifest = self.dir.join(sublane::plugin::manifest::FILE_NAME);
+        if manifest.exists() {
+            Manifest::load(&manifest).map_err(Failed::wrong)?;
+        }
+        let quiet = self.quiet;
+        let mut report = |line: &str| {
+            if !quiet {
+                complain(line);
+            }
+        };
         let options = BuildOptions { locked: self.locked, quiet: self.quiet, ..BuildOptions::default() };
         let built = Toolchain::find(&self.dir, &mut report)
             .and_then(|toolchain| build_dir(&toolchain, &self.dir, &self.out, options, &mut report))

@@ -117,7 +117,14 @@ async fn standing_still() -> (TestHost, Arc<Crash>, Run) {
         let crash = Crash::new(Some(Point::write(Side::Before, write)), Blow::Pause);
         let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
         let store = Arc::new(Crashing::new(inner, crash.clone()));
-        let host = Setup::on(store, directory.clone()).plugin("spawns").start().await;
+        let host = tokio::select! {
+            host = Setup::on(store, directory.clone()).plugin("spawns").start() => host,
+            () = crash.comes() => {
+                // A write of the start itself.
+                crash.release();
+                continue;
+            }
+        };
         tokio::select! {
             _ = async { host.run("spawns/act", json!([mark("one"), mark("two")])).await } => panic!("no such point"),
             () = crash.comes() => {}

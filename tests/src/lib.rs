@@ -1,8 +1,7 @@
 //! What the feature tests stand on: a host in a temporary directory, with
 //! plugins from `cargo xtask build` and a channel that remembers.
 //!
-//! Every wait here is for a state, with a time-out that fails the test; none
-//! is for a time to pass.
+//! Every wait is for a state, with a time-out that fails the test; none is for a time to pass.
 
 pub mod burst;
 pub mod command;

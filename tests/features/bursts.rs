@@ -144,8 +144,8 @@ async fn what_a_full_lane_refuses_of_a_burst_is_told_and_all_else_comes_to_its_e
         accepted += started;
     }
     assert_eq!(accepted + refused, 1_000, "each spawn was accepted or refused");
-    // Spawns that look for room at the same instant may all find the last place.
-    assert!((300..300 + parents.len()).contains(&accepted), "{accepted}");
+    // The lane goes on as soon as it is full, so that there is room again for some.
+    assert!(accepted >= 300 && refused > 0, "{accepted} accepted, {refused} refused");
     let history = watched.history(parents.len()).await;
     assert_eq!(history.runs.len(), parents.len() + accepted);
     assert_eq!(history.faults(), Vec::<String>::new());

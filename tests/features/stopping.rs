@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use rustix::process::Signal;
 use serde_json::json;
-use sublane_core::{Outcome, Run, RunState};
+use sublane_core::{DeliveryState, Outcome, Run, RunState};
 use sublane_store::SqliteStore;
 use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
 use sublane_tests::history::History;
 use sublane_tests::serving::Serving;
-use sublane_tests::{Setup, TestHost, component, temporary};
+use sublane_tests::{PATIENCE, Setup, TestHost, component, temporary};
 use tempfile::TempDir;
 
 /// A configuration with the plugins of the main job.
@@ -163,7 +163,16 @@ async fn an_attempt_that_has_lost_its_claim_writes_nothing_and_is_gone() {
             .collect();
         history
     };
-    let before = history().await;
+    // The receiver has the text before the store knows of it.
+    let settled = async {
+        loop {
+            let now = history().await;
+            if now.deliveries.iter().all(|owed| owed.state == DeliveryState::Delivered) {
+                return now;
+            }
+        }
+    };
+    let before = tokio::time::timeout(PATIENCE, settled).await.expect("its delivery is settled");
     crash.release();
     stale.until("the stale attempt is gone", || stale.inner().attempts.lock().is_empty()).await;
     assert_eq!(stale.inner().engines.of(sublane::engine::Class::Small).pool.used(), 0, "and its guest");

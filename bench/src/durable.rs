@@ -49,7 +49,13 @@ pub(crate) async fn template(host: &TestHost) -> Run {
 const LATER: Timestamp = Timestamp(1_800_000_000_000);
 
 fn by(run: RunId, token: Token, now: Timestamp) -> By {
-    By { run, token, cpu_us: 10, link_base: "file:///".into(), now }
+    By {
+        run,
+        token,
+        spent: sublane_core::Purse { cpu_us: 10, ..Default::default() },
+        link_base: "file:///".into(),
+        now,
+    }
 }
 
 /// What the host writes for one run, without a host.
@@ -81,7 +87,11 @@ impl Script {
             origin: spec.origin.clone(),
             purse: sublane::Settings::default().purse,
         };
-        let ask = sublane_core::PurseAsk { cpu_us: Some(1_000), spawns: 1_000, ..Default::default() };
+        let ask = sublane_core::PurseAsk {
+            cpu_us: sublane_core::Share::Exactly(1_000),
+            spawns: sublane_core::Share::Exactly(1_000),
+            ..Default::default()
+        };
         Accept { conversation, event: None, spec: Box::new(spec), ask }
     }
 
@@ -90,7 +100,7 @@ impl Script {
         let mut spec = (*self.template.spec).clone();
         spec.id = parent.child(0, &path);
         spec.destinations.clear();
-        let ask = sublane_core::PurseAsk { cpu_us: Some(1), ..Default::default() };
+        let ask = sublane_core::PurseAsk { cpu_us: sublane_core::Share::Exactly(1), ..Default::default() };
         Spawn {
             by: by(parent, Token(1), self.at),
             path,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use sublane_core::{Entry, RunSpec, Timestamp, Token};
+use sublane_core::{Entry, Purse, RunSpec, Timestamp, Token};
 use sublane_store::By;
 use tokio::sync::{Notify, oneshot};
 
@@ -97,13 +97,13 @@ impl Attempt {
         })
     }
 
-    /// Who writes, now. With `charge` the guest CPU since the last such call goes with it.
+    /// Who writes, now. With `charge` the guest CPU and host calls since the last such call go with it.
     #[must_use]
     pub fn by(&self, charge: bool) -> By {
         By {
             run: self.spec.id,
             token: self.token,
-            cpu_us: if charge { self.meter.take_used_us() } else { 0 },
+            spent: if charge { self.meter.take_spent() } else { Purse::default() },
             link_base: self.host.link_base.clone(),
             now: self.journal.next_at(self.host.clock.now()),
         }

@@ -38,6 +38,7 @@ macro_rules! exports_of {
                 "sublane:plugin/delivery": crate::bindings::sublane::plugin::delivery,
                 "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
                 "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
+                "sublane:plugin/files": crate::bindings::sublane::plugin::files,
                 "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
                 "sublane:plugin/log": crate::bindings::sublane::plugin::log,
                 "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,

@@ -5,6 +5,7 @@
 //! default, so that an empty file is a host that works. Looks no secret up.
 
 mod channels;
+mod files;
 mod gateway;
 mod limits;
 mod logs;
@@ -21,6 +22,7 @@ use crate::retention::Retention;
 use crate::strict::{self, Item, Problems, StrictError, Table};
 
 pub use channels::{ChannelConfig, ChannelKind};
+pub use files::Directories;
 pub use gateway::{Auth, GatewayConfig, Token};
 pub use limits::Limits;
 pub use logs::{LogFormat, LogsConfig};
@@ -51,6 +53,8 @@ pub struct Config {
     pub plugins: BTreeMap<String, PluginConfig>,
     /// Channels by name.
     pub channels: BTreeMap<String, ChannelConfig>,
+    /// Directories that plugins may be allowed to use, by name.
+    pub files: Directories,
     /// What is written for operators.
     pub logs: LogsConfig,
 }
@@ -63,8 +67,18 @@ impl Config {
     /// [`Problems`]: everything that is wrong with it.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
         let base = file.parent().unwrap_or(Path::new(""));
-        let known =
-            &["state", "cache", "gateway", "lanes", "limits", "retention", "plugins", "channels", "logs"];
+        let known = &[
+            "state",
+            "cache",
+            "gateway",
+            "lanes",
+            "limits",
+            "retention",
+            "plugins",
+            "channels",
+            "files",
+            "logs",
+        ];
         strict::read(&file.display().to_string(), text, known, |table| read(table, base, file))
     }
 
@@ -78,7 +92,11 @@ impl Config {
 }
 
 fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
-    let names = Names { plugins: section(table, "plugins"), channels: section(table, "channels") };
+    let names = Names {
+        plugins: section(table, "plugins"),
+        channels: section(table, "channels"),
+        files: section(table, "files"),
+    };
     // Every part is read before one of them can end it, so that all errors are told.
     let state = table.get("state").map_or_else(|| Some(base.join("state")), |item| path(&item, base));
     let cache = table.get("cache").map(|item| path(&item, base));
@@ -88,6 +106,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
     let retention = read_or_default(table.get("retention"), retention::read);
     let plugins = plugins::read(&names, base);
     let channels = channels::read(&names, base);
+    let files = files::read(&names, base);
     let logs = read_or_default(table.get("logs"), logs::read);
     let state = state?;
     Some(Config {
@@ -100,6 +119,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
         retention: retention?,
         plugins: plugins?,
         channels: channels?,
+        files: files?,
         logs: logs?,
     })
 }
@@ -117,6 +137,7 @@ fn section<'a>(table: &Table<'a>, key: &'static str) -> Vec<(&'a str, Item<'a>)>
 struct Names<'a> {
     plugins: Vec<(&'a str, Item<'a>)>,
     channels: Vec<(&'a str, Item<'a>)>,
+    files: Vec<(&'a str, Item<'a>)>,
 }
 
 impl Names<'_> {

@@ -28,6 +28,7 @@ use crate::artifacts::{ArtifactDir, ArtifactError};
 use crate::attempt::Attempt;
 use crate::channel::Channels;
 use crate::clock::Clock;
+use crate::directories::Directories;
 use crate::engine::guest::Stop;
 use crate::engine::threads::GuestThreads;
 use crate::engine::{Engines, PoolSizes};
@@ -74,7 +75,17 @@ impl Default for Settings {
             journal_entries: MAX_ENTRIES,
             sweep: Duration::from_secs(1),
             grace: Duration::from_secs(5),
-            purse: Purse { cpu_us: 7_200_000_000, spawns: 100_000, artifact_bytes: 64 << 30 },
+            purse: Purse {
+                cpu_us: 7_200_000_000,
+                spawns: 100_000,
+                artifact_bytes: 64 << 30,
+                host_calls: 10_000_000_000_000,
+                requests: 10_000_000,
+                bytes_out: 64 << 30,
+                bytes_in: 1 << 40,
+                tokens: 10_000_000_000,
+                money_micros: 1_000_000_000_000,
+            },
             retention: Retention::default(),
             pools: PoolSizes::default(),
             guest_threads: crate::engine::threads::default_threads(),
@@ -98,6 +109,8 @@ pub struct Parts {
     pub lanes: Vec<(String, LaneLimits)>,
     /// The directory of artifacts.
     pub artifacts: PathBuf,
+    /// Directories that plugins may be allowed to use.
+    pub directories: Directories,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Numbers.
@@ -143,6 +156,8 @@ pub struct Inner {
     pub attempts: Mutex<HashMap<RunId, Arc<Attempt>>>,
     /// Artifact files.
     pub artifacts: ArtifactDir,
+    /// Directories that plugins may be allowed to use.
+    pub directories: Directories,
     /// Goes before an artifact's path to make a link.
     pub link_base: Arc<str>,
     /// What is owed.
@@ -249,6 +264,18 @@ impl Inner {
         }
     }
 
+    /// Does what would block a thread that others need.
+    ///
+    /// # Errors
+    /// Why it was not done: the host stops, or the work panicked.
+    pub async fn blocking<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let io = self.io.clone();
+        io.spawn_blocking(move || work(&self)).await.map_err(|error| error.to_string())
+    }
+
     /// A claim is about to be made: from now on its attempt can be told to stop.
     #[must_use]
     pub fn begin_claim(&self) -> Token {
@@ -331,6 +358,7 @@ impl Host {
             lanes: Lanes::new(crate::lanes::configured(parts.lanes), set),
             attempts: Mutex::new(HashMap::new()),
             artifacts,
+            directories: parts.directories,
             link_base,
             outbox,
             progress: Progress::new(parts.channels),

@@ -133,12 +133,7 @@ impl Inner {
             spawner: plugin.manifest.id.clone(),
             seed: random()?,
         };
-        let ask = PurseAsk {
-            cpu_us: Some(purse.cpu_us),
-            spawns: purse.spawns,
-            artifact_bytes: Some(purse.artifact_bytes),
-            artifacts: spec.grants.artifacts(),
-        };
+        let ask = PurseAsk::exactly(purse);
         let conversation = sublane_store::ops::NewConversation {
             id: ConversationId::new(now, random()?),
             origin: task.origin,

@@ -11,6 +11,7 @@ pub mod bounded;
 pub mod channel;
 pub mod clock;
 pub mod config;
+pub mod directories;
 pub mod engine;
 pub mod error;
 pub mod host;

@@ -17,7 +17,9 @@ use crate::channel::file::FileChannel;
 use crate::channel::webhook::Webhook;
 use crate::channel::{Channel, Channels};
 use crate::clock::Clock;
+
 use crate::config::{ChannelKind, Config, PluginConfig};
+use crate::directories::Directories;
 use crate::engine::Engines;
 use crate::engine::cache::Cache;
 use crate::error::chain;
@@ -74,6 +76,9 @@ pub enum OpenError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] crate::directories::DirectoryError),
     /// A part does not start.
     #[error(transparent)]
     Start(#[from] crate::host::StartError),
@@ -141,6 +146,7 @@ pub async fn open(
         channels,
         lanes: config.lanes.iter().map(|(name, limits)| (name.clone(), *limits)).collect(),
         artifacts: state.join(ARTIFACTS),
+        directories: Directories::open(&config.files)?,
         clock: clock.clone(),
         settings,
         answers: answers.collect::<HashMap<_, _>>(),

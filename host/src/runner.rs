@@ -81,7 +81,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let Claimed { run, entries } = claimed;
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
-    let meter = Meter::new(run.purse.cpu_us, slow);
+    let meter = Meter::new(&run.purse, slow);
     let journal = Journal::new(entries, run.begun, host.settings.journal_entries);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
     host.attempts.lock().insert(id, attempt.clone());
@@ -265,6 +265,10 @@ fn left(attempt: &Attempt, exit: Exit) -> Ended {
             let used = attempt.meter.used().as_secs_f64();
             Ended::Outcome(Outcome::failed(Failure::OutOfCpu, format!("{used:.1} s in this attempt")))
         }
+        Exit::Stopped(Stop::OutOfCalls) => {
+            let had = attempt.spec.purse.host_calls;
+            Ended::Outcome(Outcome::failed(Failure::OutOfCalls, format!("it was given {had} host calls")))
+        }
         Exit::Journal(JournalError::Full(_)) => {
             Ended::Outcome(Outcome::failed(Failure::JournalFull, exit.to_string()))
         }
@@ -279,7 +283,7 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     let host = &attempt.host;
     let id = run.spec.id;
     let by = attempt.by(true);
-    let cpu_us = by.cpu_us;
+    let spent = by.spent;
     if matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
         return;
     }
@@ -307,7 +311,7 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
         }
         Err(StoreError::Stale(_)) => {
             tracing::debug!("a stale attempt ended");
-            host.store.charge(id, cpu_us).await
+            host.store.charge(id, spent).await
         }
         Err(error) => Err(error),
     };

@@ -1,6 +1,8 @@
 //! What a plugin may do: what its manifest asks for and its operator allows,
 //! less for every child, and every refusal by its name.
 
+mod kinds;
+
 use serde_json::{Value, json};
 use sublane_core::grants::{Authority, ChannelGrant, KvGrant, KvMode, SpawnGrant};
 use sublane_tests::{Setup, TestHost, denials, value};

@@ -6,6 +6,7 @@ mod bursts; // many at once: none lost, each in its turn, refusals told
 mod cancelling; // a tree is cancelled whole, at once, and stays so
 mod checking; // what `config check` says of channels
 mod crash; // what a killed host leaves behind, and what the next one makes of it
+mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says
 mod files; // results as files: whole, once, and when the directory comes late
 mod growth; // what a host holds comes to a plateau

@@ -8,13 +8,14 @@ pub mod command;
 pub mod crash;
 mod denials;
 pub mod history;
+mod places;
 pub mod receiver;
 pub mod serving;
 pub mod soak;
 pub mod watching;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use sublane::channel::{Channel, Channels, Class};
 use sublane::clock::{Clock, SystemClock};
 use sublane::config::PluginConfig;
+use sublane::directories::Directories;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::host::{Host, Inner, Parts, Settings};
@@ -37,29 +39,10 @@ use sublane_store::{Model, SqliteStore, Store};
 use tempfile::TempDir;
 
 pub use denials::{Denial, denials};
+pub use places::{component, repository};
 
 /// How long a test waits for a state before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The directory of the repository.
-#[must_use]
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate is a directory of the repository")
-        .to_owned()
-}
-
-/// The component of a plugin that `cargo xtask build` made.
-///
-/// # Panics
-/// When it is not there: says how to make it.
-#[must_use]
-pub fn component(plugin: &str) -> PathBuf {
-    let path = repository().join("target/plugins").join(plugin).join(format!("{plugin}.wasm"));
-    assert!(path.exists(), "{} is missing: run `cargo xtask build` first", path.display());
-    path
-}
 
 /// A channel that remembers what was delivered.
 #[derive(Default)]
@@ -107,6 +90,7 @@ pub struct Setup {
     answers: HashMap<String, String>,
     channels: Vec<(String, Arc<dyn Channel>)>,
     artifacts: Option<PathBuf>,
+    directories: BTreeMap<String, PathBuf>,
     directory: Arc<TempDir>,
 }
 
@@ -155,6 +139,7 @@ impl Setup {
             answers: HashMap::new(),
             channels: Vec::new(),
             artifacts: None,
+            directories: BTreeMap::new(),
             directory,
         }
     }
@@ -217,6 +202,13 @@ impl Setup {
         self
     }
 
+    /// With a directory that plugins may be allowed to use.
+    #[must_use]
+    pub fn files(mut self, name: &str, directory: PathBuf) -> Self {
+        self.directories.insert(name.to_owned(), directory);
+        self
+    }
+
     /// With its artifacts in this directory instead of one below its own.
     #[must_use]
     pub fn artifacts(mut self, directory: PathBuf) -> Self {
@@ -264,6 +256,7 @@ impl Setup {
             channels: channels.into_iter().collect::<Channels>(),
             lanes: self.lanes,
             artifacts: self.artifacts.unwrap_or_else(|| self.directory.path().join("artifacts")),
+            directories: Directories::open(&self.directories).expect("they are there"),
             clock: self.clock,
             settings: self.settings,
             answers: self.answers,

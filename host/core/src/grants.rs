@@ -7,7 +7,11 @@
 mod attenuate;
 mod authority;
 mod capability;
+mod files;
+mod format;
+mod http;
 mod purse;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -19,11 +23,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Destination, ParseDestinationError};
 use crate::time::Timestamp;
+use format::Format;
 
 pub use attenuate::{Ceiling, Terms};
 pub use authority::{Authority, Side, who_refuses};
 pub use capability::{Capability, Denied};
-pub use purse::{Purse, PurseAsk};
+pub use files::{FileGrant, FileMode, FilePath, MAX_PATH_NAMES, ParsePathError};
+pub use http::{HostPattern, HttpGrant, METHODS, ParseTargetError, Scheme, Target};
+pub use purse::{Purse, PurseAsk, Share};
+pub use secret::{ModelPattern, ParseModelError, Place, SecretGrant};
 
 /// The authority that an instance holds. Fields are private: grants come from
 /// a manifest met by the operator's configuration, or from
@@ -31,16 +39,31 @@ pub use purse::{Purse, PurseAsk};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grants {
+    #[serde(default = "Format::first")]
+    pub(crate) format: Format,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) spawn: Option<SpawnGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) channels: Vec<ChannelGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) tools: Vec<ToolGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) kv: Vec<KvGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) http: Vec<HttpGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<FileGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) secrets: Vec<SecretGrant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) models: Vec<ModelPattern>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) artifacts: bool,
     pub(crate) caps: Caps,
 }
 
 /// The authority that a parent asks for its child. Absent is not given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// May the child spawn, and what.
     pub spawn: Option<SpawnGrant>,
@@ -50,6 +73,14 @@ pub struct Scope {
     pub tools: Vec<ToolGrant>,
     /// Buckets that the child may use.
     pub kv: Vec<KvGrant>,
+    /// Requests that the child may make.
+    pub http: Vec<HttpGrant>,
+    /// Directories that the child may use.
+    pub files: Vec<FileGrant>,
+    /// Secrets that the child may send.
+    pub secrets: Vec<SecretGrant>,
+    /// Models that the child may ask.
+    pub models: Vec<ModelPattern>,
     /// May the child write artifacts.
     pub artifacts: bool,
     /// What the child's tree may spend.

@@ -16,7 +16,7 @@ pub mod run;
 pub mod time;
 
 pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
-pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope};
+pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope, Share};
 pub use id::{ConversationId, DeliveryId, RunId, Token};
 pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
 pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Renewal, Run, RunSpec, RunState};

@@ -5,7 +5,11 @@
 use std::time::Duration;
 
 use sublane::channel::console::size;
-use sublane_core::grants::{AgentPattern, Authority, ChannelGrant, KvGrant, KvMode, SpawnGrant, ToolGrant};
+use sublane::channel::scrub_line;
+use sublane_core::grants::{
+    AgentPattern, Authority, ChannelGrant, FileGrant, FileMode, HttpGrant, KvGrant, KvMode, ModelPattern,
+    Place, SecretGrant, SpawnGrant, ToolGrant,
+};
 use sublane_core::{Delivery, DeliveryState, Grants, Purse, Run, Timestamp};
 use sublane_store::WaitFor;
 
@@ -39,14 +43,31 @@ pub(super) fn bytes(bytes: u64) -> String {
     size(bytes)
 }
 
-/// What a purse holds.
+/// What a purse holds. What few have is named only where it is there.
 pub(super) fn purse(purse: Purse) -> String {
-    format!(
-        "{} of computing, {}, {} of files",
-        duration(Duration::from_micros(purse.cpu_us)),
+    let mut words = vec![
+        format!("{} of computing", duration(Duration::from_micros(purse.cpu_us))),
         count(purse.spawns, "spawn"),
-        bytes(purse.artifact_bytes)
-    )
+        format!("{} of files", bytes(purse.artifact_bytes)),
+        count(purse.host_calls, "host call"),
+    ];
+    if purse.requests > 0 {
+        let (sent, got) = (bytes(purse.bytes_out), bytes(purse.bytes_in));
+        words.push(format!("{} ({sent} out, {got} in)", count(purse.requests, "request")));
+    }
+    if purse.tokens > 0 {
+        words.push(count(purse.tokens, "token"));
+    }
+    if purse.money_micros > 0 {
+        words.push(format!("{} of money", money(purse.money_micros)));
+    }
+    words.join(", ")
+}
+
+/// Millionths of the operator's currency as a number of it: `2.5`.
+fn money(micros: u64) -> String {
+    let text = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// `1 spawn`, `2 spawns`, `2 entries`.
@@ -61,12 +82,15 @@ pub(super) fn count(number: impl Into<u64>, what: &str) -> String {
 /// What grants allow, one sentence each.
 pub(super) fn grants(grants: &Grants) -> Vec<String> {
     let spawn = grants.spawn().into_iter();
-    sentences(spawn, grants.channels(), grants.tools(), grants.kv(), grants.artifacts())
+    let mut words = sentences(spawn, grants.channels(), grants.tools(), grants.kv(), grants.artifacts());
+    words.extend(outside(grants.http(), grants.files(), grants.secrets(), grants.models()));
+    words
 }
 
 /// What one side of an agreement comes to, one sentence each.
 pub(super) fn authority(side: &Authority) -> Vec<String> {
     let mut words = sentences(side.spawn.iter(), &side.channels, &side.tools, &side.kv, side.artifacts);
+    words.extend(outside(&side.http, &side.files, &side.secrets, &side.models));
     words.push(format!("spend {} for each message, within {}", purse(side.purse), duration(side.timeout)));
     words
 }
@@ -89,6 +113,39 @@ fn sentences<'a>(
     words.extend(kv.iter().map(keys));
     if artifacts {
         words.push("write files".to_owned());
+    }
+    words
+}
+
+/// What reaches beyond the host.
+fn outside(
+    http: &[HttpGrant],
+    files: &[FileGrant],
+    secrets: &[SecretGrant],
+    models: &[ModelPattern],
+) -> Vec<String> {
+    let request = |grant: &HttpGrant| format!("request {} of {}", grant.methods.join(", "), grant.to);
+    let mut words: Vec<String> = http.iter().map(request).collect();
+    words.extend(files.iter().map(|grant| {
+        let what = match grant.mode {
+            FileMode::Read => "read",
+            FileMode::ReadWrite => "read and write",
+        };
+        match grant.path.names() {
+            [] => format!("{what} every file in {}", grant.root),
+            _ => format!("{what} files in {} of {}", scrub_line(&grant.path.to_string()), grant.root),
+        }
+    }));
+    words.extend(secrets.iter().map(|grant| {
+        let place = match &grant.place {
+            Place::Header(name) => format!("the header {name}"),
+            Place::Query(name) => format!("the parameter {name}"),
+            Place::Body(name) => format!("the member {name} of the body"),
+        };
+        format!("send the secret {} in {place} to {}", grant.name, grant.audience)
+    }));
+    if !models.is_empty() {
+        words.push(format!("ask the models {}", list(models)));
     }
     words
 }
@@ -214,7 +271,37 @@ mod tests {
                 KvGrant { bucket: "films".into(), prefix: String::new(), mode: KvMode::Read },
                 KvGrant { bucket: "notes".into(), prefix: "a/".into(), mode: KvMode::ReadWrite },
             ],
+            http: vec![HttpGrant {
+                to: "https://queue.fal.run/fal-ai".parse().expect("a target"),
+                methods: vec!["GET".into(), "POST".into()],
+            }],
+            files: vec![
+                FileGrant {
+                    root: "media".into(),
+                    path: "in/raw".parse().expect("a path"),
+                    mode: FileMode::Read,
+                },
+                FileGrant {
+                    root: "out".into(),
+                    path: "".parse().expect("a path"),
+                    mode: FileMode::ReadWrite,
+                },
+            ],
+            secrets: vec![SecretGrant {
+                name: "fal".into(),
+                place: Place::Header("authorization".into()),
+                audience: "https://queue.fal.run".parse().expect("a target"),
+            }],
+            models: vec!["anthropic/*".parse().expect("models")],
             artifacts: true,
+            purse: Purse {
+                requests: 10,
+                bytes_out: 1 << 20,
+                bytes_in: 64 << 20,
+                tokens: 1_000,
+                money_micros: 2_500_000,
+                ..Authority::default().purse
+            },
             ..Authority::default()
         };
         expect![[r#"

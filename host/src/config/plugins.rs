@@ -46,6 +46,12 @@ fn allow(item: &Item<'_>, names: &Names<'_>) -> Option<Allow> {
 fn vet(item: &Item<'_>, reference: Reference<'_>, names: &Names<'_>) {
     match reference {
         Reference::Plugin(id) => names.check_plugin(item, id),
+        Reference::Directory(name) => {
+            let known = names.files.iter().map(|(known, _)| *known);
+            if !known.clone().any(|known| known == name) {
+                item.unknown("directory", name, known);
+            }
+        }
         Reference::Channel(ChannelGrant::Origin) => {}
         Reference::Channel(ChannelGrant::Address(to)) => {
             let known = names.channels.iter().map(|(name, _)| *name);

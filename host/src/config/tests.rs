@@ -32,13 +32,14 @@ fn the_example_is_read() {
     assert_eq!((agent.plugin.as_str(), agent.agent.as_deref()), ("concierge", None));
 }
 
-/// What the example shows as a default is one: without its plugins and
+/// What the example shows as a default is one: without its plugins, directories and
 /// channels it says what an empty file says.
 #[test]
 fn the_example_shows_the_defaults() {
     let mut example = parse(EXAMPLE).expect("the example is right");
     example.plugins.clear();
     example.channels.clear();
+    example.files.clear();
     let empty = parse("").expect("an empty file is enough");
     assert_eq!(format!("{example:#?}"), format!("{empty:#?}"));
 }

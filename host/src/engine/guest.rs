@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
+use sublane_core::Purse;
 
 use super::{TICK_MS, cpu};
 
@@ -25,11 +26,13 @@ pub enum Stop {
     Killed = 1,
     /// Its purse has no guest CPU left.
     OutOfCpu = 2,
+    /// Its purse has no host calls left.
+    OutOfCalls = 4,
     /// The host is stopping: the run goes on with the next one.
     Shutdown = 3,
 }
 
-/// Counts an attempt's guest CPU and carries the word to stop.
+/// Counts an attempt's guest CPU and host calls, and carries the word to stop.
 #[derive(Debug)]
 pub struct Meter {
     stop: AtomicU8,
@@ -38,8 +41,13 @@ pub struct Meter {
     reported_us: AtomicU64,
     /// Guest CPU that it may use in all; less when some of the purse was split off.
     limit_us: AtomicU64,
-    /// What `limit_us` began with.
-    full_us: u64,
+    /// Host calls so far, and those that a write has charged.
+    calls: AtomicU64,
+    reported_calls: AtomicU64,
+    /// Host calls that it may make in all.
+    limit_calls: AtomicU64,
+    /// What the limits began with.
+    full: Purse,
     /// Microseconds since `origin` at which the current poll began; 0 = not being polled.
     entered_us: AtomicU64,
     /// Guest CPU of the current poll.
@@ -50,18 +58,21 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter for an attempt that may use so much guest CPU. `slow` is set when
-    /// it has computed for a whole tick and its future should be on the slow threads, and
-    /// cleared when it parks.
+    /// A meter for an attempt of a run with this purse, of which it counts guest CPU and host calls.
+    /// `slow` is set when it has computed for a whole tick and its future should be on the slow
+    /// threads, and cleared when it parks.
     #[must_use]
-    pub fn new(limit_us: u64, slow: Arc<AtomicBool>) -> Arc<Self> {
+    pub fn new(purse: &Purse, slow: Arc<AtomicBool>) -> Arc<Self> {
         Arc::new(Self {
             stop: AtomicU8::new(0),
             waker: AtomicWaker::new(),
             used_us: AtomicU64::new(0),
             reported_us: AtomicU64::new(0),
-            limit_us: AtomicU64::new(limit_us),
-            full_us: limit_us,
+            limit_us: AtomicU64::new(purse.cpu_us),
+            calls: AtomicU64::new(0),
+            reported_calls: AtomicU64::new(0),
+            limit_calls: AtomicU64::new(purse.host_calls),
+            full: *purse,
             entered_us: AtomicU64::new(0),
             polled_us: AtomicU64::new(0),
             slow,
@@ -83,6 +94,7 @@ impl Meter {
             1 => Some(Stop::Killed),
             2 => Some(Stop::OutOfCpu),
             3 => Some(Stop::Shutdown),
+            4 => Some(Stop::OutOfCalls),
             _ => None,
         }
     }
@@ -106,40 +118,60 @@ impl Meter {
         self.stopped()
     }
 
+    /// The guest calls a host function. One too many stops the attempt.
+    pub fn call(&self) {
+        if self.free.load(Ordering::Relaxed) {
+            return;
+        }
+        let before = self.calls.fetch_add(1, Ordering::Relaxed);
+        if before >= self.limit_calls.load(Ordering::Relaxed) {
+            self.stop(Stop::OutOfCalls);
+        }
+    }
+
     /// It parks: whatever it computed for, when it goes on it is as fast as the others.
     pub fn rest(&self) {
         self.slow.store(false, Ordering::Relaxed);
     }
 
-    /// So much of the purse went to a child: what it holds cannot be spent here.
-    pub fn split_off(&self, cpu_us: u64) {
-        let less = |limit: u64| Some(limit.saturating_sub(cpu_us));
-        let _ = self.limit_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-    }
-
     /// Whether less than half of what it began with is left: children may have given back some.
     #[must_use]
     pub fn is_low(&self) -> bool {
-        let left = self.limit_us.load(Ordering::Relaxed).saturating_sub(self.used_us.load(Ordering::Relaxed));
-        left < self.full_us / 2
+        let is_low = |limit: &AtomicU64, used: &AtomicU64, full: u64| {
+            limit.load(Ordering::Relaxed).saturating_sub(used.load(Ordering::Relaxed)) < full / 2
+        };
+        is_low(&self.limit_us, &self.used_us, self.full.cpu_us)
+            || is_low(&self.limit_calls, &self.calls, self.full.host_calls)
     }
 
-    /// What the purse holds now, after all that was taken to be charged.
-    pub fn refill(&self, cpu_us: u64) {
-        self.limit_us
-            .store(self.reported_us.load(Ordering::Relaxed).saturating_add(cpu_us), Ordering::Relaxed);
+    /// What the purse holds now, after all that was taken to be charged and what children got and
+    /// gave back.
+    pub fn refill(&self, purse: &Purse) {
+        let refill = |limit: &AtomicU64, reported: &AtomicU64, amount: u64| {
+            limit.store(reported.load(Ordering::Relaxed).saturating_add(amount), Ordering::Relaxed);
+        };
+        refill(&self.limit_us, &self.reported_us, purse.cpu_us);
+        refill(&self.limit_calls, &self.reported_calls, purse.host_calls);
     }
 
-    /// Guest CPU in microseconds since the last call, for the next write to charge.
-    pub fn take_used_us(&self) -> u64 {
+    /// Guest CPU and host calls since the last such call, for the next write to charge.
+    pub fn take_spent(&self) -> Purse {
         self.settle();
-        let used = self.used_us.load(Ordering::Relaxed);
-        used - self.reported_us.swap(used, Ordering::Relaxed).min(used)
+        let take = |used: &AtomicU64, reported: &AtomicU64| {
+            let used = used.load(Ordering::Relaxed);
+            used - reported.swap(used, Ordering::Relaxed).min(used)
+        };
+        Purse {
+            cpu_us: take(&self.used_us, &self.reported_us),
+            host_calls: take(&self.calls, &self.reported_calls),
+            ..Purse::default()
+        }
     }
 
     /// The write that was to charge this did not happen: the next one charges it.
-    pub fn put_back(&self, cpu_us: u64) {
-        self.reported_us.fetch_sub(cpu_us, Ordering::Relaxed);
+    pub fn put_back(&self, spent: &Purse) {
+        self.reported_us.fetch_sub(spent.cpu_us, Ordering::Relaxed);
+        self.reported_calls.fetch_sub(spent.host_calls, Ordering::Relaxed);
     }
 
     /// Guest CPU of the attempt so far.
@@ -243,6 +275,18 @@ impl<F: Future + Unpin> Future for Stoppable<'_, F> {
 mod tests {
     use super::*;
 
+    const FULL: Purse = Purse {
+        cpu_us: u64::MAX,
+        spawns: 0,
+        artifact_bytes: 0,
+        host_calls: u64::MAX,
+        requests: 0,
+        bytes_out: 0,
+        bytes_in: 0,
+        tokens: 0,
+        money_micros: 0,
+    };
+
     /// Is polled until the clock has moved.
     fn poll(meter: &Meter) {
         meter.enter();
@@ -255,23 +299,48 @@ mod tests {
 
     #[test]
     fn what_is_replayed_is_free() {
-        let meter = Meter::new(u64::MAX, Arc::default());
+        let meter = Meter::new(&FULL, Arc::default());
         meter.set_free(true);
         poll(&meter);
-        assert_eq!((meter.used(), meter.take_used_us()), (Duration::ZERO, 0));
+        meter.call();
+        assert_eq!((meter.used(), meter.take_spent()), (Duration::ZERO, Purse::default()));
         meter.set_free(false);
         poll(&meter);
+        meter.call();
         let used = meter.used();
         assert!(!used.is_zero());
-        assert_eq!(Duration::from_micros(meter.take_used_us()), used);
-        assert_eq!(meter.take_used_us(), 0, "charged once");
-        meter.put_back(1);
-        assert_eq!(meter.take_used_us(), 1, "what was not written is charged by the next write");
+        let spent = meter.take_spent();
+        assert_eq!((Duration::from_micros(spent.cpu_us), spent.host_calls), (used, 1));
+        assert_eq!(meter.take_spent(), Purse::default(), "charged once");
+        meter.put_back(&Purse { cpu_us: 1, host_calls: 1, ..Purse::default() });
+        let spent = meter.take_spent();
+        assert_eq!(
+            (spent.cpu_us, spent.host_calls),
+            (1, 1),
+            "what was not written is charged by the next write"
+        );
+    }
+
+    #[test]
+    fn one_host_call_too_many_stops_the_attempt() {
+        let meter = Meter::new(&Purse { host_calls: 3, ..FULL }, Arc::default());
+        // A child got one.
+        meter.refill(&Purse { host_calls: 2, ..FULL });
+        meter.call();
+        assert!(!meter.is_low());
+        meter.call();
+        assert_eq!((meter.is_low(), meter.stopped()), (true, None));
+        meter.take_spent();
+        meter.refill(&Purse { host_calls: 1, ..FULL });
+        meter.call();
+        assert_eq!(meter.stopped(), None, "a child gave one back");
+        meter.call();
+        assert_eq!(meter.stopped(), Some(Stop::OutOfCalls));
     }
 
     #[test]
     fn a_guest_is_not_charged_while_its_thread_is_set_aside() {
-        let meter = Meter::new(u64::MAX, Arc::default());
+        let meter = Meter::new(&FULL, Arc::default());
         let begin = now();
         meter.enter();
         // Another thread has the processor meanwhile.

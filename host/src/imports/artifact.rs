@@ -104,6 +104,7 @@ impl artifact::HostWriter for Ctx {
         let Instance::Live(live) = &self.instance else {
             return Ok(Err(ImportError::Denied("artifacts".to_owned()).into()));
         };
+        live.attempt.meter.call();
         if piece.len() > MAX_PIECE_BYTES {
             let limit = LimitHit::new("artifact.piece-bytes", MAX_PIECE_BYTES as u64);
             return Ok(Err(ImportError::Limit(limit).into()));
@@ -161,6 +162,7 @@ impl artifact::HostReader for Ctx {
         let Instance::Live(live) = &self.instance else {
             return Ok(Err(ImportError::Denied("artifacts".to_owned()).into()));
         };
+        live.attempt.meter.call();
         let file = &self.table.get(&reader)?.file;
         let length = length.min(u32::try_from(MAX_PIECE_BYTES).unwrap_or(u32::MAX));
         let piece = live.attempt.host.artifacts.read(file, offset, length).await.map_err(fault)?;

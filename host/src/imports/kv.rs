@@ -1,13 +1,10 @@
 //! `kv`: small durable values.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sublane_core::grants::KvMode;
 use sublane_core::{Import, ImportError};
 use sublane_store::Command;
 
-use super::translate::answer;
+use super::translate::{Bytes, answer};
 use super::{Ctx, Exit};
 use crate::bindings::sublane::plugin::{kv, types};
 use crate::journal::args;
@@ -31,31 +28,6 @@ fn check_key(key: &str) -> Result<(), ImportError> {
     Ok(())
 }
 
-/// A value as the journal keeps it: base64. Older journals hold a list of numbers.
-#[derive(Debug, PartialEq)]
-struct Value(Vec<u8>);
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Kept {
-            Text(String),
-            Numbers(Vec<u8>),
-        }
-        match Kept::deserialize(deserializer)? {
-            Kept::Text(text) => STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom),
-            Kept::Numbers(bytes) => Ok(Self(bytes)),
-        }
-    }
-}
-
 impl kv::Host for Ctx {
     async fn get(&mut self, bucket: String, key: String) -> Reply<Option<Vec<u8>>> {
         let import = Import::KvGet;
@@ -73,9 +45,9 @@ impl kv::Host for Ctx {
             }
             let store = &live.attempt.host.store;
             let value = store.kv_get(bucket.as_str().into(), key.as_str().into()).await;
-            Ok(Ok(value.map_err(Exit::store)?.map(Value)))
+            Ok(Ok(value.map_err(Exit::store)?.map(Bytes)))
         });
-        answer(done.await.map(|got| got.map(|value| value.map(|Value(bytes)| bytes))))
+        answer(done.await.map(|got| got.map(|value| value.map(|Bytes(bytes)| bytes))))
     }
 
     async fn set(&mut self, bucket: String, key: String, value: Vec<u8>) -> Reply<()> {
@@ -140,27 +112,5 @@ impl kv::Host for Ctx {
             Ok(Ok(keys.map_err(Exit::store)?))
         });
         answer(done.await)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use sublane_core::Answer;
-
-    use super::*;
-
-    #[test]
-    fn a_value_is_journaled_in_a_third_more_than_its_bytes() {
-        let kept = |answer: &Answer<Option<Value>>| serde_json::to_string(answer).expect("a text");
-        let read = |text: &str| serde_json::from_str::<Answer<Option<Value>>>(text).expect("an answer");
-        for bytes in [vec![], vec![0], (0..=255).collect()] {
-            let answer = Ok(Some(Value(bytes)));
-            assert_eq!(read(&kept(&answer)), answer);
-        }
-        assert_eq!(kept(&Ok(Some(Value(vec![0, 255])))), r#"{"Ok":"AP8="}"#);
-        assert_eq!(kept(&Ok(None)), r#"{"Ok":null}"#);
-        assert_eq!(read(r#"{"Ok":[0,255]}"#), Ok(Some(Value(vec![0, 255]))), "as it was kept before");
-        assert_eq!(read(r#"{"Ok":[]}"#), Ok(Some(Value(vec![]))));
-        assert_eq!(read(r#"{"Ok":null}"#), Ok(None));
     }
 }

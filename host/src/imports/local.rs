@@ -5,7 +5,7 @@ use sublane_store::{LogLevel, LogLine};
 
 use crate::bindings::sublane::plugin::{clock, log, progress, random, types};
 
-use super::{Ctx, Instance, Live};
+use super::{Ctx, Live};
 use crate::scrub::{scrub_line, scrub_text};
 
 /// Bytes of one log line; the rest is cut.
@@ -19,7 +19,7 @@ impl types::Host for Ctx {}
 
 impl log::Host for Ctx {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        let Instance::Live(live) = &mut self.instance else { return Ok(()) };
+        let Some(live) = self.called()? else { return Ok(()) };
         if live.attempt.journal.is_replaying() {
             return Ok(());
         }
@@ -65,24 +65,18 @@ fn keep(live: &Live, level: log::Level, said: &str) {
 
 impl clock::Host for Ctx {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(match &self.instance {
-            Instance::Live(live) => live.attempt.journal.now().0,
-            Instance::Unprivileged => 0,
-        })
+        Ok(self.called()?.map_or(0, |live| live.attempt.journal.now().0))
     }
 
     fn deadline(&mut self) -> wasmtime::Result<u64> {
-        Ok(match &self.instance {
-            Instance::Live(live) => live.attempt.spec.deadline().0,
-            Instance::Unprivileged => 0,
-        })
+        Ok(self.called()?.map_or(0, |live| live.attempt.spec.deadline().0))
     }
 }
 
 impl random::Host for Ctx {
     fn bytes(&mut self, length: u32) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = vec![0; length.min(MAX_RANDOM_BYTES) as usize];
-        if let Instance::Live(live) = &mut self.instance {
+        if let Some(live) = self.called()? {
             live.frame.random(&mut bytes);
         }
         Ok(bytes)
@@ -91,7 +85,7 @@ impl random::Host for Ctx {
 
 impl progress::Host for Ctx {
     fn report(&mut self, percent: u8, note: String) -> wasmtime::Result<()> {
-        let Instance::Live(live) = &mut self.instance else { return Ok(()) };
+        let Some(live) = self.called()? else { return Ok(()) };
         let attempt = &live.attempt;
         if !attempt.journal.is_replaying() {
             let note = line(cut(&note, MAX_NOTE_BYTES));

@@ -7,6 +7,7 @@
 
 pub mod artifact;
 mod delivery;
+mod files;
 mod kv;
 mod local;
 mod subagent;
@@ -24,6 +25,7 @@ use sublane_store::{Command, Parked, StoreError, Wait, WaitFor};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 
 use crate::attempt::{Attempt, Exit};
+use crate::engine::guest::Stop;
 use crate::engine::limiter::Limiter;
 use crate::journal::{CALL_NOTE, Frame};
 use crate::plugin::Plugin;
@@ -81,8 +83,22 @@ impl Ctx {
     /// The live instance, or the denial that one without any grants gets.
     fn live(&mut self, import: Import) -> Result<&mut Live, ImportError> {
         match &mut self.instance {
-            Instance::Live(live) => Ok(live),
+            Instance::Live(live) => {
+                live.attempt.meter.call();
+                Ok(live)
+            }
             Instance::Unprivileged => Err(ImportError::Denied(import.name().to_owned())),
+        }
+    }
+
+    /// The live instance, if it is one, for a call that is local: nothing else looks whether it is
+    /// one too many.
+    fn called(&mut self) -> wasmtime::Result<Option<&mut Live>> {
+        let Instance::Live(live) = &mut self.instance else { return Ok(None) };
+        live.attempt.meter.call();
+        match live.attempt.meter.stopped() {
+            Some(stop @ Stop::OutOfCalls) => Err(Exit::Stopped(stop).into()),
+            _ => Ok(Some(live)),
         }
     }
 }
@@ -200,9 +216,9 @@ impl Live {
         let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
         let wait = Wait { run: by.run, path, import, args, what, due };
         let resumed = attempt.arm();
-        let cpu_us = by.cpu_us;
+        let spent = by.spent;
         let parked = attempt.host.store.park(by, wait).await.map_err(|error| {
-            attempt.meter.put_back(cpu_us);
+            attempt.meter.put_back(&spent);
             Exit::store(error)
         });
         let entry = match parked? {

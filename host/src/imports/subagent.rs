@@ -1,5 +1,6 @@
 //! `subagent`: spawn, wait, look, speak, cancel.
 
+mod authority;
 mod request;
 mod spawn;
 
@@ -9,10 +10,11 @@ use sublane_core::journal::{SpawnAnswer, WaitAnswer};
 use sublane_core::{Import, ImportError, Run, RunId};
 use sublane_store::{Command, RunFilter, WaitFor};
 
-use super::translate::{answer, grants_to_guest, outcome_to_guest, status_to_guest};
+use super::translate::{answer, outcome_to_guest, status_to_guest};
 use super::{Ctx, Exit, Live, check_json};
 use crate::bindings::sublane::plugin::{subagent, types};
 use crate::journal::args;
+use authority::grants_to_guest;
 
 /// Runs that one wait may name, and that one list gives.
 const MAX_RUNS: usize = 256;
@@ -79,7 +81,7 @@ impl subagent::Host for Ctx {
                 if live.attempt.meter.is_low()
                     && let Some(own) = live.child(Some(live.attempt.spec.id)).await?
                 {
-                    live.attempt.meter.refill(own.purse.cpu_us);
+                    live.attempt.meter.refill(&own.purse);
                 }
                 let mut ended = Vec::with_capacity(decided.ended.len());
                 for id in decided.ended {

@@ -1,9 +1,9 @@
 //! Between the WIT's types and the core's. Nothing here decides.
 
-use sublane_core::grants::{AgentPattern, ChannelGrant, KvGrant, KvMode, SpawnGrant, ToolGrant};
-use sublane_core::{
-    Answer, ArtifactRef, Failure, Grants, ImportError, Outcome, Output, PurseAsk, Run, RunState, Scope,
-};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sublane_core::{Answer, ArtifactRef, Failure, ImportError, Outcome, Output, Run, RunState};
 
 use crate::bindings::sublane::plugin::{subagent, types};
 
@@ -82,6 +82,7 @@ fn reason_to_guest(reason: Failure) -> types::FailureReason {
         Failure::OutOfMemory => G::OutOfMemory,
         Failure::StackOverflow => G::StackOverflow,
         Failure::OutOfCpu => G::OutOfCpu,
+        Failure::OutOfCalls => G::OutOfCalls,
         Failure::Nondeterministic => G::Nondeterministic,
         Failure::CrashLooping => G::CrashLooping,
         Failure::JournalFull => G::JournalFull,
@@ -108,83 +109,49 @@ pub(super) fn status_to_guest(run: &Run) -> subagent::RunStatus {
     }
 }
 
-/// A scope that a guest asks for, parsed.
-pub(super) fn scope_from_guest(
-    scope: subagent::Scope,
-    timeout_ms: Option<u64>,
-) -> Result<Scope, ImportError> {
-    let invalid = |error: &dyn std::fmt::Display| ImportError::Invalid(error.to_string());
-    let channels: Result<Vec<ChannelGrant>, _> =
-        scope.channels.iter().map(|channel| channel.parse()).collect();
-    let mut spawns = 0;
-    let spawn = match scope.spawn {
-        Some(spawn) => {
-            spawns = u64::from(spawn.total);
-            let agents: Result<Vec<AgentPattern>, _> =
-                spawn.agents.iter().map(|agent| agent.parse()).collect();
-            let agents = agents.map_err(|error| invalid(&error))?;
-            Some(SpawnGrant { agents, depth: spawn.depth, active_children: spawn.active_children })
-        }
-        None => None,
-    };
-    let tools = scope
-        .tools
-        .into_iter()
-        .map(|tool| ToolGrant { plugin: tool.plugin, tools: (!tool.tools.is_empty()).then_some(tool.tools) });
-    let kv = scope.kv.into_iter().map(|kv| KvGrant {
-        bucket: kv.bucket,
-        prefix: kv.prefix,
-        mode: if kv.write { KvMode::ReadWrite } else { KvMode::Read },
-    });
-    Ok(Scope {
-        spawn,
-        channels: channels.map_err(|error| invalid(&error))?,
-        tools: tools.collect(),
-        kv: kv.collect(),
-        artifacts: scope.artifacts,
-        purse: PurseAsk {
-            cpu_us: scope.cpu.map(|ms| ms.saturating_mul(1_000)),
-            spawns,
-            artifact_bytes: scope.artifact_bytes,
-            artifacts: scope.artifacts,
-        },
-        memory_bytes: scope.memory_bytes,
-        timeout: timeout_ms.map(std::time::Duration::from_millis),
-    })
+/// Bytes as the journal keeps them: base64. Older journals hold a list of numbers.
+#[derive(Debug, PartialEq)]
+pub(super) struct Bytes(pub(super) Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
 }
 
-/// The effective grants of a run, for a receipt.
-pub(super) fn grants_to_guest(run: &sublane_core::RunSpec) -> subagent::Grants {
-    let grants: &Grants = &run.grants;
-    subagent::Grants {
-        spawn: grants.spawn().map(|spawn| subagent::SpawnScope {
-            agents: spawn.agents.iter().map(ToString::to_string).collect(),
-            depth: spawn.depth,
-            active_children: spawn.active_children,
-            total: u32::try_from(run.purse.spawns).unwrap_or(u32::MAX),
-        }),
-        channels: grants.channels().iter().map(ToString::to_string).collect(),
-        tools: grants
-            .tools()
-            .iter()
-            .map(|tool| subagent::ToolScope {
-                plugin: tool.plugin.clone(),
-                tools: tool.tools.clone().unwrap_or_default(),
-            })
-            .collect(),
-        kv: grants
-            .kv()
-            .iter()
-            .map(|kv| subagent::KvScope {
-                bucket: kv.bucket.clone(),
-                prefix: kv.prefix.clone(),
-                write: kv.mode == KvMode::ReadWrite,
-            })
-            .collect(),
-        artifacts: grants.artifacts(),
-        artifact_bytes: run.purse.artifact_bytes,
-        cpu: run.purse.cpu_us / 1_000,
-        memory_bytes: grants.caps().memory_bytes,
-        deadline: grants.caps().deadline.0,
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Kept {
+            Text(String),
+            Numbers(Vec<u8>),
+        }
+        match Kept::deserialize(deserializer)? {
+            Kept::Text(text) => STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom),
+            Kept::Numbers(bytes) => Ok(Self(bytes)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sublane_core::Answer;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_journaled_in_a_third_more_than_its_bytes() {
+        let kept = |answer: &Answer<Option<Bytes>>| serde_json::to_string(answer).expect("a text");
+        let read = |text: &str| serde_json::from_str::<Answer<Option<Bytes>>>(text).expect("an answer");
+        for bytes in [vec![], vec![0], (0..=255).collect()] {
+            let answer = Ok(Some(Bytes(bytes)));
+            assert_eq!(read(&kept(&answer)), answer);
+        }
+        assert_eq!(kept(&Ok(Some(Bytes(vec![0, 255])))), r#"{"Ok":"AP8="}"#);
+        assert_eq!(kept(&Ok(None)), r#"{"Ok":null}"#);
+        assert_eq!(read(r#"{"Ok":[0,255]}"#), Ok(Some(Bytes(vec![0, 255]))), "as it was kept before");
+        assert_eq!(read(r#"{"Ok":[]}"#), Ok(Some(Bytes(vec![]))));
+        assert_eq!(read(r#"{"Ok":null}"#), Ok(None));
     }
 }

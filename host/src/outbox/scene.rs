@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use async_trait::async_trait;
-use sublane_core::{ConversationId, Destination, Lifetime, Priority, Purse, PurseAsk, RunId, RunSpec};
+use sublane_core::{ConversationId, Destination, Lifetime, Priority, Purse, PurseAsk, RunId, RunSpec, Share};
 use sublane_store::ops::NewConversation;
 use sublane_store::{Accept, Backend, DeliveryFilter, Model, Transaction};
 use tokio::sync::{mpsc, oneshot};
@@ -119,11 +119,11 @@ impl Scene {
             spawner: String::new(),
             seed: [0; 32],
         };
-        let purse = Purse { cpu_us: 1_000_000, spawns: 100, artifact_bytes: 0 };
+        let purse = Purse { cpu_us: 1_000_000, spawns: 100, host_calls: 1_000, ..Purse::default() };
         let accept = Accept {
             conversation: NewConversation { id: spec.conversation, origin: spec.origin.clone(), purse },
             event: None,
-            ask: PurseAsk { cpu_us: Some(1), spawns: 0, artifact_bytes: None, artifacts: false },
+            ask: PurseAsk { cpu_us: Share::Exactly(1), ..PurseAsk::default() },
             spec: Box::new(spec),
         };
         let run = self.store.accept(accept).await.expect("is accepted").run;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Renewal, Run, RunId,
-    Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Purse, Renewal, Run,
+    RunId, Timestamp, Token,
 };
 
 use crate::ops::{
@@ -125,8 +125,8 @@ impl<B: Backend> Store for B {
         })
         .await
     }
-    async fn charge(&self, run: RunId, cpu_us: u64) -> Result<(), StoreError> {
-        self.write(move |rows| ops::charge(rows, run, cpu_us)).await
+    async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError> {
+        self.write(move |rows| ops::charge(rows, run, spent)).await
     }
     async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError> {
         self.write(move |rows| ops::fire_due(rows, limit, &link_base, now)).await

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Renewal, Run, RunId, Timestamp,
-    Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Purse, Renewal, Run, RunId,
+    Timestamp, Token,
 };
 
 pub use backend::{Backend, Transaction};
@@ -135,10 +135,10 @@ pub trait Store: Send + Sync + 'static {
         intent: Option<(i64, Arc<str>)>,
         now: Timestamp,
     ) -> Result<Effects, StoreError>;
-    /// Takes guest CPU of an attempt that has lost its claim from whoever holds its run's purse
+    /// Takes what an attempt spent that has lost its claim from whoever holds its run's purse
     /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
     /// More than there is takes all of it.
-    async fn charge(&self, run: RunId, cpu_us: u64) -> Result<(), StoreError>;
+    async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError>;
     /// Decides waits that are due and ends runs whose deadline has passed, at most `limit` of each.
     async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError>;
     /// When the next wait or deadline is due, if anything is.

@@ -30,6 +30,7 @@ macro_rules! exports_of {
                 "sublane:plugin/delivery@0.1.0": crate::bindings::imports::sublane::plugin::delivery,
                 "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
                 "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
+                "sublane:plugin/files@0.1.0": crate::bindings::imports::sublane::plugin::files,
                 "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
                 "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
                 "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,

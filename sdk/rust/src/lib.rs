@@ -57,6 +57,7 @@
 pub mod artifact;
 pub mod clock;
 pub mod delivery;
+pub mod files;
 pub mod kv;
 pub mod log;
 pub mod mailbox;

@@ -14,7 +14,14 @@ description = "Makes short films"
 memory = "64MiB"
 [asks]
 channels = ["origin"]
+models = ["anthropic/*"]
 cpu = "120s"
+host-calls = 1000
+requests = 10
+bytes-out = "1MiB"
+bytes-in = "1MiB"
+tokens = 1000
+money-millionths = 5
 timeout = "10m"
 [asks.spawn]
 agents = ["video/render"]
@@ -30,6 +37,17 @@ tools = ["generate_video"]
 bucket = "notes"
 prefix = "a/"
 mode = "read-write"
+[[asks.http]]
+to = "https://api.example.com/v1"
+methods = ["GET"]
+[[asks.files]]
+root = "media"
+path = "in/raw"
+mode = "read"
+[[asks.secrets]]
+name = "fal"
+header = "Authorization"
+audience = "https://queue.fal.run"
 "#;
 
 /// What a configuration may say of a plugin, a key on each line, where the example has it in one.
@@ -38,7 +56,14 @@ const ALLOW: &str = r#"
 component = "notes.wasm"
 [plugins.notes.allow]
 channels = ["origin"]
+models = ["anthropic/*"]
 cpu = "120s"
+host-calls = 1000
+requests = 10
+bytes-out = "1MiB"
+bytes-in = "1MiB"
+tokens = 1000
+money-millionths = 5
 timeout = "10m"
 [plugins.notes.allow.spawn]
 agents = ["notes/write"]
@@ -54,6 +79,17 @@ tools = ["find"]
 bucket = "notes"
 prefix = "a/"
 mode = "read-write"
+[[plugins.notes.allow.http]]
+to = "https://api.example.com/v1"
+methods = ["GET"]
+[[plugins.notes.allow.files]]
+root = "media"
+path = "in/raw"
+mode = "read"
+[[plugins.notes.allow.secrets]]
+name = "fal"
+header = "Authorization"
+audience = "https://queue.fal.run"
 "#;
 
 fn manifest(text: &str) -> Result<(), String> {

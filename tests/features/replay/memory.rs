@@ -180,7 +180,9 @@ async fn start(directory: &Arc<TempDir>, clock: &ManualClock, life: Life, crash:
     setup.settings.pools.small = life.instances;
     setup.settings.journal_entries = life.entries;
     setup.settings.hot_window = Duration::from_secs(3_600);
-    setup.clock(Arc::new(clock.clone())).plugin(life.plugin).start().await
+    let shelf = directory.path().join("shelf");
+    std::fs::create_dir_all(&shelf).expect("a directory");
+    setup.clock(Arc::new(clock.clone())).plugin(life.plugin).files("shelf", shelf).start().await
 }
 
 /// Lets the host work until nothing is left to do or the crash has come. Time moves only when every

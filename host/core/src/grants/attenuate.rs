@@ -8,7 +8,11 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::capability::Holding;
-use super::{Capability, Caps, ChannelGrant, Denied, Grants, KvGrant, KvMode, Scope, ToolGrant};
+use super::format::Format;
+use super::{
+    Capability, Caps, ChannelGrant, Denied, FileGrant, FileMode, Grants, HttpGrant, KvGrant, KvMode,
+    ModelPattern, Place, Scope, SecretGrant, Target, ToolGrant,
+};
 use crate::time::Timestamp;
 
 /// How long before its parent an attached child has to be ended at most, so
@@ -50,10 +54,15 @@ impl Grants {
     pub fn attenuate(&self, scope: &Scope, terms: &Terms) -> Result<Self, Denied> {
         Holding::from(self).to_hand_on().check_all(Holding::from(scope))?;
         Ok(Self {
+            format: Format,
             spawn: scope.spawn.clone(),
             channels: scope.channels.clone(),
             tools: scope.tools.clone(),
             kv: scope.kv.clone(),
+            http: scope.http.clone(),
+            files: scope.files.clone(),
+            secrets: scope.secrets.clone(),
+            models: scope.models.clone(),
             artifacts: scope.artifacts,
             caps: self.child_caps(scope, terms),
         })
@@ -143,6 +152,42 @@ impl Grants {
         self.check(Capability::Artifacts)
     }
 
+    /// May the holder make this request.
+    ///
+    /// # Errors
+    /// [`Denied`]: `http GET https://api.example.com/v1`.
+    pub fn may_request(&self, method: &str, to: &Target) -> Result<(), Denied> {
+        self.check(Capability::Http { method: Cow::Borrowed(method), to: Cow::Borrowed(to) })
+    }
+
+    /// May the holder use this file, or this directory and everything in it.
+    ///
+    /// # Errors
+    /// [`Denied`]: `files media/in (read)`.
+    pub fn may_use_files(&self, root: &str, path: &[String], mode: FileMode) -> Result<(), Denied> {
+        self.check(Capability::Files { root: Cow::Borrowed(root), path: Cow::Borrowed(path), mode })
+    }
+
+    /// May the holder have this secret sent.
+    ///
+    /// # Errors
+    /// [`Denied`]: `secrets fal in header authorization to https://queue.fal.run/`.
+    pub fn may_send_secret(&self, name: &str, place: &Place, audience: &Target) -> Result<(), Denied> {
+        self.check(Capability::Secret {
+            name: Cow::Borrowed(name),
+            place: Cow::Borrowed(place),
+            audience: Cow::Borrowed(audience),
+        })
+    }
+
+    /// May the holder ask this model.
+    ///
+    /// # Errors
+    /// [`Denied`]: `models provider/model`.
+    pub fn may_ask_model(&self, provider: &str, model: &str) -> Result<(), Denied> {
+        self.check(Capability::Model { provider: Cow::Borrowed(provider), model: Some(Cow::Borrowed(model)) })
+    }
+
     /// Where the holder may deliver.
     #[must_use]
     pub fn channels(&self) -> &[ChannelGrant] {
@@ -159,6 +204,30 @@ impl Grants {
     #[must_use]
     pub fn kv(&self) -> &[KvGrant] {
         &self.kv
+    }
+
+    /// The requests that the holder may make.
+    #[must_use]
+    pub fn http(&self) -> &[HttpGrant] {
+        &self.http
+    }
+
+    /// The directories that the holder may use.
+    #[must_use]
+    pub fn files(&self) -> &[FileGrant] {
+        &self.files
+    }
+
+    /// The secrets that the holder may send.
+    #[must_use]
+    pub fn secrets(&self) -> &[SecretGrant] {
+        &self.secrets
+    }
+
+    /// The models that the holder may ask.
+    #[must_use]
+    pub fn models(&self) -> &[ModelPattern] {
+        &self.models
     }
 
     /// Whether the holder may write artifacts.

@@ -10,7 +10,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::capability::Holding;
-use super::{AgentPattern, Capability, Caps, ChannelGrant, Grants, KvGrant, Purse, SpawnGrant, ToolGrant};
+use super::format::Format;
+use super::{
+    AgentPattern, Capability, Caps, ChannelGrant, FileGrant, Grants, HttpGrant, KvGrant, ModelPattern, Purse,
+    SecretGrant, SpawnGrant, ToolGrant,
+};
 use crate::time::Timestamp;
 
 /// One side of an agreement: what a manifest asks for, or what an operator
@@ -26,10 +30,18 @@ pub struct Authority {
     pub tools: Vec<ToolGrant>,
     /// Buckets that may be used.
     pub kv: Vec<KvGrant>,
+    /// Requests that may be made.
+    pub http: Vec<HttpGrant>,
+    /// Directories that may be used.
+    pub files: Vec<FileGrant>,
+    /// Secrets that may be sent.
+    pub secrets: Vec<SecretGrant>,
+    /// Models that may be asked.
+    pub models: Vec<ModelPattern>,
     /// Whether artifacts may be written.
     pub artifacts: bool,
-    /// What a conversation with the plugin may spend.
-    /// Defaults to [`Authority::DEFAULT_CPU`] and nothing else.
+    /// What a conversation with the plugin may spend. Defaults to [`Authority::DEFAULT_CPU`],
+    /// [`Authority::DEFAULT_HOST_CALLS`] and nothing else.
     pub purse: Purse,
     /// Time-out of a root run, waits included. Defaults to [`Authority::DEFAULT_TIMEOUT`].
     pub timeout: Duration,
@@ -43,8 +55,12 @@ impl Default for Authority {
             channels: Vec::new(),
             tools: Vec::new(),
             kv: Vec::new(),
+            http: Vec::new(),
+            files: Vec::new(),
+            secrets: Vec::new(),
+            models: Vec::new(),
             artifacts: false,
-            purse: Purse { cpu_us, ..Purse::default() },
+            purse: Purse { cpu_us, host_calls: Self::DEFAULT_HOST_CALLS, ..Purse::default() },
             timeout: Self::DEFAULT_TIMEOUT,
         }
     }
@@ -88,6 +104,9 @@ pub fn who_refuses(asks: &Authority, allows: &Authority, capability: &Capability
 impl Authority {
     /// Guest CPU of a side that names none.
     pub const DEFAULT_CPU: Duration = Duration::from_secs(10);
+    /// Calls of host functions of a side that names none: what is left after twenty halvings still
+    /// does for a small child.
+    pub const DEFAULT_HOST_CALLS: u64 = 1_000_000_000;
     /// Time-out of a side that names none: finite, so that nothing is owed for
     /// ever, and long enough for a film.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -107,6 +126,13 @@ impl Authority {
         amount("cpu", self.purse.cpu_us / 1_000, allows.purse.cpu_us / 1_000, duration);
         amount("spawn total", self.purse.spawns, allows.purse.spawns, |number| number.to_string());
         amount("artifacts bytes", self.purse.artifact_bytes, allows.purse.artifact_bytes, size);
+        let number: fn(u64) -> String = |number| number.to_string();
+        amount("host-calls", self.purse.host_calls, allows.purse.host_calls, number);
+        amount("requests", self.purse.requests, allows.purse.requests, number);
+        amount("bytes-out", self.purse.bytes_out, allows.purse.bytes_out, size);
+        amount("bytes-in", self.purse.bytes_in, allows.purse.bytes_in, size);
+        amount("tokens", self.purse.tokens, allows.purse.tokens, number);
+        amount("money-millionths", self.purse.money_micros, allows.purse.money_micros, number);
         amount("timeout", millis(self.timeout), millis(allows.timeout), duration);
         lacking
     }
@@ -116,20 +142,30 @@ impl Authority {
     pub fn meet(&self, other: &Self) -> Self {
         let artifacts = self.artifacts && other.artifacts;
         let spawn = self.spawn.as_ref().zip(other.spawn.as_ref()).and_then(|(a, b)| meet_spawn(a, b));
+        let http = meet_each(&self.http, &other.http, HttpGrant::meet);
+        let models = meet_each(&self.models, &other.models, ModelPattern::meet);
+        let met = self.purse.at_most(other.purse);
+        // Whoever may not do a thing needs nothing to spend on it.
+        let only = |may: bool, amount: u64| if may { amount } else { 0 };
         let purse = Purse {
-            cpu_us: self.purse.cpu_us.min(other.purse.cpu_us),
-            spawns: if spawn.is_some() { self.purse.spawns.min(other.purse.spawns) } else { 0 },
-            artifact_bytes: if artifacts {
-                self.purse.artifact_bytes.min(other.purse.artifact_bytes)
-            } else {
-                0
-            },
+            spawns: only(spawn.is_some(), met.spawns),
+            artifact_bytes: only(artifacts, met.artifact_bytes),
+            requests: only(!http.is_empty(), met.requests),
+            bytes_out: only(!http.is_empty(), met.bytes_out),
+            bytes_in: only(!http.is_empty(), met.bytes_in),
+            tokens: only(!models.is_empty(), met.tokens),
+            money_micros: only(!models.is_empty(), met.money_micros),
+            ..met
         };
         Self {
             spawn,
             channels: meet_each(&self.channels, &other.channels, |a, b| (a == b).then(|| a.clone())),
             tools: meet_each(&self.tools, &other.tools, meet_tools),
             kv: meet_each(&self.kv, &other.kv, meet_kv),
+            http,
+            files: meet_each(&self.files, &other.files, FileGrant::meet),
+            secrets: meet_each(&self.secrets, &other.secrets, SecretGrant::meet),
+            models,
             artifacts,
             purse,
             timeout: self.timeout.min(other.timeout),
@@ -146,10 +182,15 @@ impl Grants {
         let met = asks.meet(allows);
         let caps = Caps { deadline: now.after(met.timeout), memory_bytes };
         let grants = Self {
+            format: Format,
             spawn: met.spawn,
             channels: met.channels,
             tools: met.tools,
             kv: met.kv,
+            http: met.http,
+            files: met.files,
+            secrets: met.secrets,
+            models: met.models,
             artifacts: met.artifacts,
             caps,
         };

@@ -8,7 +8,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{AgentPattern, Authority, ChannelGrant, Grants, KvGrant, KvMode, Scope, SpawnGrant, ToolGrant};
+use super::{
+    AgentPattern, Authority, ChannelGrant, FileGrant, FileMode, Grants, HttpGrant, KvGrant, KvMode,
+    ModelPattern, Place, Scope, SecretGrant, SpawnGrant, Target, ToolGrant,
+};
 
 /// One capability: what a denial names. Its text is what the guest and the
 /// log see, for example `spawn video/render` or `kv notes prefix "a/" (read-write)`.
@@ -54,6 +57,38 @@ pub enum Capability<'a> {
     },
     /// Writing artifacts.
     Artifacts,
+    /// Making a request.
+    Http {
+        /// In upper case.
+        method: Cow<'a, str>,
+        /// Where.
+        to: Cow<'a, Target>,
+    },
+    /// Using a file, or a directory and everything in it.
+    Files {
+        /// What the operator calls the directory that it lies in.
+        root: Cow<'a, str>,
+        /// The names from there.
+        path: Cow<'a, [String]>,
+        /// For what.
+        mode: FileMode,
+    },
+    /// Sending a secret.
+    Secret {
+        /// What the operator calls it.
+        name: Cow<'a, str>,
+        /// Where in the request.
+        place: Cow<'a, Place>,
+        /// With a request to where.
+        audience: Cow<'a, Target>,
+    },
+    /// Asking a model; `model: None` = any model of the provider.
+    Model {
+        /// The provider's name.
+        provider: Cow<'a, str>,
+        /// The model's.
+        model: Option<Cow<'a, str>>,
+    },
 }
 
 /// What was asked for is not covered. Says nothing about whether it exists.
@@ -82,6 +117,20 @@ impl Capability<'_> {
                 Capability::KvPrefix { bucket: own(bucket), prefix: own(prefix), mode }
             }
             Self::Artifacts => Capability::Artifacts,
+            Self::Http { method, to } => {
+                Capability::Http { method: own(method), to: Cow::Owned(to.into_owned()) }
+            }
+            Self::Files { root, path, mode } => {
+                Capability::Files { root: own(root), path: Cow::Owned(path.into_owned()), mode }
+            }
+            Self::Secret { name, place, audience } => Capability::Secret {
+                name: own(name),
+                place: Cow::Owned(place.into_owned()),
+                audience: Cow::Owned(audience.into_owned()),
+            },
+            Self::Model { provider, model } => {
+                Capability::Model { provider: own(provider), model: model.map(own) }
+            }
         }
     }
 }
@@ -99,6 +148,16 @@ impl fmt::Display for Capability<'_> {
             Self::Kv { bucket, key, mode } => write!(f, "kv {bucket} key {key:?} ({mode})"),
             Self::KvPrefix { bucket, prefix, mode } => write!(f, "kv {bucket} prefix {prefix:?} ({mode})"),
             Self::Artifacts => f.write_str("artifacts"),
+            Self::Http { method, to } => write!(f, "http {method} {to}"),
+            Self::Files { root, path, mode } => {
+                write!(f, "files {}", root.escape_debug())?;
+                path.iter().try_for_each(|name| write!(f, "/{}", name.escape_debug()))?;
+                write!(f, " ({mode})")
+            }
+            Self::Secret { name, place, audience } => write!(f, "secrets {name} in {place} to {audience}"),
+            Self::Model { provider, model } => {
+                write!(f, "models {provider}/{}", model.as_deref().unwrap_or("*"))
+            }
         }
     }
 }
@@ -120,6 +179,10 @@ pub(super) struct Holding<'a> {
     channels: &'a [ChannelGrant],
     tools: &'a [ToolGrant],
     kv: &'a [KvGrant],
+    http: &'a [HttpGrant],
+    files: &'a [FileGrant],
+    secrets: &'a [SecretGrant],
+    models: &'a [ModelPattern],
     artifacts: bool,
 }
 
@@ -145,6 +208,10 @@ macro_rules! holding {
                     channels: &holder.channels,
                     tools: &holder.tools,
                     kv: &holder.kv,
+                    http: &holder.http,
+                    files: &holder.files,
+                    secrets: &holder.secrets,
+                    models: &holder.models,
                     artifacts: holder.artifacts,
                 }
             }
@@ -185,6 +252,20 @@ impl<'a> Holding<'a> {
                 .iter()
                 .any(|held| held.bucket == *bucket && start.starts_with(&held.prefix) && *mode <= held.mode),
             Capability::Artifacts => self.artifacts,
+            Capability::Http { method, to } => {
+                self.http.iter().any(|held| held.methods.iter().any(|m| m == method) && held.to.covers(to))
+            }
+            Capability::Files { root, path, mode } => self
+                .files
+                .iter()
+                .any(|held| held.root == *root && *mode <= held.mode && path.starts_with(held.path.names())),
+            Capability::Secret { name, place, audience } => self
+                .secrets
+                .iter()
+                .any(|held| held.name == *name && held.place == **place && held.audience.covers(audience)),
+            Capability::Model { provider, model } => {
+                self.models.iter().any(|held| held.covers(provider, model.as_deref()))
+            }
         }
     }
 
@@ -213,8 +294,35 @@ impl<'a> Holding<'a> {
             prefix: Cow::Borrowed(&held.prefix),
             mode: held.mode,
         });
+        let http = self.http.iter().flat_map(|held| {
+            held.methods
+                .iter()
+                .map(|method| Capability::Http { method: Cow::Borrowed(method), to: Cow::Borrowed(&held.to) })
+        });
+        let files = self.files.iter().map(|held| Capability::Files {
+            root: Cow::Borrowed(&held.root),
+            path: Cow::Borrowed(held.path.names()),
+            mode: held.mode,
+        });
+        let secrets = self.secrets.iter().map(|held| Capability::Secret {
+            name: Cow::Borrowed(&held.name),
+            place: Cow::Borrowed(&held.place),
+            audience: Cow::Borrowed(&held.audience),
+        });
+        let models = self.models.iter().map(|held| Capability::Model {
+            provider: Cow::Borrowed(&held.provider),
+            model: held.model.as_deref().map(Cow::Borrowed),
+        });
         let artifacts = self.artifacts.then_some(Capability::Artifacts);
-        spawn.chain(channels).chain(tools).chain(kv).chain(artifacts)
+        spawn
+            .chain(channels)
+            .chain(tools)
+            .chain(kv)
+            .chain(artifacts)
+            .chain(http)
+            .chain(files)
+            .chain(secrets)
+            .chain(models)
     }
 }
 

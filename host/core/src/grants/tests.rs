@@ -30,6 +30,19 @@ fn tools(plugin: &str, names: Option<&[&str]>) -> ToolGrant {
     ToolGrant { plugin: plugin.to_owned(), tools: names }
 }
 
+fn request(to: &str, methods: &[&str]) -> HttpGrant {
+    let methods = methods.iter().map(|&method| method.to_owned()).collect();
+    HttpGrant { to: to.parse().expect("a target"), methods }
+}
+
+fn file(root: &str, path: &str, mode: FileMode) -> FileGrant {
+    FileGrant { root: root.to_owned(), path: path.parse().expect("a path"), mode }
+}
+
+fn secret(name: &str, place: Place, audience: &str) -> SecretGrant {
+    SecretGrant { name: name.to_owned(), place, audience: audience.parse().expect("a target") }
+}
+
 /// What a video plugin holds that may do a little of everything.
 fn video() -> Authority {
     Authority {
@@ -37,8 +50,22 @@ fn video() -> Authority {
         channels: vec![ChannelGrant::Origin, "webhook:films".parse().expect("a destination")],
         tools: vec![tools("video", Some(&["generate_video"]))],
         kv: vec![kv("notes", "a/", KvMode::ReadWrite), kv("notes", "", KvMode::Read)],
+        http: vec![request("https://queue.fal.run/fal-ai", &["GET", "POST"])],
+        files: vec![file("media", "in", FileMode::Read)],
+        secrets: vec![secret("fal", Place::Header("authorization".to_owned()), "https://queue.fal.run")],
+        models: vec!["anthropic/claude".parse().expect("a model")],
         artifacts: true,
-        purse: Purse { cpu_us: 120_000_000, spawns: 100, artifact_bytes: 64 << 20 },
+        purse: Purse {
+            cpu_us: 120_000_000,
+            spawns: 100,
+            artifact_bytes: 64 << 20,
+            host_calls: 1_000,
+            requests: 10,
+            bytes_out: 1 << 20,
+            bytes_in: 1 << 20,
+            tokens: 1_000,
+            money_micros: 2_500_000,
+        },
         timeout: Duration::from_secs(600),
     }
 }
@@ -75,6 +102,43 @@ fn a_denial_names_what_was_asked() {
     check_denied(&scope, &expect![[r#"denied: kv notes prefix "b/" (read-write)"#]]);
     let scope = Scope { kv: vec![kv("notes", "b/", KvMode::Read)], ..none() };
     check_denied(&scope, &expect!["granted"]);
+    let scope = Scope { http: vec![request("https://queue.fal.run/other", &["GET"])], ..none() };
+    check_denied(&scope, &expect!["denied: http GET https://queue.fal.run/other"]);
+    let scope = Scope { http: vec![request("https://queue.fal.run/fal-ai/x", &["GET", "DELETE"])], ..none() };
+    check_denied(&scope, &expect!["denied: http DELETE https://queue.fal.run/fal-ai/x"]);
+    let scope = Scope { http: vec![request("https://queue.fal.run/fal-ai/x", &["POST"])], ..none() };
+    check_denied(&scope, &expect!["granted"]);
+    let scope = Scope { files: vec![file("media", "in/raw", FileMode::ReadWrite)], ..none() };
+    check_denied(&scope, &expect!["denied: files media/in/raw (read-write)"]);
+    let scope = Scope { files: vec![file("media", "", FileMode::Read)], ..none() };
+    check_denied(&scope, &expect!["denied: files media (read)"]);
+    let scope = Scope { files: vec![file("media", "in/raw", FileMode::Read)], ..none() };
+    check_denied(&scope, &expect!["granted"]);
+    let at = |place| Scope { secrets: vec![secret("fal", place, "https://queue.fal.run/x")], ..none() };
+    check_denied(
+        &at(Place::Query("key".to_owned())),
+        &expect!["denied: secrets fal in query key to https://queue.fal.run/x"],
+    );
+    check_denied(&at(Place::Header("authorization".to_owned())), &expect!["granted"]);
+    let scope = Scope { models: vec!["anthropic/*".parse().expect("models")], ..none() };
+    check_denied(&scope, &expect!["denied: models anthropic/*"]);
+}
+
+#[test]
+fn grants_of_a_newer_version_are_refused_and_old_ones_are_read() {
+    let text = serde_json::to_string(&grants()).expect("plain values");
+    let read = |text: &str| serde_json::from_str::<Grants>(text).map_err(|error| error.to_string());
+    let newer = text.replacen("\"format\":2", "\"format\":3", 1);
+    let error = read(&newer).expect_err("a newer format");
+    assert!(error.starts_with("these grants have format 3, and this version knows up to 2"), "{error}");
+    let unknown = text.replacen('{', "{\"teleport\":[],", 1);
+    let error = read(&unknown).expect_err("an unknown kind");
+    assert!(error.starts_with("unknown field `teleport`"), "{error}");
+    let first = r#"{"spawn":null,"channels":["origin"],"tools":[],"kv":[],"artifacts":true,
+        "caps":{"deadline":5,"memory_bytes":7}}"#;
+    let old = read(first).expect("the first format");
+    old.may_deliver(&ChannelGrant::Origin).expect("as it was");
+    old.may_ask_model("a", "b").expect_err("there was no such kind");
 }
 
 #[test]
@@ -91,6 +155,18 @@ fn a_child_without_the_right_is_told_so_on_use() {
         KvMode::Read,
     )));
     expect!["artifacts"].assert_eq(&text(child.may_write_artifacts()));
+    let to: Target = "https://queue.fal.run/fal-ai".parse().expect("a target");
+    expect!["http GET https://queue.fal.run/fal-ai"].assert_eq(&text(child.may_request("GET", &to)));
+    let path = ["in".to_owned(), "a\u{1b}".to_owned()];
+    expect![[r"files media/in/a\u{1b} (read)"]].assert_eq(&text(child.may_use_files(
+        "media",
+        &path,
+        FileMode::Read,
+    )));
+    let place = Place::Header("authorization".to_owned());
+    expect!["secrets fal in header authorization to https://queue.fal.run/fal-ai"]
+        .assert_eq(&text(child.may_send_secret("fal", &place, &to)));
+    expect!["models anthropic/claude"].assert_eq(&text(child.may_ask_model("anthropic", "claude")));
 }
 
 #[test]
@@ -103,6 +179,11 @@ fn what_is_held_may_be_used() {
     held.may_kv("notes", "b/1", KvMode::ReadWrite).expect_err("reading only");
     held.may_kv_prefix("notes", "", KvMode::Read).expect("granted");
     held.may_write_artifacts().expect("granted");
+    let to: Target = "https://queue.fal.run/fal-ai/x".parse().expect("a target");
+    held.may_request("POST", &to).expect("granted");
+    held.may_use_files("media", &["in".to_owned()], FileMode::Read).expect("granted");
+    held.may_send_secret("fal", &Place::Header("authorization".to_owned()), &to).expect("granted");
+    held.may_ask_model("anthropic", "claude").expect("granted");
 }
 
 #[test]
@@ -149,7 +230,7 @@ fn neither_side_widens_the_other() {
     for (asks, allows) in [(video(), nothing.clone()), (nothing, video())] {
         let (held, purse) = Grants::root(&asks, &allows, NOW, 1);
         assert_eq!(Holding::from(&held).each().count(), 0);
-        assert_eq!(purse, Purse { cpu_us: 10_000_000, spawns: 0, artifact_bytes: 0 });
+        assert_eq!(purse, Purse { cpu_us: 10_000_000, host_calls: 1_000, ..Purse::default() });
     }
 }
 
@@ -175,8 +256,18 @@ fn the_operator_reads_what_is_lacking() {
         kv notes prefix "a/" (read-write)
         kv notes prefix "" (read)
         artifacts
+        http GET https://queue.fal.run/fal-ai
+        http POST https://queue.fal.run/fal-ai
+        files media/in (read)
+        secrets fal in header authorization to https://queue.fal.run/
+        models anthropic/claude
         cpu 2m (allowed: 10s)
         spawn total 100 (allowed: 0)
-        artifacts bytes 64MiB (allowed: 0)"#]]
+        artifacts bytes 64MiB (allowed: 0)
+        requests 10 (allowed: 0)
+        bytes-out 1MiB (allowed: 0)
+        bytes-in 1MiB (allowed: 0)
+        tokens 1000 (allowed: 0)
+        money-millionths 2500000 (allowed: 0)"#]]
     .assert_eq(&video().not_allowed(&allows).join("\n"));
 }

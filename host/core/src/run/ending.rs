@@ -27,6 +27,7 @@ pub enum Failure {
     OutOfMemory,
     StackOverflow,
     OutOfCpu,
+    OutOfCalls,
     Nondeterministic,
     CrashLooping,
     JournalFull,
@@ -44,6 +45,7 @@ impl Failure {
             Self::OutOfMemory => "it needed more memory than it may have",
             Self::StackOverflow => "it called itself too deep",
             Self::OutOfCpu => "it used up the computing time it was given",
+            Self::OutOfCalls => "it asked more of the host than it may",
             Self::Nondeterministic => "it did not do the same again after an interruption",
             Self::CrashLooping => "the host stopped several times while it ran",
             Self::JournalFull => "it made more calls than one run may make",
@@ -55,12 +57,13 @@ impl Failure {
 
 impl Failure {
     /// Every reason there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Failed,
         Self::Trapped,
         Self::OutOfMemory,
         Self::StackOverflow,
         Self::OutOfCpu,
+        Self::OutOfCalls,
         Self::Nondeterministic,
         Self::CrashLooping,
         Self::JournalFull,
@@ -77,6 +80,7 @@ impl Failure {
             Self::OutOfMemory => "Ask for less, or have the operator allow it more memory.",
             Self::StackOverflow => "Ask for less; whoever made the plugin should know.",
             Self::OutOfCpu => "Ask for less, or have the operator allow it more computing time.",
+            Self::OutOfCalls => "Ask for less, or have the operator allow it more host calls.",
             Self::Nondeterministic => "Ask again; whoever made the plugin should know.",
             Self::CrashLooping => "Ask again later; the operator finds the cause in the host's log.",
             Self::JournalFull => "Ask for less at once; whoever made the plugin should know.",

@@ -115,8 +115,26 @@ impl Bytes {
     }
 
     fn scope(&mut self, scope: &subagent::Scope) {
-        let subagent::Scope { spawn, channels, tools, kv, artifacts, artifact_bytes, cpu, memory_bytes } =
-            scope;
+        let subagent::Scope {
+            spawn,
+            channels,
+            tools,
+            kv,
+            http,
+            files,
+            secrets,
+            models,
+            artifacts,
+            artifact_bytes,
+            cpu,
+            host_calls,
+            requests,
+            bytes_out,
+            bytes_in,
+            tokens,
+            money_micros,
+            memory_bytes,
+        } = scope;
         self.number(u64::from(spawn.is_some()));
         if let Some(spawn) = spawn {
             self.texts(&spawn.agents);
@@ -138,6 +156,35 @@ impl Bytes {
         }
         self.number(u64::from(*artifacts));
         [*artifact_bytes, *cpu, *memory_bytes].into_iter().for_each(|number| self.option(number));
+        let amounts = [*host_calls, *requests, *bytes_out, *bytes_in, *tokens, *money_micros];
+        let is_plain = http.is_empty() && files.is_empty() && secrets.is_empty() && models.is_empty();
+        // As it was before there were these kinds: journals of then replay.
+        if is_plain && amounts == [None; 6] {
+            return;
+        }
+        amounts.into_iter().for_each(|number| self.option(number));
+        self.number(http.len() as u64);
+        for http in http {
+            self.text(&http.to);
+            self.texts(&http.methods);
+        }
+        self.number(files.len() as u64);
+        for files in files {
+            self.text(&files.root);
+            self.texts(&files.path);
+            self.number(u64::from(files.write));
+        }
+        self.number(secrets.len() as u64);
+        for secret in secrets {
+            let (kind, name) = match &secret.place {
+                subagent::SecretPlace::Header(name) => (0, name),
+                subagent::SecretPlace::Query(name) => (1, name),
+                subagent::SecretPlace::Body(name) => (2, name),
+            };
+            self.number(kind);
+            [&secret.name, name, &secret.audience].into_iter().for_each(|text| self.text(text));
+        }
+        self.texts(models);
     }
 }
 
@@ -155,9 +202,19 @@ mod tests {
                 channels: vec![],
                 tools: vec![],
                 kv: vec![],
+                http: vec![],
+                files: vec![],
+                secrets: vec![],
+                models: vec![],
                 artifacts: false,
                 artifact_bytes: None,
                 cpu: None,
+                host_calls: None,
+                requests: None,
+                bytes_out: None,
+                bytes_in: None,
+                tokens: None,
+                money_micros: None,
                 memory_bytes: None,
             },
             deliver: subagent::DeliveryPlan::None,

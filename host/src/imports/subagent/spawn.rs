@@ -8,11 +8,12 @@ use sublane_core::{
 };
 use sublane_store::{Draw, Spawn};
 
+use super::authority::scope_from_guest;
 use super::request;
 use crate::attempt::Exit;
 use crate::bindings::sublane::plugin::subagent;
 use crate::imports::Live;
-use crate::imports::translate::{artifacts_from_guest, scope_from_guest};
+use crate::imports::translate::artifacts_from_guest;
 
 /// Destinations that one run's ending may be owed to.
 const MAX_DESTINATIONS: usize = 8;
@@ -56,9 +57,7 @@ impl Live {
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
         attempt.journal.written(at);
         if let Some(ready) = spawned.ready {
-            if let Some(child) = spawned.child.as_ref().filter(|_| draw == Draw::Spawner) {
-                attempt.meter.split_off(child.spec.purse.cpu_us);
-            }
+            attempt.meter.refill(&spawned.left);
             attempt.host.note_due(spawned.child.as_ref().map(|child| child.spec.deadline()));
             attempt.host.lanes.offer(&attempt.host, ready);
         }
@@ -187,19 +186,12 @@ impl Live {
     }
 }
 
-/// What a tool call's child draws, at most what the tool's own root allows.
+/// What a tool call's child draws, at most what the tool's own root allows: the call's own spawn
+/// comes out of that too.
 fn within(ask: PurseAsk, own: Purse) -> Result<PurseAsk, ImportError> {
-    let bounded = |which: &str, asked: u64, has: u64| {
-        if asked > has { Err(ImportError::Limit(LimitHit::new(which, has))) } else { Ok(asked) }
-    };
-    Ok(PurseAsk {
-        cpu_us: Some(bounded("purse.cpu-us", ask.cpu_us.unwrap_or(own.cpu_us), own.cpu_us)?),
-        spawns: bounded("purse.spawns", ask.spawns, own.spawns.saturating_sub(1))?,
-        artifact_bytes: Some(bounded(
-            "purse.artifact-bytes",
-            ask.artifact_bytes.unwrap_or(if ask.artifacts { own.artifact_bytes } else { 0 }),
-            own.artifact_bytes,
-        )?),
-        artifacts: ask.artifacts,
-    })
+    let left = Purse { spawns: own.spawns.saturating_sub(1), ..own };
+    match ask.all_within(left) {
+        Ok(wanted) => Ok(PurseAsk::exactly(wanted)),
+        Err(limit) => Err(ImportError::Limit(limit)),
+    }
 }

@@ -2,6 +2,8 @@
 
 use expect_test::{Expect, expect};
 
+use std::time::Duration;
+
 use super::*;
 
 const VIDEO: &str = r#"

@@ -69,17 +69,11 @@ pub fn accept(rows: &mut dyn Rows, accept: Accept) -> Result<Accepted> {
     conversation.ceiling = new.purse;
     // A root run is never refused for want of a purse, and leaves half of it
     // for what its tool calls spawn, which draws on the conversation too.
-    let half = |wanted: u64, full: u64| wanted.min(full / 2);
-    let full = conversation.purse;
-    let ask = PurseAsk {
-        cpu_us: Some(half(ask.cpu_us.unwrap_or(full.cpu_us), full.cpu_us)),
-        spawns: half(ask.spawns, full.spawns),
-        artifact_bytes: Some(half(ask.artifact_bytes.unwrap_or(0), full.artifact_bytes)),
-        artifacts: ask.artifacts,
-    };
+    let half = Purse::from_amounts(conversation.purse.amounts().map(|amount| amount / 2));
+    let wanted = ask.of(conversation.purse).at_most(half);
     spec.purse = conversation
         .purse
-        .split(&ask)
+        .split(&PurseAsk::exactly(wanted))
         .map_err(|limit| StoreError::Refused(format!("the root purse of conversations is empty: {limit}")))?;
     if is_new {
         rows.insert_conversation(&conversation)?;
@@ -141,6 +135,8 @@ pub struct Spawned {
     pub child: Option<Run>,
     /// Ready to be claimed, unless it was refused or found.
     pub ready: Option<Ready>,
+    /// What the spawner's purse holds now: its children may have given something back meanwhile.
+    pub left: Purse,
 }
 
 /// Run, entry, purses and counters in one commit.
@@ -161,7 +157,7 @@ pub fn spawn(rows: &mut dyn Rows, spawn: Spawn) -> Result<Spawned> {
     let entry = Entry { path, import: Import::Spawn, args, result: encode(&answer), at: by.now };
     rows.insert_entry(by.run, generation, &entry)?;
     let ready = found.as_ref().ok().filter(|(_, duplicate)| !duplicate).map(|(child, _)| Ready::of(child));
-    Ok(Spawned { entry, answer, child: found.ok().map(|(child, _)| child), ready })
+    Ok(Spawned { entry, answer, child: found.ok().map(|(child, _)| child), ready, left: parent.purse })
 }
 
 /// The child and whether it was there already, or which limit refused it.

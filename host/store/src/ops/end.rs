@@ -19,7 +19,7 @@ const MAX_ARTIFACTS: u32 = 32;
 pub fn finish(rows: &mut dyn Rows, by: &By, outcome: Outcome) -> Result<Effects> {
     let mut run = claimed(rows, by)?;
     let mut effects = Effects::default();
-    run.purse.spend_cpu(by.cpu_us);
+    run.purse.spend(by.spent);
     if let Outcome::Succeeded(output) = &outcome {
         for artifact in &output.artifacts {
             rows.link_artifact(by.run, artifact)?;
@@ -43,19 +43,19 @@ pub fn cancel(
     Ok(effects)
 }
 
-/// An attempt that was killed had used guest CPU that no write of its own has charged. The
+/// An attempt that was killed had spent something that no write of its own has charged. The
 /// run's purse may have been handed on since: it comes out of where that went.
-pub fn charge(rows: &mut dyn Rows, id: RunId, cpu_us: u64) -> Result<()> {
+pub fn charge(rows: &mut dyn Rows, id: RunId, spent: Purse) -> Result<()> {
     let mut run = must_run(rows, id)?;
     while run.is_ended() {
         let Some(parent) = run.spec.attached_to() else {
             let mut conversation = must_conversation(rows, run.spec.conversation)?;
-            conversation.purse.spend_cpu(cpu_us);
+            conversation.purse.spend(spent);
             return rows.update_conversation(&conversation);
         };
         run = must_run(rows, parent)?;
     }
-    run.purse.spend_cpu(cpu_us);
+    run.purse.spend(spent);
     rows.update_run(&run)
 }
 

@@ -19,7 +19,7 @@ mod wait;
 use std::sync::Arc;
 
 use sublane_core::run::{RunState, Step};
-use sublane_core::{Delivery, Entry, Outcome, Priority, Run, RunId, Timestamp, Token};
+use sublane_core::{Delivery, Entry, Outcome, Priority, Purse, Run, RunId, Timestamp, Token};
 
 use crate::StoreError;
 use crate::rows::Rows;
@@ -46,8 +46,9 @@ pub struct By {
     pub run: RunId,
     /// The claim of the attempt.
     pub token: Token,
-    /// Guest CPU in microseconds that it used since its last write that took it.
-    pub cpu_us: u64,
+    /// What it spent since its last write that took it: guest CPU, host calls, and for an effect what
+    /// that cost.
+    pub spent: Purse,
     /// Goes before the path of an artifact to make a link. Ends with a slash.
     pub link_base: Arc<str>,
     /// When.
@@ -147,11 +148,15 @@ fn step(run: &mut Run, step: Step, now: Timestamp) -> Result<()> {
     run.step(step, now).map_err(|error| StoreError::Corrupt(format!("run {}: {error}", run.spec.id)))
 }
 
-/// Adds the entries of effects.
+/// Adds the entries of effects, and takes what these cost.
 pub fn append(rows: &mut dyn Rows, by: &By, entries: &[Entry]) -> Result<()> {
-    let run = claimed(rows, by)?;
+    let mut run = claimed(rows, by)?;
     for entry in entries {
         rows.insert_entry(by.run, run.generation, entry)?;
+    }
+    if by.spent != Purse::default() {
+        run.purse.spend(by.spent);
+        rows.update_run(&run)?;
     }
     Ok(())
 }
@@ -175,7 +180,7 @@ pub fn interrupt(rows: &mut dyn Rows, by: &By, crashed: bool, max_crashes: u32) 
         rows.update_run(&run)?;
         return Ok(effects);
     }
-    run.purse.spend_cpu(by.cpu_us);
+    run.purse.spend(by.spent);
     step(&mut run, Step::Interrupt { crashed }, by.now)?;
     requeue(rows, run, max_crashes, &by.link_base, by.now, &mut effects)?;
     Ok(effects)

@@ -49,14 +49,7 @@ pub fn retry(
         }
     }
     let mut conversation = must_conversation(rows, run.spec.conversation)?;
-    let given = run.spec.purse;
-    let ask = PurseAsk {
-        cpu_us: Some(given.cpu_us),
-        spawns: given.spawns,
-        artifact_bytes: Some(given.artifact_bytes),
-        artifacts: run.spec.grants.artifacts(),
-    };
-    let purse = match conversation.purse.split(&ask) {
+    let purse = match conversation.purse.split(&PurseAsk::exactly(run.spec.purse)) {
         Ok(purse) => purse,
         Err(limit) => {
             return refused(format!(

@@ -25,7 +25,7 @@ pub fn park(rows: &mut dyn Rows, by: &By, wait: Wait) -> Result<Parked> {
         return Err(StoreError::Stale(by.run));
     }
     let past = wait.due.is_some_and(|due| due <= by.now);
-    run.purse.cpu_us = run.purse.cpu_us.saturating_sub(by.cpu_us);
+    run.purse.spend(by.spent);
     if let Some(entry) = outcome(rows, &wait, past, by.now)? {
         rows.insert_entry(by.run, run.generation, &entry)?;
         rows.update_run(&run)?;

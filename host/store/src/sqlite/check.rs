@@ -39,7 +39,7 @@ pub struct Checked {
 const RULES: &[(&str, &str)] = &[
     (
         "has ended and still holds a purse",
-        "SELECT id FROM run WHERE state = 5 AND (cpu_us <> 0 OR spawns <> 0 OR artifact_bytes <> 0)",
+        "SELECT id FROM run WHERE state = 5 AND (cpu_us <> 0 OR spawns <> 0 OR artifact_bytes <> 0 OR amounts IS NOT NULL)",
     ),
     (
         "has ended and still has a deadline or a parent to wait for it",

@@ -193,7 +193,17 @@ impl<'r> Columns<'r> {
     }
 
     fn purse(&mut self) -> Result<Purse> {
-        Ok(Purse { cpu_us: self.bits()?, spawns: self.bits()?, artifact_bytes: self.bits()? })
+        let mut amounts = [0; Purse::AMOUNTS];
+        let (own, others) = amounts.split_at_mut(OWN_AMOUNTS);
+        for amount in own {
+            *amount = self.bits()?;
+        }
+        let stored: Vec<u64> = self.maybe_json()?.unwrap_or_default();
+        if stored.len() > others.len() {
+            return Err(self.wrong("it holds amounts that this version does not know"));
+        }
+        others[..stored.len()].copy_from_slice(&stored);
+        Ok(Purse::from_amounts(amounts))
     }
 
     fn destination(&mut self) -> Result<Destination> {
@@ -210,6 +220,17 @@ impl<'r> Columns<'r> {
         let bytes = self.blob()?;
         Path::from_bytes(bytes).ok_or_else(|| self.wrong("it is no path"))
     }
+}
+
+/// Amounts of a purse that have a column of their own.
+const OWN_AMOUNTS: usize = 3;
+
+/// The other amounts of a purse, without the zeros at the end; `None` when there is none.
+pub(super) fn other_amounts(purse: &Purse) -> Option<String> {
+    let amounts = purse.amounts();
+    let others = &amounts[OWN_AMOUNTS..];
+    let last = others.iter().rposition(|amount| *amount != 0)?;
+    Some(json(&others[..=last]))
 }
 
 /// A run from the columns of `run_columns!`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::params;
 use sublane_core::{Run, Timestamp};
 
-use super::codec::{bits, instant, json};
+use super::codec::{bits, instant, json, other_amounts};
 use super::session::Session;
 use super::statements::Sql;
 use super::version::indexed;
@@ -27,7 +27,8 @@ impl OperatorRows for Session<'_> {
             bits(spec.purse.cpu_us),
             bits(spec.purse.spawns),
             bits(spec.purse.artifact_bytes),
-            spec.seed
+            spec.seed,
+            other_amounts(&spec.purse)
         ];
         self.execute(Sql::SpecRenew, values).map(drop)
     }

@@ -275,9 +275,11 @@ impl Rows for Session<'_> {
             bits(p.cpu_us),
             bits(p.spawns),
             bits(p.artifact_bytes),
+            codec::other_amounts(p),
             bits(c.cpu_us),
             bits(c.spawns),
             bits(c.artifact_bytes),
+            codec::other_amounts(c),
             instant(*created)
         ];
         self.execute(Sql::ConversationInsert, values).map(drop)
@@ -290,9 +292,11 @@ impl Rows for Session<'_> {
             bits(p.cpu_us),
             bits(p.spawns),
             bits(p.artifact_bytes),
+            codec::other_amounts(p),
             bits(c.cpu_us),
             bits(c.spawns),
-            bits(c.artifact_bytes)
+            bits(c.artifact_bytes),
+            codec::other_amounts(c)
         ];
         met(self.execute(Sql::ConversationUpdate, values)?, "conversation", id)
     }

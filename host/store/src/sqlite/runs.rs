@@ -51,7 +51,8 @@ impl Session<'_> {
             lives.then(|| instant(run.spec.deadline())),
             run.spec.attached_to().filter(|_| lives).map(|parent| parent.0),
             instant(run.begun),
-            lives.then(|| indexed(&run.spec.plugin_digest))
+            lives.then(|| indexed(&run.spec.plugin_digest)),
+            codec::other_amounts(&run.purse)
         ];
         self.execute(Sql::RunInsert, values)?;
         let spec = &*run.spec;
@@ -78,7 +79,8 @@ impl Session<'_> {
             instant(spec.created),
             spec.dedupe_key,
             spec.spawner,
-            spec.seed
+            spec.seed,
+            codec::other_amounts(&spec.purse)
         ];
         self.execute(Sql::SpecInsert, values)?;
         self.know_run(run);
@@ -124,6 +126,7 @@ impl Session<'_> {
             run.attached_children,
             run.progress.as_ref().map(|(percent, _)| percent),
             run.progress.as_ref().map(|(_, note)| note),
+            codec::other_amounts(&run.purse),
             state_code(&run.state),
             token,
             outcome,
@@ -131,7 +134,7 @@ impl Session<'_> {
             instant(run.since)
         ];
         let (sql, values) = if old.state == run.state && old.since == run.since {
-            (Sql::RunCounters, &values[..11])
+            (Sql::RunCounters, &values[..12])
         } else if run.is_ended() && !old.is_ended() {
             (Sql::RunEnd, values)
         } else {

@@ -26,10 +26,10 @@ macro_rules! statements {
 macro_rules! run_columns {
     () => {
         "SELECT r.id, r.state, r.token, r.outcome, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
-         r.spawns, r.artifact_bytes, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
+         r.spawns, r.artifact_bytes, r.amounts, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
          r.begun, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
          s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
-         s.given_artifact_bytes, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, r.n "
+         s.given_artifact_bytes, s.given_amounts, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, r.n "
     };
 }
 
@@ -64,8 +64,8 @@ macro_rules! delivery_columns {
 /// Columns in the order in which `codec::conversation` reads them.
 macro_rules! conversation_columns {
     () => {
-        "SELECT id, channel, address, cpu_us, spawns, artifact_bytes, ceiling_cpu_us, ceiling_spawns, \
-         ceiling_artifact_bytes, created FROM conversation "
+        "SELECT id, channel, address, cpu_us, spawns, artifact_bytes, amounts, ceiling_cpu_us, ceiling_spawns, \
+         ceiling_artifact_bytes, ceiling_amounts, created FROM conversation "
     };
 }
 
@@ -80,26 +80,28 @@ statements! {
 
     RunInsert: "INSERT INTO run (id, state, token, outcome, ended_at, generation, attempt, crashes, cpu_us, spawns, \
         artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to, \
-        begun, live_on) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+        begun, live_on, amounts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+        ?18, ?19, ?20, ?21)";
     SpecInsert: "INSERT INTO run_spec (n, parent, lifetime, conversation, origin_channel, origin_address, plugin, \
         agent, plugin_digest, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
-        given_artifact_bytes, destinations, created, dedupe_key, spawner, seed) VALUES (last_insert_rowid(), ?1, ?2, \
-        ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)";
+        given_artifact_bytes, destinations, created, dedupe_key, spawner, seed, given_amounts) VALUES \
+        (last_insert_rowid(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+        ?20, ?21, ?22, ?23, ?24)";
     // Three updates, so that each writes only the index entries that it may change.
     RunCounters: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
-        artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11 \
-        WHERE id = ?1";
+        artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
+        amounts = ?12 WHERE id = ?1";
     RunStep: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
         artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
-        state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16 WHERE id = ?1";
+        amounts = ?12, state = ?13, token = ?14, outcome = ?15, ended_at = ?16, since = ?17 WHERE id = ?1";
     RunEnd: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
         artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
-        state = ?12, token = ?13, outcome = ?14, ended_at = ?15, since = ?16, deadline = NULL, attached_to = NULL, \
+        amounts = ?12, state = ?13, token = ?14, outcome = ?15, ended_at = ?16, since = ?17, deadline = NULL, attached_to = NULL, \
         live_on = NULL WHERE id = ?1";
     // A run that lives again.
     RunRenew: "UPDATE run SET deadline = ?2, begun = ?3, live_on = ?4 WHERE id = ?1";
     SpecRenew: "UPDATE run_spec SET plugin_digest = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
-        given_artifact_bytes = ?6, seed = ?7 WHERE n = (SELECT n FROM run WHERE id = ?1)";
+        given_artifact_bytes = ?6, seed = ?7, given_amounts = ?8 WHERE n = (SELECT n FROM run WHERE id = ?1)";
     Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
     RunByDedupe: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND s.spawner = ?2 AND s.dedupe_key = ?3";
@@ -187,10 +189,11 @@ statements! {
     ConversationAt: concat!(conversation_columns!(), "WHERE channel = ?1 AND address = ?2");
     Conversation: concat!(conversation_columns!(), "WHERE id = ?1");
     Conversations: concat!(conversation_columns!(), "WHERE id < ?1 ORDER BY id DESC LIMIT ?2");
-    ConversationInsert: "INSERT INTO conversation (id, channel, address, cpu_us, spawns, artifact_bytes, \
-        ceiling_cpu_us, ceiling_spawns, ceiling_artifact_bytes, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    ConversationUpdate: "UPDATE conversation SET cpu_us = ?2, spawns = ?3, artifact_bytes = ?4, ceiling_cpu_us = ?5, \
-        ceiling_spawns = ?6, ceiling_artifact_bytes = ?7 WHERE id = ?1";
+    ConversationInsert: "INSERT INTO conversation (id, channel, address, cpu_us, spawns, artifact_bytes, amounts, \
+        ceiling_cpu_us, ceiling_spawns, ceiling_artifact_bytes, ceiling_amounts, created) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    ConversationUpdate: "UPDATE conversation SET cpu_us = ?2, spawns = ?3, artifact_bytes = ?4, amounts = ?5, \
+        ceiling_cpu_us = ?6, ceiling_spawns = ?7, ceiling_artifact_bytes = ?8, ceiling_amounts = ?9 WHERE id = ?1";
     Inbox: "SELECT r.id FROM inbox i CROSS JOIN run r ON r.n = i.run WHERE i.source = ?1 AND i.event = ?2";
     InboxInsert: "INSERT INTO inbox (run, source, event) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3)";
 

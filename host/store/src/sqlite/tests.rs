@@ -192,7 +192,7 @@ async fn a_row_that_cannot_be_read_is_named() {
     let beside = Connection::open(&path).expect("SQLite");
     beside
         .execute(
-            "INSERT INTO conversation VALUES (zeroblob(16), 'console', 'a', 'much', 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO conversation VALUES (zeroblob(16), 'console', 'a', 'much', 0, 0, 0, 0, 0, 0, NULL, NULL)",
             (),
         )
         .expect("SQLite takes any type");

@@ -28,11 +28,8 @@ pub(crate) async fn the_same_event_makes_the_same_run(store: &dyn Store) {
 }
 
 pub(crate) async fn each_message_fills_the_purse_of_its_conversation(store: &dyn Store) {
-    let left = Purse {
-        cpu_us: FULL.cpu_us - ROOT.cpu_us,
-        spawns: FULL.spawns - ROOT.spawns - 1,
-        artifact_bytes: FULL.artifact_bytes - ROOT.artifact_bytes,
-    };
+    let mut left = FULL;
+    left.spend(Purse { spawns: ROOT.spawns + 1, ..ROOT });
     let first = accept(store, 1).await;
     let purse = async || store.conversation(first.conversation).await.expect("readable").expect("made").purse;
     assert_eq!(purse().await, left);

@@ -1,10 +1,10 @@
 //! Every accepted run ends once, and what follows is one transaction with it.
 
-use sublane_core::{Failure, Outcome, Purse, RunId};
+use sublane_core::{Failure, Outcome, Purse, PurseAsk, RunId};
 use sublane_store::{Command, DeliveryFilter, Effects, Parked, Store, WaitFor};
 
 use crate::support::{
-    DEADLINE, FULL, MAX_CRASHES, ROOT, accept, ask, at, by, claim, ended_as, entry, get, link_base, message,
+    DEADLINE, FULL, MAX_CRASHES, ROOT, accept, at, by, claim, cpu, ended_as, entry, get, link_base, message,
     park, root, spawn, spawn_detached, spawn_with, state, success, wait,
 };
 
@@ -61,9 +61,9 @@ pub(crate) async fn detached_children_outlive_their_parent(store: &dyn Store) {
 
 pub(crate) async fn a_cancelled_run_takes_its_tree_with_it(store: &dyn Store) {
     let top = root(store, 1).await;
-    let rich = |spawn: &mut sublane_store::Spawn| spawn.ask.spawns = 20;
+    let rich = |spawn: &mut sublane_store::Spawn| spawn.ask.spawns = sublane_core::Share::Exactly(20);
     let middle = claim(store, spawn_with(store, &top, 1, rich).await.answer.expect("room").run).await;
-    let poor = |spawn: &mut sublane_store::Spawn| spawn.ask = ask(Purse { cpu_us: 10, ..Purse::default() });
+    let poor = |spawn: &mut sublane_store::Spawn| spawn.ask = PurseAsk::exactly(cpu(10));
     let queued = spawn_with(store, &middle, 1, poor).await.answer.expect("room").run;
     let evicted = spawn_with(store, &middle, 2, poor).await.answer.expect("room").run;
     let evicted = claim(store, evicted).await;
@@ -106,7 +106,7 @@ pub(crate) async fn a_run_ends_once(store: &dyn Store) {
 pub(crate) async fn what_is_left_of_a_purse_goes_back(store: &dyn Store) {
     let parent = root(store, 1).await;
     let mut child = claim(store, spawn(store, &parent, 1).await).await;
-    child.cpu_us = 400;
+    child.spent = cpu(400);
     store.finish(child.clone(), success()).await.expect("it has its claim");
     let left = Purse { cpu_us: ROOT.cpu_us - 400, spawns: ROOT.spawns - 1, ..ROOT };
     assert_eq!(get(store, parent.run).await.purse, left);
@@ -128,16 +128,16 @@ pub(crate) async fn what_is_left_of_a_detached_purse_goes_to_the_conversation(st
 
 pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
     let mut by = root(store, 1).await;
-    by.cpu_us = 100;
+    by.spent = cpu(100);
     let sleep = wait(&by, 1, WaitFor::Sleep, Some(at(10)));
     park(store, &by, sleep).await;
     assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 100);
     store.fire_due(9, link_base(), at(10)).await.expect("swept");
-    by.cpu_us = 50;
+    by.spent = cpu(50);
     store.interrupt(by.clone(), false, MAX_CRASHES).await.expect("it has its claim");
     assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 150);
     let mut next = claim(store, by.run).await;
-    next.cpu_us = 25;
+    next.spent = cpu(25);
     let over = wait(&next, 2, WaitFor::Sleep, Some(next.now));
     assert!(matches!(store.park(next.clone(), over).await, Ok(Parked::Decided(_))));
     assert_eq!(
@@ -145,7 +145,7 @@ pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
         ROOT.cpu_us - 175,
         "a wait that is over at once counts too"
     );
-    next.cpu_us = u64::MAX;
+    next.spent = cpu(u64::MAX);
     store.finish(next, success()).await.expect("more than it has is all it has");
     assert_eq!(ended_as(store, by.run).await, "succeeded");
 }
@@ -153,14 +153,14 @@ pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
 pub(crate) async fn guest_cpu_of_a_dead_attempt_is_taken_from_where_its_purse_went(store: &dyn Store) {
     let top = root(store, 1).await;
     let middle = claim(store, spawn(store, &top, 1).await).await;
-    let few = |spawn: &mut sublane_store::Spawn| spawn.ask = ask(Purse { cpu_us: 10, ..Purse::default() });
+    let few = |spawn: &mut sublane_store::Spawn| spawn.ask = PurseAsk::exactly(cpu(10));
     let low = claim(store, spawn_with(store, &middle, 1, few).await.answer.expect("room").run).await;
     let detached = claim(store, spawn_detached(store, &top, 2).await).await;
     let cpu_of = async |by: &sublane_store::By| get(store, by.run).await.purse.cpu_us;
     let conversation = get(store, top.run).await.spec.conversation;
     let common =
         async || store.conversation(conversation).await.expect("readable").expect("there").purse.cpu_us;
-    let charge = async |by: &sublane_store::By| store.charge(by.run, 3).await.expect("charged");
+    let charge = async |by: &sublane_store::By| store.charge(by.run, cpu(3)).await.expect("charged");
 
     charge(&low).await;
     assert_eq!(cpu_of(&low).await, 7, "it lives: another attempt has the purse");
@@ -180,9 +180,9 @@ pub(crate) async fn guest_cpu_of_a_dead_attempt_is_taken_from_where_its_purse_we
     let before = common().await;
     charge(&low).await;
     assert_eq!(common().await, before - 3, "the conversation's, with the whole tree");
-    store.charge(top.run, u64::MAX).await.expect("more than there is is all there is");
+    store.charge(top.run, cpu(u64::MAX)).await.expect("more than there is is all there is");
     assert_eq!(common().await, 0);
-    let nobody = store.charge(RunId([9; 16]), 1).await;
+    let nobody = store.charge(RunId([9; 16]), cpu(1)).await;
     assert!(matches!(nobody, Err(sublane_store::StoreError::NotFound(_))), "{nobody:?}");
 }
 

@@ -1,6 +1,6 @@
 //! Claims, and what an attempt writes under its claim.
 
-use sublane_core::{Import, Outcome, Path, Priority, Purse, RunState, Timestamp};
+use sublane_core::{Import, Outcome, Path, Priority, Purse, PurseAsk, RunState, Timestamp};
 use sublane_store::{Command, Store, StoreError, WaitFor};
 
 use crate::support::{
@@ -78,8 +78,8 @@ pub(crate) async fn an_attempt_goes_on_from_the_journal(store: &dyn Store) {
 
 pub(crate) async fn values_come_back_as_they_were(store: &dyn Store) {
     let mut odd = message(1, "matrix:!room:example.org");
-    odd.conversation.purse = Purse { cpu_us: u64::MAX, spawns: u64::MAX, artifact_bytes: u64::MAX };
-    odd.ask = crate::support::ask(Purse { cpu_us: u64::MAX - 3, spawns: 1 << 63, artifact_bytes: u64::MAX });
+    odd.conversation.purse = Purse::from_amounts([u64::MAX; Purse::AMOUNTS]);
+    odd.ask = PurseAsk::exactly(Purse::from_amounts([u64::MAX - 3; Purse::AMOUNTS]));
     odd.spec.input = "\"\u{0} \u{1f98a}\"".into();
     odd.spec.artifacts = vec![artifact(1), artifact(2)];
     odd.spec.destinations = vec![destination("webhook:films"), destination("console:me")];
@@ -94,7 +94,7 @@ pub(crate) async fn values_come_back_as_they_were(store: &dyn Store) {
     let run = get(store, accepted.run).await;
     // A root run draws at most half of what its conversation has.
     let half = u64::MAX / 2;
-    expected.purse = Purse { cpu_us: half, spawns: half, artifact_bytes: half };
+    expected.purse = Purse::from_amounts([half; Purse::AMOUNTS]);
     assert_eq!(*run.spec, *expected);
     assert_eq!(run.purse, expected.purse);
     let conversation = store.conversation(accepted.conversation).await.expect("readable").expect("there");

@@ -182,7 +182,9 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             let run = view.pick(*which, |run| !run.is_ended());
             format!("{:?}", store.cancel(run, "not wanted".into(), link_base(), now).await)
         }
-        Step::Charge(which) => format!("{:?}", store.charge(view.pick(*which, Run::is_ended), 17).await),
+        Step::Charge(which) => {
+            format!("{:?}", store.charge(view.pick(*which, Run::is_ended), crate::support::cpu(17)).await)
+        }
         Step::FireDue(limit) => format!("{:?}", store.fire_due(*limit, link_base(), now).await),
         Step::TakeDeliveries(limit) => format!("{:?}", store.take_deliveries(*limit, now).await),
         Step::Settle(which, how) => {
@@ -318,7 +320,7 @@ impl View {
         let run = self.pick(which, |run| held(run).is_some());
         let found = self.runs.iter().find(|found| found.spec.id == run).and_then(held);
         let token = found.filter(|_| !which.is_multiple_of(16)).unwrap_or(Token(404));
-        By { run, token, cpu_us: 17, link_base: link_base(), now }
+        By { run, token, spent: crate::support::cpu(17), link_base: link_base(), now }
     }
 
     fn conversation(&self, run: RunId) -> sublane_core::ConversationId {

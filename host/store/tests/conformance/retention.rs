@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sublane_core::delivery::{AttemptResult, SettleRule};
-use sublane_core::{Import, Outcome, Output, Purse, RunId, Timestamp};
+use sublane_core::{Import, Outcome, Output, PurseAsk, RunId, Timestamp};
 use sublane_store::{Command, Keep, RunFilter, Spawn, Store};
 
 use crate::support::{
-    artifact, ask, at, claim, destination, entry, get, link_base, message, root, spawn, spawn_detached,
+    artifact, at, claim, cpu, destination, entry, get, link_base, message, root, spawn, spawn_detached,
     spawn_with, success,
 };
 
@@ -93,7 +93,7 @@ pub(crate) async fn a_long_journal_goes_in_pieces_from_its_end(store: &dyn Store
 pub(crate) async fn a_tree_goes_when_all_of_it_is_old(store: &dyn Store) {
     let top = root(store, 1).await;
     let middle = claim(store, spawn(store, &top, 1).await).await;
-    let few = |spawn: &mut Spawn| spawn.ask = ask(Purse { cpu_us: 10, ..Purse::default() });
+    let few = |spawn: &mut Spawn| spawn.ask = PurseAsk::exactly(cpu(10));
     let low = claim(store, spawn_with(store, &middle, 1, few).await.answer.expect("room").run).await;
     let outlives = claim(store, spawn_detached(store, &top, 2).await).await;
     finish(store, low.clone()).await;

@@ -1,7 +1,7 @@
 //! A run that did not succeed begins again, when an operator says so.
 
 use sublane_core::delivery::{AttemptResult, SettleRule};
-use sublane_core::{DeliveryId, Failure, Import, Outcome, Purse, Renewal, RunId};
+use sublane_core::{DeliveryId, Failure, Import, Outcome, PurseAsk, Renewal, RunId};
 use sublane_store::{Effects, RunFilter, Store, StoreError};
 
 use crate::support::{
@@ -119,11 +119,11 @@ pub(crate) async fn a_purse_that_cannot_be_drawn_is_refused_with_the_limit(store
     for n in [2, 3] {
         // The second message fills the purse up and takes half of it; a child takes the rest.
         let mut next = message(n, "console:me");
-        next.ask.spawns = 40;
+        next.ask.spawns = sublane_core::Share::Exactly(40);
         let by = store.accept(next).await.expect("accepted").run;
         let by = claim(store, by).await;
         let all = |spawn: &mut sublane_store::Spawn| {
-            spawn.ask = crate::support::ask(Purse { cpu_us: 499_000, spawns: 0, artifact_bytes: 0 });
+            spawn.ask = PurseAsk::exactly(crate::support::cpu(499_000));
             spawn.draw = sublane_store::Draw::Conversation { total: 9 };
         };
         spawn_with(store, &by, 1, all).await.answer.expect("there is enough");

@@ -18,9 +18,46 @@ pub(crate) const DEADLINE: Timestamp = Timestamp(9_000_000);
 pub(crate) const MAX_CRASHES: u32 = 3;
 
 /// What a conversation's purse is filled up to.
-pub(crate) const FULL: Purse = Purse { cpu_us: 1_000_000, spawns: 100, artifact_bytes: 10_000 };
+pub(crate) const FULL: Purse = Purse {
+    cpu_us: 1_000_000,
+    spawns: 100,
+    artifact_bytes: 10_000,
+    host_calls: 2_000,
+    requests: 200,
+    bytes_out: 3_000,
+    bytes_in: 4_000,
+    tokens: 500,
+    money_micros: 600,
+};
 /// What a root run takes of it.
-pub(crate) const ROOT: Purse = Purse { cpu_us: 500_000, spawns: 40, artifact_bytes: 4_000 };
+pub(crate) const ROOT: Purse = Purse {
+    cpu_us: 500_000,
+    spawns: 40,
+    artifact_bytes: 4_000,
+    host_calls: 1_000,
+    requests: 90,
+    bytes_out: 1_000,
+    bytes_in: 2_000,
+    tokens: 200,
+    money_micros: 0,
+};
+/// What a child takes of its parent's.
+pub(crate) const CHILD: Purse = Purse {
+    cpu_us: 1_000,
+    spawns: 3,
+    artifact_bytes: 100,
+    host_calls: 30,
+    requests: 9,
+    bytes_out: 0,
+    bytes_in: 7,
+    tokens: 0,
+    money_micros: 0,
+};
+
+/// So much guest CPU, and nothing else.
+pub(crate) fn cpu(cpu_us: u64) -> Purse {
+    Purse { cpu_us, ..Purse::default() }
+}
 
 pub(crate) fn link_base() -> Arc<str> {
     "file:///artifacts/".into()
@@ -71,15 +108,6 @@ pub(crate) fn spec(n: u8) -> RunSpec {
     }
 }
 
-pub(crate) fn ask(purse: Purse) -> PurseAsk {
-    PurseAsk {
-        cpu_us: Some(purse.cpu_us),
-        spawns: purse.spawns,
-        artifact_bytes: Some(purse.artifact_bytes),
-        artifacts: true,
-    }
-}
-
 /// A message that makes the run number `n` in the conversation at `origin`.
 pub(crate) fn message(n: u8, origin: &str) -> Accept {
     Accept {
@@ -90,7 +118,7 @@ pub(crate) fn message(n: u8, origin: &str) -> Accept {
         },
         event: Some((origin.to_owned(), format!("event-{n}"))),
         spec: Box::new(spec(n)),
-        ask: ask(ROOT),
+        ask: PurseAsk::exactly(ROOT),
     }
 }
 
@@ -103,7 +131,7 @@ pub(crate) fn token(n: u128) -> Token {
 }
 
 pub(crate) fn by(run: RunId, token: Token) -> By {
-    By { run, token, cpu_us: 0, link_base: link_base(), now: START }
+    By { run, token, spent: Purse::default(), link_base: link_base(), now: START }
 }
 
 /// The same attempt, later.
@@ -137,7 +165,7 @@ pub(crate) fn child(parent: &By, conversation: ConversationId, seq: u32) -> Spaw
         path: Path::root().then(seq),
         args: u128::from(seq) << 64 | 7,
         spec: Box::new(spec),
-        ask: ask(Purse { cpu_us: 1_000, spawns: 3, artifact_bytes: 100 }),
+        ask: PurseAsk::exactly(CHILD),
         draw: Draw::Spawner,
         active_children: 5,
         position: 2,

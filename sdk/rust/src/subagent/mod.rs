@@ -12,7 +12,9 @@ pub use child::{
     Child, cancel, children, send, status, wait_all, wait_all_within, wait_any, wait_any_within,
 };
 pub use outcome::{ChildOutput, FailureReason, Outcome, OutcomeError};
-pub use scope::{Grants, KvScope, Scope, SpawnScope, ToolScope};
+pub use scope::{
+    FileScope, Grants, HttpScope, KvScope, Scope, SecretPlace, SecretScope, SpawnScope, ToolScope,
+};
 pub use spawn::{Priority, Spawn};
 
 pub use crate::bindings::imports::sublane::plugin::types::RunId;

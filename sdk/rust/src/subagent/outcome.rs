@@ -87,6 +87,7 @@ fn word(reason: FailureReason) -> &'static str {
         FailureReason::OutOfMemory => "out-of-memory",
         FailureReason::StackOverflow => "stack-overflow",
         FailureReason::OutOfCpu => "out-of-cpu",
+        FailureReason::OutOfCalls => "out-of-calls",
         FailureReason::Nondeterministic => "nondeterministic",
         FailureReason::CrashLooping => "crash-looping",
         FailureReason::JournalFull => "journal-full",

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sublane_sdk::subagent::{self, Child};
 use sublane_sdk::{
-    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, kv, log, mailbox, progress, random,
-    timer, tool, tools,
+    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, kv, log, mailbox, progress,
+    random, timer, tool, tools,
 };
 
 /// What the agent is to do.
@@ -92,8 +92,21 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     }
     seen.note("sent", delivery::send("origin", "something to remember"));
     seen.note("mailbox", mailbox::receive_within::<String>(Duration::from_millis(20)));
+    shelf(&mut seen);
     seen.locals();
     Ok(seen.0)
+}
+
+/// What can be done twice without a difference; moving and removing can not.
+fn shelf(seen: &mut Seen) {
+    seen.note("directory", files::create_dir("shelf", &["a"]));
+    seen.note("written", files::write("shelf", &["a", "b"], 0, &random::bytes::<4>()));
+    seen.note("cut", files::set_size("shelf", &["a", "b"], 2));
+    seen.note("read", files::read("shelf", &["a", "b"], 0, 9));
+    seen.note("listed", files::list("shelf", &["a"], None));
+    seen.note("size", files::stat("shelf", &["nothing"]).map(|stat| stat.size));
+    seen.note("moved", files::rename("elsewhere", &["a"], &["c"]));
+    seen.note("removed", files::remove("elsewhere", &["c"]));
 }
 
 fn values(seen: &mut Seen) {

@@ -9,11 +9,11 @@ use sublane_sdk::log::Level;
 use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
 use sublane_sdk::{
-    Child, Failure, Outcome, Spawn, artifact, clock, delivery, kv, log, mailbox, progress, random, timer,
-    tools, wait_all, wait_any,
+    Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, kv, log, mailbox, progress, random,
+    timer, tools, wait_all, wait_any,
 };
 
-use crate::step::{SpawnAsk, Step};
+use crate::step::{SpawnAsk, Step, root_and_path};
 
 /// A scope for so many levels of relays.
 pub(crate) fn levels(levels: u32) -> SpawnScope {
@@ -93,6 +93,38 @@ impl Hands {
                 json!({ "id": file.id, "size": file.size })
             }
             Step::Read { id, child } => self.read(id, child)?,
+            Step::FileRead(path) => {
+                let (root, path) = root_and_path(&path);
+                json!(String::from_utf8_lossy(&files::read_all(root, &path).map_err(text)?))
+            }
+            Step::FileWrite { path, text: content } => {
+                let (root, path) = root_and_path(&path);
+                json!(files::write_all(root, &path, content.as_bytes()).map_err(text)?)
+            }
+            Step::FileList(path) => {
+                let (root, path) = root_and_path(&path);
+                let listed = files::list(root, &path, None).map_err(text)?;
+                json!(
+                    listed.iter().map(|entry| format!("{:?} {}", entry.kind, entry.name)).collect::<Vec<_>>()
+                )
+            }
+            Step::FileSize(path) => {
+                let (root, path) = root_and_path(&path);
+                json!(files::stat(root, &path).map_err(text)?.size)
+            }
+            Step::FileDir(path) => {
+                let (root, path) = root_and_path(&path);
+                json!(files::create_dir(root, &path).map_err(text)?)
+            }
+            Step::FileMove { path, to } => {
+                let (root, from) = root_and_path(&path);
+                let to: Vec<&str> = to.split('/').collect();
+                json!(files::rename(root, &from, &to).map_err(text)?)
+            }
+            Step::FileRemove(path) => {
+                let (root, path) = root_and_path(&path);
+                json!(files::remove(root, &path).map_err(text)?)
+            }
             Step::Sleep(ms) => json!(timer::sleep(Duration::from_millis(ms)).map_err(text)?),
             Step::Progress { percent, note } => json!(progress::report(percent, &note)),
             Step::Now => json!(millis(clock::now())),
@@ -208,7 +240,7 @@ pub(crate) fn receipt(child: &Child) -> Value {
     let mode = |write: bool| if write { "write" } else { "read" };
     let kv: Vec<String> =
         grants.kv.iter().map(|kv| format!("{} {}/{}", mode(kv.write), kv.bucket, kv.prefix)).collect();
-    json!({
+    let mut receipt = json!({
         "run": child.run,
         "name": child.name,
         "duplicate": child.duplicate,
@@ -224,7 +256,30 @@ pub(crate) fn receipt(child: &Child) -> Value {
             "memory-bytes": grants.memory_bytes,
             "deadline": millis(grants.deadline),
         },
-    })
+    });
+    // What few have is there only where it is: a thousand receipts have to fit into a small guest.
+    let got = &mut receipt["grants"];
+    let http: Vec<String> =
+        grants.http.iter().map(|http| format!("{} {}", http.methods.join(","), http.to)).collect();
+    let files: Vec<String> = grants
+        .files
+        .iter()
+        .map(|files| format!("{} {}/{}", mode(files.write), files.root, files.path.join("/")))
+        .collect();
+    let secrets: Vec<String> = grants.secrets.iter().map(|s| format!("{} {}", s.name, s.audience)).collect();
+    for (kind, rules) in
+        [("http", http), ("files", files), ("secrets", secrets), ("models", grants.models.clone())]
+    {
+        if !rules.is_empty() {
+            got[kind] = json!(rules);
+        }
+    }
+    if grants.requests + grants.tokens > 0 {
+        got["requests"] = json!([grants.requests, grants.bytes_out, grants.bytes_in]);
+        got["tokens"] = json!([grants.tokens, grants.money_micros]);
+        got["host-calls"] = json!(grants.host_calls);
+    }
+    receipt
 }
 
 /// How a child ended, as JSON.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sublane_sdk::serde_json::Value;
-use sublane_sdk::subagent::SpawnScope;
+use sublane_sdk::subagent::{SecretPlace, SpawnScope};
 use sublane_sdk::{Scope, data};
 
 /// One import call. Children are named by the order of their spawns, from 0.
@@ -55,6 +55,20 @@ pub(crate) enum Step {
     Write { name: String, text: String },
     /// Read a file as text: by id, or the first one that a child gave back.
     Read { id: Option<String>, child: Option<usize> },
+    /// Read a file as text: `root/name/name`.
+    FileRead(String),
+    /// Write a file: `root/name/name`.
+    FileWrite { path: String, text: String },
+    /// List a directory: names with their kinds.
+    FileList(String),
+    /// Size of a file.
+    FileSize(String),
+    /// Make a directory.
+    FileDir(String),
+    /// Move something: the new path is in the same root.
+    FileMove { path: String, to: String },
+    /// Remove something.
+    FileRemove(String),
     /// Sleep.
     Sleep(u64),
     /// Report progress.
@@ -109,9 +123,29 @@ pub(crate) struct ScopeAsk {
     kv_read: Vec<String>,
     /// `bucket/prefix`.
     kv_write: Vec<String>,
+    /// `GET,POST https://host/path`.
+    http: Vec<String>,
+    /// `root/name/name`.
+    files_read: Vec<String>,
+    /// `root/name/name`.
+    files_write: Vec<String>,
+    /// `name header audience`.
+    secrets: Vec<String>,
+    models: Vec<String>,
+    /// Requests, bytes out, bytes in.
+    requests: Option<(u64, u64, u64)>,
+    /// Tokens, millionths.
+    tokens: Option<(u64, u64)>,
+    host_calls: Option<u64>,
     artifact_bytes: Option<u64>,
     cpu_ms: Option<u64>,
     memory_bytes: Option<u64>,
+}
+
+/// A directory and the names below it.
+pub(crate) fn root_and_path(text: &str) -> (&str, Vec<&str>) {
+    let mut names = text.split('/');
+    (names.next().unwrap_or_default(), names.collect())
 }
 
 fn bucket_and_prefix(text: &str) -> (&str, &str) {
@@ -139,6 +173,30 @@ impl ScopeAsk {
         }
         for (bucket, prefix) in self.kv_write.iter().map(|text| bucket_and_prefix(text)) {
             scope = scope.kv_write(bucket, prefix);
+        }
+        for (methods, to) in self.http.iter().filter_map(|text| text.split_once(' ')) {
+            scope = scope.http(to, methods.split(','));
+        }
+        for (root, path) in self.files_read.iter().map(|text| root_and_path(text)) {
+            scope = scope.files_read(root, path);
+        }
+        for (root, path) in self.files_write.iter().map(|text| root_and_path(text)) {
+            scope = scope.files_write(root, path);
+        }
+        for text in &self.secrets {
+            let mut words = text.split(' ').map(str::to_owned);
+            let mut word = || words.next().unwrap_or_default();
+            scope = scope.secret(word(), SecretPlace::Header(word()), word());
+        }
+        scope = scope.models(self.models);
+        if let Some((requests, bytes_out, bytes_in)) = self.requests {
+            scope = scope.requests(requests, bytes_out, bytes_in);
+        }
+        if let Some((tokens, money_micros)) = self.tokens {
+            scope = scope.tokens(tokens, money_micros);
+        }
+        if let Some(calls) = self.host_calls {
+            scope = scope.host_calls(calls);
         }
         if let Some(bytes) = self.artifact_bytes {
             scope = scope.artifacts(bytes);

@@ -38,12 +38,43 @@ fn a_kv() -> impl Strategy<Value = KvGrant> {
     (name(), "[ab]{0,3}", a_mode()).prop_map(|(bucket, prefix, mode)| KvGrant { bucket, prefix, mode })
 }
 
-fn a_purse() -> impl Strategy<Value = Purse> {
-    (0..100_u64, 0..20_u64, 0..100_u64).prop_map(|(cpu_us, spawns, artifact_bytes)| Purse {
-        cpu_us,
-        spawns,
-        artifact_bytes,
+fn a_target() -> impl Strategy<Value = Target> {
+    let host = prop_oneof!["a[.]x", "b[.]x", "c[.]a[.]x"].prop_map(HostPattern::Exactly);
+    let below = prop_oneof!["x", "a[.]x"].prop_map(HostPattern::Below);
+    let scheme = prop_oneof![Just(Scheme::Https), Just(Scheme::Http)];
+    (scheme, prop_oneof![host, below], prop_oneof![Just(443_u16), Just(80)], vec(name(), 0..3))
+        .prop_map(|(scheme, host, port, path)| Target { scheme, host, port, path })
+}
+
+fn an_http() -> impl Strategy<Value = HttpGrant> {
+    let method = prop_oneof!["GET", "POST"].prop_map(String::from);
+    (a_target(), vec(method, 0..3)).prop_map(|(to, methods)| HttpGrant { to, methods })
+}
+
+fn a_file() -> impl Strategy<Value = FileGrant> {
+    let mode = prop_oneof![Just(FileMode::Read), Just(FileMode::ReadWrite)];
+    (name(), vec(name(), 0..3), mode).prop_map(|(root, path, mode)| FileGrant {
+        root,
+        path: FilePath::new(path).expect("names"),
+        mode,
     })
+}
+
+fn a_secret() -> impl Strategy<Value = SecretGrant> {
+    let place = prop_oneof![
+        name().prop_map(Place::Header),
+        name().prop_map(Place::Query),
+        name().prop_map(Place::Body)
+    ];
+    (name(), place, a_target()).prop_map(|(name, place, audience)| SecretGrant { name, place, audience })
+}
+
+fn a_model() -> impl Strategy<Value = ModelPattern> {
+    (name(), option::of(name())).prop_map(|(provider, model)| ModelPattern { provider, model })
+}
+
+fn a_purse() -> impl Strategy<Value = Purse> {
+    prop::array::uniform9(0..100_u64).prop_map(Purse::from_amounts)
 }
 
 prop_compose! {
@@ -52,11 +83,13 @@ prop_compose! {
         channels in vec(a_channel(), 0..4),
         tools in vec(a_tool(), 0..3),
         kv in vec(a_kv(), 0..4),
+        (http, files, secrets, models) in
+            (vec(an_http(), 0..4), vec(a_file(), 0..4), vec(a_secret(), 0..4), vec(a_model(), 0..3)),
         artifacts: bool,
         purse in a_purse(),
-        timeout in 0..2_000_u64,
+        timeout in (0..2_000_u64).prop_map(Duration::from_secs),
     ) -> Authority {
-        Authority { spawn, channels, tools, kv, artifacts, purse, timeout: Duration::from_secs(timeout) }
+        Authority { spawn, channels, tools, kv, http, files, secrets, models, artifacts, purse, timeout }
     }
 }
 
@@ -66,11 +99,14 @@ prop_compose! {
         channels in vec(a_channel(), 0..3),
         tools in vec(a_tool(), 0..2),
         kv in vec(a_kv(), 0..3),
+        (http, files, secrets, models) in
+            (vec(an_http(), 0..3), vec(a_file(), 0..3), vec(a_secret(), 0..3), vec(a_model(), 0..2)),
         artifacts: bool,
         memory_bytes in option::of(0..100_u64),
         timeout in option::of((0..2_000_u64).prop_map(Duration::from_secs)),
     ) -> Scope {
-        Scope { spawn, channels, tools, kv, artifacts, purse: PurseAsk::default(), memory_bytes, timeout }
+        let purse = PurseAsk::default();
+        Scope { spawn, channels, tools, kv, http, files, secrets, models, artifacts, purse, memory_bytes, timeout }
     }
 }
 
@@ -83,6 +119,10 @@ fn within(held: &Grants, mut scope: Scope) -> Scope {
     scope.channels.retain(|c| fits(Scope { channels: vec![c.clone()], ..Scope::default() }));
     scope.tools.retain(|t| fits(Scope { tools: vec![t.clone()], ..Scope::default() }));
     scope.kv.retain(|k| fits(Scope { kv: vec![k.clone()], ..Scope::default() }));
+    scope.http.retain(|h| fits(Scope { http: vec![h.clone()], ..Scope::default() }));
+    scope.files.retain(|f| fits(Scope { files: vec![f.clone()], ..Scope::default() }));
+    scope.secrets.retain(|s| fits(Scope { secrets: vec![s.clone()], ..Scope::default() }));
+    scope.models.retain(|m| fits(Scope { models: vec![m.clone()], ..Scope::default() }));
     scope.artifacts &= held.artifacts;
     scope
 }
@@ -97,6 +137,13 @@ fn everything() -> Authority {
         ],
         tools: vec![tools("a", None), tools("b", Some(&["a"]))],
         kv: vec![kv("a", "", KvMode::ReadWrite), kv("b", "a", KvMode::ReadWrite), kv("b", "", KvMode::Read)],
+        http: vec![request("https://*.x", &["GET", "POST"]), request("http://a.x:80/a", &["GET"])],
+        files: vec![file("a", "", FileMode::ReadWrite), file("b", "a", FileMode::Read)],
+        secrets: vec![
+            secret("a", Place::Header("a".to_owned()), "https://*.x"),
+            secret("b", Place::Query("b".to_owned()), "https://a.x/a"),
+        ],
+        models: vec!["a/*".parse().expect("models"), "b/a".parse().expect("a model")],
         artifacts: true,
         ..Authority::default()
     }
@@ -112,8 +159,32 @@ fn questions() -> Vec<Capability<'static>> {
         for name in names {
             all.push(Capability::Spawn { plugin: plugin.into(), agent: name.map(Into::into) });
             all.push(Capability::Call { plugin: plugin.into(), tool: name.map(Into::into) });
+            all.push(Capability::Model { provider: plugin.into(), model: name.map(Into::into) });
+        }
+        for url in [
+            "https://a.x",
+            "https://a.x/a",
+            "https://c.a.x/a/b",
+            "http://a.x/a",
+            "https://a.x:80/b",
+            "https://*.x",
+        ] {
+            let to: Target = url.parse().expect("a target");
+            for method in ["GET", "POST"] {
+                all.push(Capability::Http { method: method.into(), to: std::borrow::Cow::Owned(to.clone()) });
+            }
+            for place in
+                [Place::Header("a".to_owned()), Place::Query("b".to_owned()), Place::Body("a".to_owned())]
+            {
+                let (place, audience) = (std::borrow::Cow::Owned(place), std::borrow::Cow::Owned(to.clone()));
+                all.push(Capability::Secret { name: plugin.into(), place, audience });
+            }
         }
         for key in keys {
+            for mode in [FileMode::Read, FileMode::ReadWrite] {
+                let path = key.chars().map(String::from).collect::<Vec<_>>().into();
+                all.push(Capability::Files { root: plugin.into(), path, mode });
+            }
             for mode in [KvMode::Read, KvMode::ReadWrite] {
                 all.push(Capability::Kv { bucket: plugin.into(), key: key.into(), mode });
                 all.push(Capability::KvPrefix { bucket: plugin.into(), prefix: key.into(), mode });
@@ -180,6 +251,10 @@ proptest! {
             channels: held.channels().to_vec(),
             tools: held.tools().to_vec(),
             kv: held.kv().to_vec(),
+            http: held.http().to_vec(),
+            files: held.files().to_vec(),
+            secrets: held.secrets().to_vec(),
+            models: held.models().to_vec(),
             artifacts: held.artifacts(),
             ..Scope::default()
         };
@@ -200,18 +275,15 @@ proptest! {
             )));
         }
         for side in [&asks.purse, &allows.purse] {
-            prop_assert!(purse.cpu_us <= side.cpu_us && purse.spawns <= side.spawns);
-            prop_assert!(purse.artifact_bytes <= side.artifact_bytes);
+            prop_assert!(side.has(purse).is_ok(), "{purse:?}");
         }
     }
 
     #[test]
-    fn grants_survive_their_stored_form(asks in an_authority(), scope in a_scope()) {
+    fn grants_survive_their_stored_form(asks in an_authority()) {
         let held = Grants::root(&asks, &asks, NOW, 80).0;
         let text = serde_json::to_string(&held).expect("grants are plain values");
         prop_assert_eq!(serde_json::from_str::<Grants>(&text).expect("as written"), held);
-        let text = serde_json::to_string(&scope).expect("a scope is plain values");
-        prop_assert_eq!(serde_json::from_str::<Scope>(&text).expect("as written"), scope);
         let text = serde_json::to_string(&asks).expect("an authority is plain values");
         prop_assert_eq!(serde_json::from_str::<Authority>(&text).expect("as written"), asks);
     }
@@ -239,21 +311,26 @@ proptest! {
                     Err(_) => prop_assert_eq!(purses[at].0, before, "a refusal takes nothing"),
                 }
             }
-            let sum = |of: fn(&Purse) -> u64| purses.iter().map(|(purse, _)| of(purse)).sum::<u64>();
-            prop_assert_eq!(sum(|p| p.cpu_us), root.cpu_us);
-            prop_assert_eq!(sum(|p| p.spawns) + spawned, root.spawns);
-            prop_assert_eq!(sum(|p| p.artifact_bytes), root.artifact_bytes);
+            let mut sum = Purse { spawns: spawned, ..Purse::default() };
+            purses.iter().for_each(|(purse, _)| sum.give_back(*purse));
+            prop_assert_eq!(sum, root);
         }
     }
 }
 
+fn a_share() -> impl Strategy<Value = Share> {
+    prop_oneof![Just(Share::Nothing), Just(Share::Half), (0..60_u64).prop_map(Share::Exactly)]
+}
+
 prop_compose! {
     fn an_ask()(
-        cpu_us in option::of(0..60_u64),
-        spawns in 0..6_u64,
-        artifact_bytes in option::of(0..60_u64),
-        artifacts: bool,
+        (cpu_us, host_calls, artifact_bytes) in (a_share(), a_share(), a_share()),
+        spawns in (0..6_u64).prop_map(Share::Exactly),
+        (requests, bytes_out, bytes_in) in (a_share(), a_share(), a_share()),
+        (tokens, money_micros) in (a_share(), a_share()),
     ) -> PurseAsk {
-        PurseAsk { cpu_us, spawns, artifact_bytes, artifacts }
+        PurseAsk {
+            cpu_us, spawns, artifact_bytes, host_calls, requests, bytes_out, bytes_in, tokens, money_micros,
+        }
     }
 }

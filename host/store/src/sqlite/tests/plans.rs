@@ -8,7 +8,7 @@ use rusqlite::{Connection, StatementStatus, params_from_iter};
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::{
     ConversationId, Destination, Grants, Lifetime, Outcome, Output, Path, Priority, Purse, PurseAsk, RunId,
-    RunSpec, Timestamp, Token,
+    RunSpec, Share, Timestamp, Token,
 };
 
 use super::super::statements::Sql;
@@ -171,7 +171,7 @@ fn fill(rows: &mut dyn Rows, n: u16) -> Result<(), StoreError> {
         let id = accepted(rows, n, waits, now)?;
         let token = Token(u128::from(n) + 1);
         ops::claim(rows, id, token, now)?;
-        let by = By { run: id, token, cpu_us: 0, link_base: "file:///".into(), now };
+        let by = By { run: id, token, spent: Purse::default(), link_base: "file:///".into(), now };
         if waits {
             let import = sublane_core::Import::Sleep;
             let due = Some(Timestamp(5_000_000));
@@ -224,10 +224,10 @@ fn accepted(rows: &mut dyn Rows, n: u16, waits: bool, now: Timestamp) -> Result<
         spawner: "p".into(),
         seed: [0; 32],
     };
-    let purse = Purse { cpu_us: 1_000, spawns: 10, artifact_bytes: 0 };
+    let purse = Purse { cpu_us: 1_000, spawns: 10, host_calls: 1_000, ..Purse::default() };
     let conversation = NewConversation { id: ConversationId([1; 16]), origin, purse };
     let event = Some(("console".to_owned(), format!("{n} {waits}")));
-    let ask = PurseAsk { cpu_us: Some(1), ..PurseAsk::default() };
+    let ask = PurseAsk { cpu_us: Share::Exactly(1), ..PurseAsk::default() };
     Ok(ops::accept(rows, Accept { conversation, event, spec: Box::new(spec), ask })?.run)
 }
 

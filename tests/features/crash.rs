@@ -3,7 +3,7 @@
 //! A scenario is a state directory, some plugins and one message or task
 //! ([`process::Orders`]). [`walk`] kills its host before and after each commit and around each
 //! send, lets another host finish, and has the whole history judged
-//! ([`sublane_tests::history`]); [`film`] and [`tree`] are what is walked through. The store's
+//! ([`sublane_tests::history`]); [`film`], [`tree`] and [`retry`] are what is walked through. The store's
 //! seam covers commits, and with them every change of something durable but artifact files,
 //! which are on the disk before the commit that names them; a channel's seam covers what
 //! receivers know. A later scenario needs orders and a check.
@@ -12,6 +12,7 @@ mod film;
 mod judge;
 mod process;
 mod receiver;
+mod retry;
 mod tree;
 mod walk;
 

@@ -9,7 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sublane_core::journal::{SpawnAnswer, WaitAnswer, decode};
-use sublane_core::{Delivery, DeliveryState, Entry, Import, ImportClass, Run, RunId, RunState, Timestamp};
+use sublane_core::{
+    Delivery, DeliveryId, DeliveryState, Entry, Import, ImportClass, Run, RunId, RunState, Timestamp,
+};
 use sublane_store::{DeliveryFilter, RunFilter, Store};
 
 /// Everything that can be known of a state directory's past.
@@ -70,8 +72,10 @@ impl History {
                 faults.push(format!("run {id} ({name}) has no ending: it is {}", run.state.kind()));
                 continue;
             };
-            let told: Vec<_> =
-                self.deliveries.iter().filter(|owed| owed.run == id && !is_message(owed)).collect();
+            let owed = self.deliveries.iter().filter(|owed| owed.run == id && !is_message(owed));
+            let (told, earlier): (Vec<_>, Vec<_>) =
+                owed.partition(|owed| is_ending(owed, run, run.generation));
+            self.generations(run, &earlier, faults);
             let expected = format!("run.{}", outcome.kind());
             for owed in &told {
                 if kind(&owed.body) != expected {
@@ -98,6 +102,22 @@ impl History {
                     parent.spec.name
                 ));
             }
+        }
+    }
+
+    /// Each earlier generation of a run was told once to each of its destinations, and `owed` is no more than that.
+    fn generations(&self, run: &Run, owed: &[&Delivery], faults: &mut Vec<String>) {
+        let (id, name) = (run.spec.id, &run.spec.name);
+        for generation in 0..run.generation {
+            let told = owed.iter().filter(|owed| is_ending(owed, run, generation)).count();
+            if told != run.spec.destinations.len() {
+                faults.push(format!("run {id} ({name}) told {told} times how generation {generation} ended"));
+            }
+        }
+        let is_none =
+            |owed: &&&Delivery| !(0..run.generation).any(|generation| is_ending(owed, run, generation));
+        for owed in owed.iter().filter(is_none) {
+            faults.push(format!("run {id} ({name}) owes {} for no ending of it", owed.id));
         }
     }
 
@@ -230,6 +250,13 @@ impl History {
 fn kind(body: &str) -> String {
     let body: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     body["type"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Whether a delivery is how this generation of a run ended.
+fn is_ending(delivery: &Delivery, run: &Run, generation: u32) -> bool {
+    (0..)
+        .zip(&run.spec.destinations)
+        .any(|(index, _)| delivery.id == DeliveryId::ending(run.spec.id, generation, index))
 }
 
 fn is_message(delivery: &Delivery) -> bool {

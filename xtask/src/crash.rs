@@ -21,7 +21,7 @@ impl Crash {
         build::all(&setup::toolchain()?, true)?;
         let mut cargo = repo::cargo_in("");
         cargo.args(["test", "--locked", "--package", "sublane-tests", "--test", "features", "--"]);
-        cargo.args(["crash::film", "crash::tree", "--nocapture"]);
+        cargo.args(["crash::film", "crash::tree", "crash::retry", "--nocapture"]);
         repo::run(cargo.env("SUBLANE_CRASH_EVERY", self.every.to_string()))
     }
 }

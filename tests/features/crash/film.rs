@@ -65,6 +65,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Complaint 98112 (R1): a restart in the middle of a run lost its answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_each_commit_there_is_one_film() {
     let (points, executing) = film(Kind::At(Side::Before, Of::Write)).await;

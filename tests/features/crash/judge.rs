@@ -66,6 +66,10 @@ const ENDINGS: &[Doctored] = &[
         let told = history.deliveries.iter().find(|owed| owed.run == child).expect("it is told").clone();
         history.deliveries.push(told);
     }),
+    ("told 0 times how generation 1 ended", |history| history.runs[1].generation = 2),
+    ("for no ending of it", |history| {
+        std::sync::Arc::make_mut(&mut history.runs[1].spec).destinations.clear();
+    }),
     ("which it is attached to", |history| {
         let RunState::Ended { at, .. } = &mut history.runs[1].state else { panic!("it has ended") };
         *at = Timestamp(u64::MAX);

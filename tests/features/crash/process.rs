@@ -18,6 +18,8 @@ use sublane::channel::webhook::{Endpoint, Webhook};
 use sublane::channel::{Channel, Class, SecretRef};
 use sublane::clock::{Clock as _, SystemClock};
 use sublane::intake::{Message, Task};
+use sublane::intents::Intent;
+use sublane::steer::steer_alone;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Delivery, DeliveryState, Destination, Run, Timestamp};
 use sublane_store::{DeliveryFilter, HostLock, RunFilter, SqliteStore, Store};
@@ -43,6 +45,8 @@ pub(super) struct Orders {
     pub(super) message: Option<(&'static str, String)>,
     /// An agent and its input.
     pub(super) task: Option<(&'static str, Value)>,
+    /// Instead of all that: an intent, done as a command does that finds no host.
+    pub(super) alone: Option<Intent>,
     /// Where the task comes from, and where its ending goes.
     pub(super) origin: &'static str,
     /// Slots of `main` and of `subagent`, if not the usual ones.
@@ -61,6 +65,7 @@ impl Orders {
             plugins: plugins.to_vec(),
             message: None,
             task: None,
+            alone: None,
             origin: "console:test",
             slots: None,
             webhook: None,
@@ -76,6 +81,7 @@ impl Orders {
             "plugins": self.plugins,
             "message": self.message,
             "task": self.task,
+            "alone": self.alone,
             "origin": self.origin,
             "slots": self.slots,
             "webhook": self.webhook,
@@ -152,7 +158,7 @@ impl Drop for Process {
     }
 }
 
-/// Notes what it is given in a file, one line for each attempt.
+/// Notes what it is given in a state directory, one line for each attempt.
 struct Noting(PathBuf);
 
 #[async_trait]
@@ -162,9 +168,15 @@ impl Channel for Noting {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
-        append(&self.0, &json!({ "id": delivery.id.to_string(), "body": &*delivery.body }).to_string());
+        note(&self.0, delivery);
         AttemptResult::Delivered { note: "noted".to_owned() }
     }
+}
+
+/// Notes in a state directory that a delivery was received.
+pub(super) fn note(state: &Path, delivery: &Delivery) {
+    let line = json!({ "id": delivery.id.to_string(), "body": &*delivery.body });
+    append(&state.join("console.jsonl"), &line.to_string());
 }
 
 /// Adds a line to a file.
@@ -202,6 +214,11 @@ pub(super) async fn obey() {
     let store = SqliteStore::open(&state.join("sublane.db")).expect("the store opens");
     let crash = Crash::new(point, Blow::Kill);
     let store = Arc::new(Crashing::new(store, crash.clone()));
+    if !orders["alone"].is_null() {
+        let intent = serde_json::from_value(orders["alone"].clone()).expect("an intent");
+        steer_alone(&*store, intent, 3, "".into(), SystemClock.now()).await.expect("it is done");
+        return;
+    }
     let mut done = crash.done();
     let telling = tell(crash.done());
     let mut setup = Setup::on(store.clone(), temporary()).artifacts(state.join("artifacts"));
@@ -219,11 +236,13 @@ pub(super) async fn obey() {
         setup = setup.channel("webhook", Arc::new(webhook), None);
     }
     let answers = orders["message"][0].as_str();
-    let console = Sending::new(Arc::new(Noting(state.join("console.jsonl"))), crash.clone());
+    let console = Sending::new(Arc::new(Noting(state.clone())), crash.clone());
     let host = setup.channel("console", Arc::new(console), answers).start().await;
     let origin: Destination = text(&orders["origin"]).parse().expect("well formed");
     let event = Some(EVENT.to_owned());
-    if answers.is_some() {
+    if orders["message"].is_null() && orders["task"].is_null() {
+        // What is to be done stands in the store.
+    } else if answers.is_some() {
         let message =
             Message { origin, from: "somebody".to_owned(), text: text(&orders["message"][1]), event };
         host.inner().message(message).await.expect("it is accepted");
@@ -258,8 +277,11 @@ fn tell(mut done: watch::Receiver<u64>) -> JoinSet<()> {
     telling
 }
 
-/// Whether every run has ended and every delivery has come to its end.
+/// Whether nothing is asked any more, every run has ended and every delivery has come to its end.
 async fn is_settled(store: &dyn Store) -> bool {
+    if !store.intents(1).await.expect("the store answers").is_empty() {
+        return false;
+    }
     let runs = runs(store).await;
     let open =
         |delivery: &Delivery| matches!(delivery.state, DeliveryState::Pending | DeliveryState::Sending);

@@ -93,6 +93,8 @@ async fn killed_before_commits_a_tree_of_thirty_comes_to_its_end() {
     assert!(points > 3 && executing > points, "{points} points, and {executing} attempts executed at them");
 }
 
+/// Complaints 98112 (R1), 125797 and 120231 (R11): a restart lost a child's answer, or woke its
+/// parent several times with one.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_commits_a_tree_of_thirty_comes_to_its_end() {
     let (points, executing) = tree(Kind::At(Side::After, Of::Write), 31).await;

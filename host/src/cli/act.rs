@@ -35,12 +35,12 @@ pub(super) async fn act(config: &Config, reader: &Reader, intent: Intent) -> Res
 
 /// As [`act`], where a refusal is an answer.
 pub(super) async fn asked(config: &Config, reader: &Reader, intent: Intent) -> Result<Answer> {
-    Ok(match HostLock::acquire(&config.state) {
+    Ok(match HostLock::acquire_briefly(&config.state) {
         Ok(lock) => {
-            let answer = alone(config, reader, intent).await;
+            let answer = alone(config, reader, intent).await?;
             drop(lock);
             complain("no host runs here: it is written in the store, and the next host goes on from there");
-            answer?
+            answer
         }
         Err(LockError::Held { .. }) => beside(config, reader, &intent).await?,
         Err(error) => return Err(error.into()),

@@ -10,10 +10,14 @@ use std::time::Duration;
 
 /// The lock's file in the state directory.
 const FILE_NAME: &str = "host.lock";
-/// How often a host tries to take a lock that is held.
+/// How often somebody tries to take a lock that is held.
 const TRIES: u32 = 5;
+/// How often, where a command holds it that will let it go in a moment: five seconds.
+const TRIES_BESIDE_A_COMMAND: u32 = 500;
 /// The time between two tries: longer than [`HostLock::holder`] looks.
 const LOOK: Duration = Duration::from_millis(10);
+/// Behind the number of a process that lets the lock go in a moment.
+const BRIEFLY: &str = "briefly";
 
 /// Held by the host that owns a state directory, until it is dropped.
 #[derive(Debug)]
@@ -43,11 +47,24 @@ pub enum LockError {
 }
 
 impl HostLock {
-    /// Takes the lock of a state directory, or says at once who has it.
+    /// Takes the lock of a state directory for a host, or says who has it: at once when a host has,
+    /// after five seconds when a command has.
     ///
     /// # Errors
     /// [`LockError`].
     pub fn acquire(directory: &Path) -> Result<Self, LockError> {
+        Self::acquire_as(directory, "", &mut pause)
+    }
+
+    /// As [`Self::acquire`], for a command that lets it go in a moment. Others wait for that.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn acquire_briefly(directory: &Path) -> Result<Self, LockError> {
+        Self::acquire_as(directory, BRIEFLY, &mut pause)
+    }
+
+    fn acquire_as(directory: &Path, how_long: &str, pause: &mut dyn FnMut()) -> Result<Self, LockError> {
         let path = directory.join(FILE_NAME);
         let failed = |source| LockError::Io { path: path.clone(), source };
         let mut options = OpenOptions::new();
@@ -57,11 +74,12 @@ impl HostLock {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                // Somebody may only be looking, which is over at once.
-                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                // Somebody may only be looking, which is over at once, or be a command.
+                Err(TryLockError::WouldBlock)
+                    if tries < TRIES || (tries < TRIES_BESIDE_A_COMMAND && is_brief(&mut file)) =>
+                {
                     tries += 1;
-                    #[expect(clippy::disallowed_methods, reason = "nobody says when the other has looked")]
-                    std::thread::sleep(LOOK);
+                    pause();
                 }
                 Err(TryLockError::WouldBlock) => {
                     return Err(LockError::Held {
@@ -72,7 +90,7 @@ impl HostLock {
                 Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
         }
-        sign(&mut file).map_err(failed)?;
+        sign(&mut file, how_long).map_err(failed)?;
         Ok(Self { _file: file })
     }
 
@@ -97,18 +115,35 @@ impl HostLock {
     }
 }
 
+fn pause() {
+    #[expect(clippy::disallowed_methods, reason = "nobody says when the other has looked")]
+    std::thread::sleep(LOOK);
+}
+
 /// Writes this process's number into the file.
-fn sign(file: &mut File) -> std::io::Result<()> {
+fn sign(file: &mut File, how_long: &str) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(format!("{} {how_long}\n", std::process::id()).as_bytes())
+}
+
+/// What its holder wrote into the file.
+fn signed(file: &mut File) -> String {
+    let mut text = String::new();
+    // What cannot be read says nothing, as does what is just being written.
+    let _ = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    text
+}
+
+/// Whether the holder lets it go in a moment.
+fn is_brief(file: &mut File) -> bool {
+    signed(file).split_whitespace().nth(1) == Some(BRIEFLY)
 }
 
 /// Who wrote its number into the file.
 fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.read_to_string(&mut text).ok();
-    let process = read.and_then(|_| text.trim().parse::<u32>().ok());
+    let text = signed(file);
+    let process = text.split_whitespace().next().and_then(|number| number.parse::<u32>().ok());
     process.map_or_else(|| "another process".to_owned(), |process| format!("process {process}"))
 }
 
@@ -127,5 +162,23 @@ mod tests {
         drop(held);
         assert_eq!(HostLock::holder(directory.path()).expect("it can be seen"), None);
         HostLock::acquire(directory.path()).expect("it was let go");
+    }
+
+    /// Two commands at once, or a host that starts beside one, are no reason to give up.
+    #[test]
+    fn a_command_is_waited_for_and_a_host_is_not() {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        for (is_command, expected) in [(true, 2 * TRIES), (false, TRIES - 1)] {
+            let how_long = if is_command { BRIEFLY } else { "" };
+            let held = HostLock::acquire_as(directory.path(), how_long, &mut || {}).expect("nobody has it");
+            let (mut held, mut pauses) = (Some(held), 0);
+            let got = HostLock::acquire_as(directory.path(), "", &mut || {
+                pauses += 1;
+                if pauses == 2 * TRIES {
+                    held = None;
+                }
+            });
+            assert_eq!((got.is_ok(), pauses), (is_command, expected));
+        }
     }
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::host::Inner;
 use crate::host::plugins::Reloaded;
-use crate::intake::Message;
+use crate::intake::{IntakeError, Message};
 use crate::steer;
 
 /// How often the sweep looks.
@@ -189,8 +189,15 @@ async fn apply(host: &Arc<Inner>, number: i64, intent: serde_json::Result<Intent
     let answer = match intent {
         Ok(Intent::Message { origin, from, text, event }) => {
             let message = Message { origin, from, text, event: Some(event) };
-            let accepted = host.message(message).await;
-            accepted.map(|accepted| Answer::Accepted { run: accepted.run }).map_err(|error| error.to_string())
+            match host.message(message).await {
+                Ok(accepted) => Ok(Answer::Accepted { run: accepted.run }),
+                // Nobody waits for an answer who would say it again.
+                Err(IntakeError::Store(error)) if is_the_stores_fault(&error) => {
+                    tracing::error!(number, %error, "a message could not be accepted; the next sweep tries again");
+                    return;
+                }
+                Err(error) => Err(error.to_string()),
+            }
         }
         Ok(Intent::CollectGarbage) => {
             host.collect.notify_one();
@@ -200,6 +207,11 @@ async fn apply(host: &Arc<Inner>, number: i64, intent: serde_json::Result<Intent
         Err(error) => Err(format!("it is none that this host knows: {error}")),
     };
     done(host, number, answer).await;
+}
+
+/// Whether another time may bring what this one did not.
+fn is_the_stores_fault(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io(_) | StoreError::Corrupt(_) | StoreError::Closed)
 }
 
 async fn reload(host: Arc<Inner>, number: i64, plugins: Vec<String>) -> i64 {

@@ -1,6 +1,7 @@
 //! What is wrong with files and with the machine is told so that a stranger can act on it:
 //! which file, which line and key, what to do. Nothing panics and nothing is lost.
 
+mod faults;
 mod lines;
 mod machine;
 

@@ -124,6 +124,7 @@ async fn a_spin_uses_up_its_purse() {
     check_failure(&host, "spin", json!(null), Failure::OutOfCpu, "s in this attempt").await;
 }
 
+/// Complaints 87444 and 155707 (R14): a time-out was taken and not kept to.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_binds_a_guest_that_never_yields() {
     let host = Setup::in_memory().plugin_with("misbehaves", &manifest("1m", "1s")).start().await;

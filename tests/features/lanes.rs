@@ -191,6 +191,7 @@ async fn a_full_lane_refuses_with_its_length() {
     host.until("those that were accepted end", || host.recorder.texts().iter().any(|text| text == "b")).await;
 }
 
+/// Complaint 54936 (R15): a time-out that nobody named was none.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_bounds_runs_that_name_no_time() {
     let quick = LaneLimits { timeout: Duration::from_secs(7), ..LaneLimits::default() };

@@ -193,7 +193,7 @@ async fn a_receiver_that_is_down_for_an_hour_gets_everything_once() {
     assert_eq!(seen, expected);
 }
 
-/// Complaint 33403, R30: what the receiver refuses is not sent again, not after a restart either;
+/// Complaints 33403 (R30) and 24353 (R31): what the receiver refuses is not sent again, not after a restart either;
 /// and what comes after it is not held up.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_final_across_restarts_and_blocks_nobody() {

@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use sublane_core::{DeliveryState, Outcome, Run, RunState};
+use sublane::clock::{Clock as _, ManualClock};
+use sublane_core::{DeliveryState, Outcome, Run, RunState, Timestamp};
 use sublane_store::SqliteStore;
 use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
 use sublane_tests::history::History;
@@ -142,6 +144,24 @@ async fn standing_still() -> (TestHost, Arc<Crash>, Run) {
     unreachable!("writes do not run out")
 }
 
+/// Complaint 155707 (R14): a time-out never came, and after a restart not either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_passes_while_no_host_runs_is_kept() {
+    let directory = temporary();
+    let clock = ManualClock::at(Timestamp(1_800_000_000_000));
+    let setup = || Setup::durable(&directory).clock(Arc::new(clock.clone())).plugin("spawns");
+    let host = setup().start().await;
+    let run = host.begin("spawns/act", json!([{ "receive": {} }])).await;
+    let waits = host.when(run, "waiting", |run| matches!(run.state, RunState::Waiting { .. })).await;
+    host.host.stop().await;
+    clock.advance(waits.spec.deadline().since(clock.now()) + Duration::from_secs(1));
+    let host = setup().start().await;
+    assert_eq!(host.ended(run).await, Outcome::TimedOut);
+    host.until("it is told", || host.recorder.texts().len() == 1).await;
+}
+
+/// Complaints 103724 and 90766 (R12): two recoveries went on with one run, and did all of it twice.
+///
 /// What the next host makes of a run is not touched by the attempt that lost its claim: its write
 /// is refused, its guest is gone, and nobody hears of it.
 #[tokio::test(flavor = "multi_thread")]

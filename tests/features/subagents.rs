@@ -60,6 +60,7 @@ async fn any_child_that_has_ended_ends_the_wait() {
     assert_eq!(done[5], json!([{ "cancelled": "not needed" }]));
 }
 
+/// Complaint 126924 (R18): a wait that ran out was taken for the child's death.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_out_of_a_wait_is_not_a_state_of_the_run() {
     let steps = json!([
@@ -150,6 +151,7 @@ async fn only_own_children_may_be_spoken_to() {
     assert!(!matches!(state, sublane_core::RunState::Ended { .. }));
 }
 
+/// Complaint 50165 (R17): a child was told as done before what it had handed on was.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_does_not_end_before_what_is_attached_to_it() {
     let host = host().await;

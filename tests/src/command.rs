@@ -2,7 +2,7 @@
 //!
 //! Owns the building of the binary: a test never runs an old one.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -59,6 +59,11 @@ impl Said {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+fn said(Output { status, stdout, stderr }: Output) -> Said {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Said { exit: status.code().expect("nobody killed it"), out: text(stdout), err: text(stderr) }
 }
 
 /// A command that goes on; it is killed when this is dropped.
@@ -134,9 +139,33 @@ impl CommandLine {
         command.arg("--config").arg(self.directory.path().join("sublane.toml")).args(words);
         command.env("USER", "ada").env_remove("RUST_LOG");
         let ran = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic");
-        let Output { status, stdout, stderr } = ran.expect("the binary starts");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
-        Said { exit: status.code().expect("nobody killed it"), out: text(stdout), err: text(stderr) }
+        said(ran.expect("the binary starts"))
+    }
+
+    /// Runs a command to its end at a terminal, where this was typed before it asked. What it says on
+    /// either stream is its output, as is what was typed.
+    ///
+    /// # Panics
+    /// When `script` of util-linux, which makes the terminal, cannot be started.
+    pub async fn at_terminal(&self, words: &[&str], typed: &str) -> Said {
+        let file = self.directory.path().join("sublane.toml");
+        let own = [binary().as_os_str(), "--config".as_ref(), file.as_os_str()];
+        let own = own.map(|word| word.to_str().expect("text"));
+        let quoted = |word: &&str| format!("'{}'", word.replace('\'', r"'\''"));
+        let line: Vec<_> = own.iter().chain(words).map(quoted).collect();
+        let mut command = Command::new("script");
+        command.args(["-q", "-e", "-c", &format!("exec {}", line.join(" ")), "/dev/null"]);
+        command.env("USER", "ada").env("SHELL", "/bin/sh").env_remove("RUST_LOG");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let typed = typed.to_owned();
+        let ran = tokio::task::spawn_blocking(move || {
+            let mut script = command.spawn()?;
+            // Dropped, so that the terminal sees the end of what is typed.
+            script.stdin.take().expect("it is piped").write_all(typed.as_bytes())?;
+            script.wait_with_output()
+        });
+        let ran = ran.await.expect("it does not panic").expect("`script` of util-linux is here");
+        said(ran)
     }
 
     /// Begins a command that goes on.

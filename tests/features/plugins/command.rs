@@ -133,6 +133,40 @@ async fn a_plugin_whose_runs_live_is_not_removed_without_a_word_about_them() {
     );
     assert!(std::fs::read_to_string(&file).expect("there").contains("[plugins.remembers]"));
 
+    let before = std::fs::read_to_string(&file).expect("there");
+    for typed in ["no\n", "\n", ""] {
+        let asked = line.at_terminal(&["plugin", "remove", "remembers"], typed).await;
+        let question =
+            "1 run of remembers lives. [c]ancel, [k]eep until the end, or anything else to stop here?";
+        assert!(asked.out.contains(question), "{typed:?}: {asked:?}");
+        assert_eq!((asked.exit, asked.out.contains("error: nothing was changed")), (4, true), "{asked:?}");
+        assert_eq!(std::fs::read_to_string(&file).expect("there"), before, "{typed:?}");
+    }
+    // The host's own configuration, which in a test is another one.
+    host.named.remove("remembers");
+    let kept = line.at_terminal(&["plugin", "remove", "remembers"], "k\n").await;
+    assert_eq!((kept.exit, kept.out.contains("1 run goes on it to the end")), (0, true), "{kept:?}");
+    host.when(run, "still waiting", |run| run.state.kind() == "waiting").await;
+
+    std::fs::write(&file, before).expect("written");
+    host.named.put("remembers", component(VERSIONS[0]));
+    line.json(&["plugin", "reload"]).await;
+    host.named.remove("remembers");
+    let cancelled = line.at_terminal(&["plugin", "remove", "remembers"], "c\n").await;
+    assert_eq!((cancelled.exit, cancelled.out.contains("1 run cancelled")), (0, true), "{cancelled:?}");
+    assert_eq!(host.ended(run).await.kind(), "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_is_removed_with_the_runs_of_it_that_live() {
+    let directory = temporary();
+    let line = CommandLine::beside(&directory);
+    let host = Setup::durable(&directory).plugin("remembers").start().await;
+    let file = directory.path().join("sublane.toml");
+    let text = std::fs::read_to_string(&file).expect("there");
+    let named = format!("{text}[plugins.remembers]\ncomponent = {:?}\n", component(VERSIONS[0]));
+    std::fs::write(&file, named).expect("written");
+    let run = listener(&host).await;
     // The host's own configuration, which in a test is another one.
     host.named.remove("remembers");
     let removed = line.json(&["plugin", "remove", "remembers", "--cancel-runs"]).await;

@@ -160,6 +160,7 @@ async fn every_command_of_the_document_is_right() {
     let commands = commands(&read(DOCUMENT));
     assert!(commands.len() > 25, "{commands:?}");
     let hello = component("hello-agent");
+    let backup = temporary();
     let path = std::env::join_paths(
         [binary().parent().expect("a directory").to_owned()]
             .into_iter()
@@ -177,7 +178,11 @@ async fn every_command_of_the_document_is_right() {
         let mut command = Command::new("bash");
         command.args(["-c", &text]).current_dir(directory.path()).env("PATH", &path);
         command.env("SUBLANE_CONFIG", directory.path().join("sublane.toml"));
-        command.env("STATE", directory.path()).env("RUN", run.to_string()).env("FAILED", failed.to_string());
+        command
+            .env("STATE", directory.path())
+            .env("BACKUP", backup.path())
+            .env("RUN", run.to_string())
+            .env("FAILED", failed.to_string());
         command.env("PLUGIN", hello.parent().expect("it has one"));
         command.env("DELIVERY", dead[0].id.to_string()).env("OTHER_DELIVERY", dead[1].id.to_string());
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sublane::clock::{Clock as _, SystemClock};
 
-use super::say;
+use super::output::{say, while_read};
 
 /// The time between two looks.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Follow {
                 return Ok(());
             }
             last = Some(seen.json);
-            SystemClock.sleep_until(SystemClock.now().after(PERIOD)).await;
+            while_read(SystemClock.sleep_until(SystemClock.now().after(PERIOD))).await?;
         }
     }
 }

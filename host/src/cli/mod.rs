@@ -14,6 +14,7 @@ mod dist;
 mod follow;
 mod lanes;
 mod logs;
+mod output;
 mod plugin;
 mod reader;
 mod render;
@@ -33,9 +34,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use output::say;
 use sublane::config::Config;
 use sublane::error::chain;
+use sublane::host::StartError;
 use sublane::open::OpenError;
+use sublane::retention::CollectError;
+use sublane_store::StoreError;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -161,9 +166,31 @@ fn not_opened(error: OpenError) -> Failed {
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Self {
         let error = error.into();
-        let exit = if error.is::<reader::Unclear>() { Exit::Wrong } else { Exit::Cannot };
+        let exit = match () {
+            () if error.is::<reader::Unclear>() => Exit::Wrong,
+            () if error.is::<output::Closed>() => Exit::OutputClosed,
+            () if is_damage(&error) => Exit::Damaged,
+            () => Exit::Cannot,
+        };
         Self { exit, error }
     }
+}
+
+/// Whether the store's file is at fault.
+fn is_damage(error: &anyhow::Error) -> bool {
+    error.chain().any(|error| {
+        let own = error.downcast_ref::<StoreError>();
+        // Those that are another one's word for it do not name it as their source.
+        let opened = error.downcast_ref().and_then(|error| match error {
+            OpenError::Store(error) | OpenError::Start(StartError::Store(error)) => Some(error),
+            _ => None,
+        });
+        let collected = error.downcast_ref().and_then(|error| match error {
+            CollectError::Store(error) => Some(error),
+            _ => None,
+        });
+        [own, opened, collected].into_iter().flatten().any(StoreError::is_damage)
+    })
 }
 
 type Result<T = Exit> = std::result::Result<T, Failed>;
@@ -175,6 +202,8 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let exit = match cli.command.run(&cli.global, begun) {
         Ok(exit) => exit,
+        // Nobody is there who would read why.
+        Err(Failed { exit: Exit::OutputClosed, .. }) => Exit::OutputClosed,
         Err(failed) => {
             // What a stranger's file is called inside must not steer a terminal.
             let why = sublane::channel::scrub_text(&chain(failed.error.as_ref()));
@@ -182,7 +211,7 @@ pub(crate) fn main() -> ExitCode {
             failed.exit
         }
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(output::checked(exit) as u8)
 }
 
 impl Command {
@@ -230,11 +259,6 @@ fn no_config(file: &std::path::Path) -> Failed {
          an empty file is a host that works",
         file.display()
     ))
-}
-
-/// Writes to the standard output. A reader that has gone away is no error.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Writes a line to the standard error.

@@ -1,7 +1,7 @@
 //! `sublane store`: copies the store, looks whether it is whole, removes what is old.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
@@ -103,13 +103,19 @@ impl Backup {
                 anyhow!("{} is there already: name another file, or add --force", file.display()).into()
             );
         }
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(anyhow!("{} is no file: name one that may be replaced", file.display()).into());
+        }
         let store = store_file(&config.state);
-        if file.canonicalize().is_ok_and(|file| store.canonicalize().is_ok_and(|store| store == file)) {
-            return Err(anyhow!("{} is the store itself", file.display()).into());
+        if is_of_the_store(&file, &store) {
+            return Err(anyhow!("{} is the store itself: name another file", file.display()).into());
         }
         let mut progress = Progress::new();
         let bytes = sqlite::backup(&store, &file, &mut |done, all| {
-            progress.show(&format!("copied {} of 100 %", done * 100 / all.max(1)));
+            progress.show(&match done < all {
+                true => format!("copied {} of 100 %", done * 100 / all.max(1)),
+                false => "looking whether the copy is whole".to_owned(),
+            });
         })?;
         drop(progress);
         if json {
@@ -119,6 +125,22 @@ impl Backup {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Whether a file is the store's, or its log, which lies beside it under its name.
+fn is_of_the_store(file: &Path, store: &Path) -> bool {
+    let place = |path: &Path| {
+        let path = std::path::absolute(path).ok()?;
+        Some((path.parent()?.canonicalize().ok()?, path.file_name()?.to_owned()))
+    };
+    let own = ["", "-wal", "-shm"].map(|end| {
+        let mut name = store.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name)
+    });
+    let is_linked =
+        file.canonicalize().is_ok_and(|file| store.canonicalize().is_ok_and(|store| store == file));
+    is_linked || place(file).is_some_and(|file| own.iter().any(|own| place(own).as_ref() == Some(&file)))
 }
 
 fn check(config: &Config, json: bool) -> Result {

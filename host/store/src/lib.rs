@@ -60,9 +60,25 @@ pub enum StoreError {
         /// Why, and what to do.
         why: String,
     },
+    /// The file is damaged.
+    #[error("the store {} is damaged: {why}", path.display())]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Where, and what to do.
+        why: String,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// Whether the file's content is at fault, so that nothing but a backup helps.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Damaged { .. })
+    }
 }
 
 /// The operations. Each is one transaction: when it returns `Ok`, it is durable.

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 
 /// Exit code of what cannot be done here and now.
 const CANNOT: i32 = 4;
+/// Exit code of a store that is not whole.
+const DAMAGED: i32 = 5;
 
 /// A configuration whose state directory is `state`, with a console that answers.
 fn configured(directory: &Path) {
@@ -70,7 +72,7 @@ fn check_damaged(damage: impl Fn(&mut Vec<u8>), commands: &[&[&str]], words: &[&
     std::fs::write(&file, &bytes).expect("it is damaged");
     for command in commands {
         let output = sublane(directory.path(), command).output().expect("it starts");
-        check(command, &output, CANNOT, words);
+        check(command, &output, DAMAGED, words);
     }
     directory
 }
@@ -94,14 +96,50 @@ fn a_store_that_is_damaged_is_told_and_kept() {
     check_unreadable(|bytes| bytes.truncate(50_000));
     check_unreadable(|bytes| bytes.truncate(100));
     check_unreadable(|bytes| noise(&mut bytes[..8_192]));
-    // What is damaged inside is met by whoever reads it, and found by `store check`.
+}
+
+/// What is damaged inside is seen by a host before it is ready, and by commands that write; it is met
+/// by whoever reads it, and told whole by `store check`.
+#[test]
+fn a_store_that_is_damaged_inside_is_not_worked_on() {
     let middle = |bytes: &mut Vec<u8>| {
         let half = bytes.len() / 2;
         noise(&mut bytes[8_192..half]);
     };
-    let directory = check_damaged(middle, &COMMANDS[1..], &["SQLite cannot read the file", ADVICE]);
-    let checked = sublane(directory.path(), &["store", "check"]).output().expect("it starts");
-    check(&["store", "check"], &checked, 5, &["the file is damaged", "violations"]);
+    let directory = check_damaged(middle, &COMMANDS, &[ADVICE]);
+    for (words, told) in [
+        (&["serve"][..], &["is damaged: ", "sublane store backup --help"][..]),
+        (&["store", "gc"], &["is damaged: "]),
+        (&["lanes", "pause", "main"], &[ADVICE]),
+        (&["store", "check"], &["the file is damaged", "violations"]),
+    ] {
+        let output = sublane(directory.path(), words).output().expect("it starts");
+        check(words, &output, DAMAGED, told);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!told.contains("ready"), "{words:?}: {told}");
+    }
+}
+
+/// A page that nobody reads at a start is looked at all the same, and none of it is copied.
+#[test]
+fn of_a_damaged_store_no_copy_is_made() {
+    let one = |bytes: &mut Vec<u8>| {
+        let journal =
+            bytes.windows(4).rposition(|four| four == b"four").expect("it was said") / 8_192 * 8_192;
+        noise(&mut bytes[journal..journal + 4_096]);
+    };
+    let directory = check_damaged(one, &[&["serve"]], &["is damaged: ", ADVICE]);
+    let copy = directory.path().join("today.db");
+    let words = ["store", "backup", "today.db"];
+    let told = ["is damaged: ", "a copy would be damaged too, and none was made", "`sublane store check`"];
+    check(&words, &sublane(directory.path(), &words).output().expect("it starts"), DAMAGED, &told);
+    assert!(!copy.exists(), "nothing looks like a copy");
+    std::fs::write(&copy, "yesterday's").expect("written");
+    let forced = ["store", "backup", "today.db", "--force"];
+    check(&forced, &sublane(directory.path(), &forced).output().expect("it starts"), DAMAGED, &told);
+    assert_eq!(std::fs::read(&copy).expect("there"), b"yesterday's", "the last copy is as it was");
+    let left = std::fs::read_dir(directory.path()).expect("there").count();
+    assert_eq!(left, 4, "configuration, state, cache and the copy of yesterday");
 }
 
 /// Bytes that nobody wrote, the same each time.

@@ -9,6 +9,7 @@ use sublane_core::{Run, RunId};
 use sublane_store::{LogLevel, LogLine, RunFilter};
 
 use crate::cli::follow::PERIOD;
+use crate::cli::output::while_read;
 use crate::cli::reader::Reader;
 use crate::cli::view::instant;
 use crate::cli::{say, say_json};
@@ -104,7 +105,7 @@ impl Logs {
                 return Ok(());
             }
             (is_first, was_over) = (false, is_over);
-            SystemClock.sleep_until(SystemClock.now().after(PERIOD)).await;
+            while_read(SystemClock.sleep_until(SystemClock.now().after(PERIOD))).await?;
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::damage;
 use super::session::fault_at;
 use crate::StoreError;
 
@@ -59,6 +60,8 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection> {
         return Err(unusable(path, format!("its file system cannot do write-ahead logging (mode {mode})")));
     }
     connection.execute_batch(SETTINGS).map_err(&at)?;
+    // Before anything is written, and before a format changes.
+    damage::look(&mut connection, path)?;
     migrate(&mut connection, path)?;
     Ok(connection)
 }
@@ -184,7 +187,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
         // The write lock is held: nothing is written between the copy and the change.
         let copy = copy_of(path, from);
         let source = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        super::backup::copy(&source, &copy, &mut |_, _| {})?;
+        super::backup::copy(&source, path, &copy, &mut |_, _| {})?;
         tracing::info!(copy = %copy.display(), "the store was copied before its format changes");
     }
     for (index, step) in MIGRATIONS.iter().enumerate().skip(from) {

@@ -13,6 +13,7 @@ mod bare;
 mod check;
 mod codec;
 mod connection;
+mod damage;
 mod hold;
 mod job;
 mod log;

@@ -201,12 +201,16 @@ impl<'c> Session<'c> {
     }
 }
 
+/// What to do about a file that is damaged.
+pub(super) const ADVICE: &str = "stop the host, keep the file, and put a backup in its place \
+                                 (`sublane store backup --help` says how)";
+
 /// What SQLite says, in the store's words.
 pub(super) fn fault(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(format!(
-            "SQLite cannot read the file ({error}): stop the host, keep the file, and put a backup in its place"
-        )),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt(format!("SQLite cannot read the file ({error}): {ADVICE}"))
+        }
         Some(ErrorCode::ConstraintViolation) => {
             StoreError::Corrupt(format!("a row cannot be written: {error}"))
         }
@@ -223,7 +227,10 @@ pub(super) fn fault(error: rusqlite::Error) -> StoreError {
 
 /// [`fault`], where the path helps whoever reads it.
 pub(super) fn fault_at(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
-    move |error| StoreError::Unusable { path: path.to_owned(), why: fault(error).to_string() }
+    move |error| match fault(error) {
+        StoreError::Corrupt(why) => StoreError::Damaged { path: path.to_owned(), why },
+        other => StoreError::Unusable { path: path.to_owned(), why: other.to_string() },
+    }
 }
 
 /// Runs as the file has them. Two generations: when the young one is full it

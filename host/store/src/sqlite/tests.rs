@@ -1,5 +1,6 @@
 //! What only this store can get wrong: its groups, its file; and its plans, in a module of their own.
 
+mod damage;
 mod plans;
 
 use std::path::PathBuf;

@@ -59,3 +59,26 @@ async fn without_a_configuration_people_are_told_how_to_name_one() {
         );
     }
 }
+
+/// An answer that was not written down was not given; and nobody is followed who does not read.
+#[tokio::test]
+async fn what_cannot_be_written_or_is_not_read_ends_the_command() {
+    let directory = temporary();
+    let line = CommandLine::alone(&directory);
+    line.json(&["runs", "list"]).await;
+    let begin = |words: &[&str], out: std::process::Stdio| {
+        let mut command = std::process::Command::new(sublane_tests::command::binary());
+        command.arg("--config").arg(directory.path().join("sublane.toml")).args(words);
+        command.stdout(out).stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let full = begin(&["runs", "list"], full.into()).wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(4), "{told}");
+    assert!(told.contains("the standard output cannot be written to: No space left"), "{told}");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    let followed = begin(&["runs", "list", "--watch", "--json"], writer.into());
+    drop(reader);
+    let ended = followed.wait_with_output().expect("it ends");
+    assert_eq!(ended.status.code(), Some(141), "{}", String::from_utf8_lossy(&ended.stderr));
+}

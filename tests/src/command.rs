@@ -23,7 +23,8 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--quiet", "--package", "sublane", "--bin", "sublane"]);
+        // With the features of the whole workspace, as the tests were built: nothing is compiled twice.
+        cargo.args(["build", "--quiet", "--workspace", "--bin", "sublane"]);
         let built = cargo.current_dir(repository()).output().expect("cargo starts");
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
         // The test stands in `deps` beside it.

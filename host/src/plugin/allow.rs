@@ -5,6 +5,7 @@ use sublane_core::grants::Authority;
 use super::Manifest;
 
 /// What an operator allows a plugin.
+#[expect(clippy::large_enum_variant, reason = "there is one for each plugin")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Allow {
     /// Everything that its manifest asks for, today and after each update.

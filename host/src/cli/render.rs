@@ -312,7 +312,12 @@ mod tests {
             read every key of bucket films
             read and write keys of bucket notes that begin with "a/"
             write files
-            spend 10 s of computing, 0 spawns, 0 B of files for each message, within 60 min"#]]
+            request GET, POST of https://queue.fal.run/fal-ai
+            read files in in/raw of media
+            read and write every file in out
+            send the secret fal in the header authorization to https://queue.fal.run/
+            ask the models anthropic/*
+            spend 10 s of computing, 0 spawns, 0 B of files, 1000000000 host calls, 10 requests (1 MiB out, 64 MiB in), 1000 tokens, 2.5 of money for each message, within 60 min"#]]
         .assert_eq(&authority(&side).join("\n"));
     }
 }

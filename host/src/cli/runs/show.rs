@@ -247,7 +247,7 @@ mod tests {
               journal      3 entries
               conversation AAAACSfAAgICAgICAgICAg at console:local
               parent       AAAACSfAAQEBAQEBAQEBAQ
-              given        10 s of computing, 0 spawns, 0 B of files
+              given        10 s of computing, 0 spawns, 0 B of files, 1000000000 host calls
             may
               deliver to origin
             deliveries

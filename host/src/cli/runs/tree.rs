@@ -210,11 +210,11 @@ mod tests {
         let tree = Node { run: run(RunState::Queued), wait: None, children, hidden: 1 };
         expect![[r#"
             film-Ab12cd  video/render  queued 42 %, depth 1, 2 min old  AAAACSfABwcHBwcHBwcHBw
-            │   has left 10 s of computing, 0 spawns, 0 B of files
+            │   has left 10 s of computing, 0 spawns, 0 B of files, 1000000000 host calls
             │   may deliver to origin
             │   and 1 child that is not shown
             ├── film-Ab12cd  video/render  queued 42 %, depth 1, 2 min old  AAAACSfABwcHBwcHBwcHBw
-            │       has left 10 s of computing, 0 spawns, 0 B of files
+            │       has left 10 s of computing, 0 spawns, 0 B of files, 1000000000 host calls
             │       may deliver to origin
             └── film-Ab12cd  video/render  failed, depth 1, 2 min old  AAAACSfABwcHBwcHBwcHBw
                     may deliver to origin

@@ -4,6 +4,24 @@
 //! is wanted is decided in `capability`, and nowhere else; `attenuate` makes a
 //! child's grants, `authority` the root's, and `purse` splits what is spent.
 
+/// A value that is stored as the text that it is written as.
+macro_rules! as_text {
+    ($name:ident, $error:ty) => {
+        impl TryFrom<String> for $name {
+            type Error = $error;
+            fn try_from(text: String) -> Result<Self, $error> {
+                text.parse()
+            }
+        }
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+use as_text;
+
 mod attenuate;
 mod authority;
 mod capability;
@@ -222,21 +240,6 @@ impl fmt::Display for ChannelGrant {
     }
 }
 
-macro_rules! as_text {
-    ($name:ident, $error:ty) => {
-        impl TryFrom<String> for $name {
-            type Error = $error;
-            fn try_from(text: String) -> Result<Self, $error> {
-                text.parse()
-            }
-        }
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.to_string()
-            }
-        }
-    };
-}
 as_text!(AgentPattern, ParseAgentPatternError);
 as_text!(ChannelGrant, ParseDestinationError);
 

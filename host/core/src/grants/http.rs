@@ -263,18 +263,7 @@ fn segment(text: &str) -> Result<String, &'static str> {
     }
 }
 
-impl TryFrom<String> for Target {
-    type Error = ParseTargetError;
-    fn try_from(text: String) -> Result<Self, ParseTargetError> {
-        text.parse()
-    }
-}
-
-impl From<Target> for String {
-    fn from(target: Target) -> Self {
-        target.to_string()
-    }
-}
+super::as_text!(Target, ParseTargetError);
 
 #[cfg(test)]
 mod tests {

@@ -106,15 +106,4 @@ impl fmt::Display for ModelPattern {
     }
 }
 
-impl TryFrom<String> for ModelPattern {
-    type Error = ParseModelError;
-    fn try_from(text: String) -> Result<Self, ParseModelError> {
-        text.parse()
-    }
-}
-
-impl From<ModelPattern> for String {
-    fn from(pattern: ModelPattern) -> Self {
-        pattern.to_string()
-    }
-}
+super::as_text!(ModelPattern, ParseModelError);

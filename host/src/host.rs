@@ -7,18 +7,17 @@
 
 mod cancel;
 pub mod plugins;
+mod settings;
 mod sweeps;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use sublane_core::journal::MAX_ENTRIES;
 use sublane_core::lane::LaneLimits;
-use sublane_core::{Purse, RunId, Timestamp, Token};
+use sublane_core::{RunId, Timestamp, Token};
 use sublane_store::{Effects, Store};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -29,69 +28,17 @@ use crate::attempt::Attempt;
 use crate::channel::Channels;
 use crate::clock::Clock;
 use crate::directories::Directories;
+use crate::engine::Engines;
 use crate::engine::guest::Stop;
 use crate::engine::threads::GuestThreads;
-use crate::engine::{Engines, PoolSizes};
 use crate::lanes::Lanes;
 use crate::outbox::Outbox;
 use crate::plugin::Plugins;
 use crate::progress::Progress;
-use crate::retention::Retention;
 use crate::runlog::RunLogs;
 use crate::versions::{Source, Versions};
 
-/// How the host behaves; the configuration's numbers.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Deepest run: a root is 0. Default 5.
-    pub max_depth: u32,
-    /// Attempts of a run that may end with their host before it fails as crash-looping. Default 3.
-    pub max_crashes: u32,
-    /// How long a parked attempt keeps its instance. Default 10 s.
-    pub hot_window: Duration,
-    /// Entries that the journal of one run may have. Default [`MAX_ENTRIES`].
-    pub journal_entries: u32,
-    /// How often the sweeps look by themselves. Default 1 s.
-    pub sweep: Duration,
-    /// How long a stop waits for attempts and deliveries under way. Default 5 s.
-    pub grace: Duration,
-    /// What each message from outside fills its conversation's purse up to.
-    /// Default two hours of guest CPU, 100,000 spawns, 64 GiB of artifacts; a root run draws at most half.
-    pub purse: Purse,
-    /// How long things are kept.
-    pub retention: Retention,
-    /// Instances of each engine.
-    pub pools: PoolSizes,
-    /// Guest threads of each set. Default one for each core.
-    pub guest_threads: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_depth: sublane_core::lane::MAX_DEPTH,
-            max_crashes: 3,
-            hot_window: Duration::from_secs(10),
-            journal_entries: MAX_ENTRIES,
-            sweep: Duration::from_secs(1),
-            grace: Duration::from_secs(5),
-            purse: Purse {
-                cpu_us: 7_200_000_000,
-                spawns: 100_000,
-                artifact_bytes: 64 << 30,
-                host_calls: 10_000_000_000_000,
-                requests: 10_000_000,
-                bytes_out: 64 << 30,
-                bytes_in: 1 << 40,
-                tokens: 10_000_000_000,
-                money_micros: 1_000_000_000_000,
-            },
-            retention: Retention::default(),
-            pools: PoolSizes::default(),
-            guest_threads: crate::engine::threads::default_threads(),
-        }
-    }
-}
+pub use settings::Settings;
 
 /// What a host is made of.
 pub struct Parts {

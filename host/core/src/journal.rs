@@ -168,7 +168,7 @@ imports! {
     FilesRead "files.read" Effect,
     FilesWrite "files.write" Effect,
     FilesSetSize "files.set-size" Effect,
-    FilesList "files.list-entries" Effect,
+    FilesListEntries "files.list-entries" Effect,
     FilesStat "files.stat" Effect,
     FilesCreateDir "files.create-dir" Effect,
     FilesRename "files.rename" Effect,

@@ -166,11 +166,14 @@ fn not_opened(error: OpenError) -> Failed {
 impl<E: Into<anyhow::Error>> From<E> for Failed {
     fn from(error: E) -> Self {
         let error = error.into();
-        let exit = match () {
-            () if error.is::<reader::Unclear>() => Exit::Wrong,
-            () if error.is::<output::Closed>() => Exit::OutputClosed,
-            () if is_damage(&error) => Exit::Damaged,
-            () => Exit::Cannot,
+        let exit = if error.is::<reader::Unclear>() {
+            Exit::Wrong
+        } else if error.is::<output::Closed>() {
+            Exit::OutputClosed
+        } else if is_damage(&error) {
+            Exit::Damaged
+        } else {
+            Exit::Cannot
         };
         Self { exit, error }
     }

@@ -57,10 +57,7 @@ fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {
 impl artifact::Host for Ctx {
     async fn create(&mut self, name: String, media_type: String) -> Reply<Resource<Writer>> {
         let open = self.table.iter_mut().count();
-        let live = match self.live(Import::ArtifactCreate) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, Import::ArtifactCreate);
         if let Err(denied) = live.grants.may_write_artifacts() {
             return Ok(Err(live.denied(denied).into()));
         }
@@ -77,10 +74,7 @@ impl artifact::Host for Ctx {
     async fn open(&mut self, id: String) -> Reply<Resource<Reader>> {
         let import = Import::ArtifactOpen;
         let open = self.table.iter_mut().count();
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let opened = live.effect(import, args(import, &[id.as_bytes()]), async |live| {
             if open >= MAX_OPEN {
                 return Ok(Err(ImportError::Limit(LimitHit::new("artifact.open", MAX_OPEN as u64))));
@@ -126,10 +120,7 @@ impl artifact::HostWriter for Ctx {
         let file = self.table.get_mut(&writer)?;
         let (name, media_type) = (file.name.clone(), file.media_type.clone());
         let staging = file.staging.take();
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let Some(mut staging) = staging else {
             return Ok(Err(ImportError::Invalid("the file is finished".to_owned()).into()));
         };

@@ -19,10 +19,7 @@ type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 impl delivery::Host for Ctx {
     async fn send(&mut self, destination: String, message: delivery::Message) -> Reply<String> {
         let import = Import::Deliver;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let files = artifacts_from_guest(message.artifacts);
         let listed = serde_json::to_string(&files).map_err(|error| Exit::Fault(error.to_string()))?;
         let args = args(import, &[destination.as_bytes(), message.text.as_bytes(), listed.as_bytes()]);
@@ -78,10 +75,7 @@ impl Live {
 impl timer::Host for Ctx {
     async fn sleep(&mut self, duration_ms: u64) -> Reply<()> {
         let import = Import::Sleep;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[&duration_ms.to_le_bytes()]);
         let done = live.wait(import, args, WaitFor::Sleep, Some(duration_ms), |live, now| {
             if live.is_tool {

@@ -99,16 +99,6 @@ impl Live {
     }
 }
 
-/// The live instance, or what one without any grants gets.
-macro_rules! live {
-    ($ctx:expr, $import:expr) => {
-        match $ctx.live($import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        }
-    };
-}
-
 impl files::Host for Ctx {
     async fn read(&mut self, root: String, path: Vec<String>, offset: u64, length: u32) -> Reply<Vec<u8>> {
         let import = Import::FilesRead;
@@ -154,7 +144,7 @@ impl files::Host for Ctx {
         path: Vec<String>,
         after: Option<String>,
     ) -> Reply<Vec<files::Entry>> {
-        let import = Import::FilesList;
+        let import = Import::FilesListEntries;
         let live = live!(self, import);
         let from = after.as_ref().map_or(&b""[..], |after| after.as_bytes());
         let hash = args(import, &[root.as_bytes(), &flat(&path), from]);

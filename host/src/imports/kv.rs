@@ -31,10 +31,7 @@ fn check_key(key: &str) -> Result<(), ImportError> {
 impl kv::Host for Ctx {
     async fn get(&mut self, bucket: String, key: String) -> Reply<Option<Vec<u8>>> {
         let import = Import::KvGet;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[bucket.as_bytes(), key.as_bytes()]);
         let done = live.effect(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::Read) {
@@ -52,10 +49,7 @@ impl kv::Host for Ctx {
 
     async fn set(&mut self, bucket: String, key: String, value: Vec<u8>) -> Reply<()> {
         let import = Import::KvSet;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[bucket.as_bytes(), key.as_bytes(), &value]);
         let done = live.command(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
@@ -75,10 +69,7 @@ impl kv::Host for Ctx {
 
     async fn delete(&mut self, bucket: String, key: String) -> Reply<()> {
         let import = Import::KvDelete;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[bucket.as_bytes(), key.as_bytes()]);
         let done = live.command(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
@@ -96,10 +87,7 @@ impl kv::Host for Ctx {
         after: Option<String>,
     ) -> Reply<Vec<String>> {
         let import = Import::KvListKeys;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let after_bytes = after.as_ref().map_or(&b""[..], |after| after.as_bytes());
         let args = args(import, &[bucket.as_bytes(), prefix.as_bytes(), after_bytes]);
         let done = live.effect(import, args, async |live| {

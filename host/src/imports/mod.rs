@@ -5,6 +5,16 @@
 //! the grants, done, and written. The class of an import (the core's table)
 //! decides which helper here it uses.
 
+/// The live instance for which a call counts, or the answer of one without any grants.
+macro_rules! live {
+    ($ctx:expr, $import:expr) => {
+        match $ctx.live($import) {
+            Ok(live) => live,
+            Err(error) => return Ok(Err(error.into())),
+        }
+    };
+}
+
 pub mod artifact;
 mod delivery;
 mod files;

@@ -26,10 +26,7 @@ type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 impl subagent::Host for Ctx {
     async fn spawn_subagent(&mut self, request: subagent::SpawnRequest) -> Reply<subagent::Receipt> {
         let import = Import::Spawn;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = request::hash(&request);
         let (path, held) = live.replayed::<SpawnAnswer>(import, args)?;
         let (spawned, child) = match held {
@@ -59,10 +56,7 @@ impl subagent::Host for Ctx {
         timeout: Option<u64>,
     ) -> Reply<subagent::WaitResult> {
         let import = Import::Wait;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let all = until == subagent::AnyOrAll::All;
         let mut parts: Vec<&[u8]> = runs.iter().map(|run| run.as_bytes()).collect();
         let limit = timeout.map_or([0; 9], flagged);
@@ -98,10 +92,7 @@ impl subagent::Host for Ctx {
 
     async fn status(&mut self, run: String) -> Reply<subagent::RunStatus> {
         let import = Import::Status;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let seen = live.effect(import, args(import, &[run.as_bytes()]), async |live| {
             let id = match parse_id(&run) {
                 Ok(id) => id,
@@ -117,10 +108,7 @@ impl subagent::Host for Ctx {
 
     async fn children(&mut self) -> Reply<Vec<subagent::RunStatus>> {
         let import = Import::Children;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let seen = live.effect(import, args(import, &[]), async |live| {
             let filter = RunFilter {
                 parent: Some(live.attempt.spec.id),
@@ -136,10 +124,7 @@ impl subagent::Host for Ctx {
 
     async fn send(&mut self, run: String, message: String) -> Reply<()> {
         let import = Import::Send;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[run.as_bytes(), message.as_bytes()]);
         let sent = live.command(import, args, async |_| {
             Ok(check_json("the message", &message)
@@ -151,10 +136,7 @@ impl subagent::Host for Ctx {
 
     async fn receive(&mut self, timeout: Option<u64>) -> Reply<Option<String>> {
         let import = Import::Receive;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[&timeout.map_or([0; 9], flagged)]);
         let received = live.wait(import, args, WaitFor::Message, timeout, |live, _| {
             if live.is_tool {
@@ -167,10 +149,7 @@ impl subagent::Host for Ctx {
 
     async fn cancel(&mut self, run: String, reason: String) -> Reply<()> {
         let import = Import::Cancel;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let args = args(import, &[run.as_bytes(), reason.as_bytes()]);
         let cancelled = live.command(import, args, async |_| {
             if reason.len() > MAX_REASON_BYTES {

@@ -42,10 +42,7 @@ struct Listed {
 impl tools::Host for Ctx {
     async fn list_tools(&mut self) -> Reply<Vec<tools::Tool>> {
         let import = Import::ListTools;
-        let live = match self.live(import) {
-            Ok(live) => live,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        let live = live!(self, import);
         let listed = live.effect(import, args(import, &[]), async |live| {
             let mut listed = Vec::new();
             for plugin in live.attempt.host.plugins().iter() {

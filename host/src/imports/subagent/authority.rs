@@ -96,24 +96,27 @@ fn secret(scope: subagent::SecretScope) -> Result<SecretGrant, ImportError> {
     Ok(SecretGrant { name: scope.name, place, audience: scope.audience.parse().map_err(invalid)? })
 }
 
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
 /// The effective grants of a run, for a receipt.
 pub(super) fn grants_to_guest(run: &RunSpec) -> subagent::Grants {
     let (grants, purse) = (&run.grants, &run.purse);
-    let texts = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>();
     subagent::Grants {
         spawn: grants.spawn().map(|spawn| subagent::SpawnScope {
-            agents: texts(&mut spawn.agents.iter().map(ToString::to_string)),
+            agents: texts(&spawn.agents),
             depth: spawn.depth,
             active_children: spawn.active_children,
             total: u32::try_from(purse.spawns).unwrap_or(u32::MAX),
         }),
-        channels: texts(&mut grants.channels().iter().map(ToString::to_string)),
+        channels: texts(grants.channels()),
         tools: grants.tools().iter().map(tool_to_guest).collect(),
         kv: grants.kv().iter().map(kv_to_guest).collect(),
         http: grants.http().iter().map(http_to_guest).collect(),
         files: grants.files().iter().map(files_to_guest).collect(),
         secrets: grants.secrets().iter().map(secret_to_guest).collect(),
-        models: texts(&mut grants.models().iter().map(ToString::to_string)),
+        models: texts(grants.models()),
         artifacts: grants.artifacts(),
         artifact_bytes: purse.artifact_bytes,
         cpu: purse.cpu_us / 1_000,

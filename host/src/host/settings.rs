@@ -1,0 +1,62 @@
+//! The numbers of a host: what the configuration says, and what it cannot say yet.
+
+use std::time::Duration;
+
+use sublane_core::Purse;
+use sublane_core::journal::MAX_ENTRIES;
+
+use crate::engine::PoolSizes;
+use crate::retention::Retention;
+
+/// How the host behaves; the configuration's numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Deepest run: a root is 0. Default 5.
+    pub max_depth: u32,
+    /// Attempts of a run that may end with their host before it fails as crash-looping. Default 3.
+    pub max_crashes: u32,
+    /// How long a parked attempt keeps its instance. Default 10 s.
+    pub hot_window: Duration,
+    /// Entries that the journal of one run may have. Default [`MAX_ENTRIES`].
+    pub journal_entries: u32,
+    /// How often the sweeps look by themselves. Default 1 s.
+    pub sweep: Duration,
+    /// How long a stop waits for attempts and deliveries under way. Default 5 s.
+    pub grace: Duration,
+    /// What each message from outside fills its conversation's purse up to.
+    /// Default two hours of guest CPU, 100,000 spawns, 64 GiB of artifacts; a root run draws at most half.
+    pub purse: Purse,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Instances of each engine.
+    pub pools: PoolSizes,
+    /// Guest threads of each set. Default one for each core.
+    pub guest_threads: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_depth: sublane_core::lane::MAX_DEPTH,
+            max_crashes: 3,
+            hot_window: Duration::from_secs(10),
+            journal_entries: MAX_ENTRIES,
+            sweep: Duration::from_secs(1),
+            grace: Duration::from_secs(5),
+            purse: Purse {
+                cpu_us: 7_200_000_000,
+                spawns: 100_000,
+                artifact_bytes: 64 << 30,
+                host_calls: 10_000_000_000_000,
+                requests: 10_000_000,
+                bytes_out: 64 << 30,
+                bytes_in: 1 << 40,
+                tokens: 10_000_000_000,
+                money_micros: 1_000_000_000_000,
+            },
+            retention: Retention::default(),
+            pools: PoolSizes::default(),
+            guest_threads: crate::engine::threads::default_threads(),
+        }
+    }
+}

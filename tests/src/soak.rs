@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sublane::channel::{Channel, Class};
 use sublane::clock::{Clock as _, ManualClock, SystemClock};
+use sublane::intents::Intent;
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{Delivery, DeliveryState};
 use sublane_store::{DeliveryFilter, RunFilter};
@@ -184,21 +185,26 @@ async fn forget(host: &TestHost, clock: &ManualClock, directory: &Path) -> u64 {
     };
     // The clock is not moved under a sweep that removes: on it the sweep would have taken days.
     let _ = tokio::time::timeout(REMOVAL, runs_gone).await;
-    // Files that were there lately take another sweep or two; what is left after so many stays.
-    // The clock stands still while a sweep works: one that took days is followed by a long rest.
-    for _ in 0..20 {
-        let (mut bytes, mut still) = (u64::MAX, 0);
-        while still < 25 {
-            if empty().await {
-                return 0;
+    // Files that were there lately take another look or two. Days that pass in the middle of one make it
+    // rest for long: it is asked for, as `sublane store gc` does.
+    let collect = serde_json::to_string(&Intent::CollectGarbage).expect("it has no keys");
+    let files_gone = async {
+        loop {
+            let (mut bytes, mut still) = (u64::MAX, 0);
+            while still < 25 {
+                if empty().await {
+                    return;
+                }
+                let now = bytes_below(&directory.join("artifacts"));
+                still = if now == bytes { still + 1 } else { 0 };
+                bytes = now;
+                tick(host).await;
             }
-            let now = bytes_below(&directory.join("artifacts"));
-            still = if now == bytes { still + 1 } else { 0 };
-            bytes = now;
-            tick(host).await;
+            host.inner().store.ask(collect.as_str().into(), clock.now()).await.expect("the store answers");
+            clock.advance(PASSES);
         }
-        clock.advance(PASSES);
-    }
+    };
+    let _ = tokio::time::timeout(REMOVAL, files_gone).await;
     kept(10_000).await
 }
 

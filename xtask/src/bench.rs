@@ -31,15 +31,11 @@ const PROFILE: [&str; 3] =
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
         build::all(&setup::toolchain()?, false)?;
-        let cargo = |verb: &str| {
-            let mut cargo = repo::cargo_in("");
-            PROFILE.iter().for_each(|setting| {
-                cargo.args(["--config", setting]);
-            });
-            cargo.args([verb, "--locked", "-p", "sublane", "-p", "sublane-bench"]);
-            cargo
-        };
-        repo::run(&mut cargo("build"))?;
+        let mut cargo = repo::build(&["sublane", "sublane-bench"]);
+        PROFILE.iter().for_each(|setting| {
+            cargo.args(["--config", setting]);
+        });
+        repo::run(&mut cargo)?;
         let mut bench = std::process::Command::new(repo::target().join("debug/sublane-bench"));
         bench.current_dir(repo::root()).args(["--rounds", &self.rounds.to_string()]);
         if let Some(only) = &self.only {

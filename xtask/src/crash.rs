@@ -20,7 +20,7 @@ impl Crash {
         ensure!(self.every > 0, "--every 0 goes to no point: 1 is every point");
         build::all(&setup::toolchain()?, true)?;
         let mut cargo = repo::cargo_in("");
-        cargo.args(["test", "--locked", "--package", "sublane-tests", "--test", "features", "--"]);
+        cargo.args(["test", "--locked", "--workspace", "--test", "features", "--"]);
         cargo.args(["crash::film", "crash::tree", "crash::retry", "--nocapture"]);
         repo::run(cargo.env("SUBLANE_CRASH_EVERY", self.every.to_string()))
     }

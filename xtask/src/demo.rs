@@ -175,8 +175,7 @@ fn message(prompt: &str) -> String {
 
 /// Builds the host and gives its program's path.
 fn build_host(quiet: bool) -> Result<PathBuf> {
-    let mut cargo = repo::cargo_in("");
-    cargo.args(["build", "--locked", "--package", "sublane", "--bin", "sublane"]);
+    let mut cargo = repo::build(&["sublane"]);
     cargo.arg("--message-format=json-render-diagnostics");
     if quiet {
         cargo.arg("--quiet");
@@ -185,7 +184,8 @@ fn build_host(quiet: bool) -> Result<PathBuf> {
     ensure!(built.status.success(), "the host could not be built ({})", built.status);
     let executable = String::from_utf8_lossy(&built.stdout).lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
+        let is_ours = message["target"]["name"] == "sublane" && message["target"]["kind"][0] == "bin";
+        is_ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
     });
     executable.context("cargo built the host and named no program")
 }

@@ -48,6 +48,20 @@ pub(crate) fn cargo_in(dir: &str) -> Command {
     cargo
 }
 
+/// `cargo build` of these programs, with what the tests build on.
+///
+/// Cargo adds up the features that a dependency is built with over all that one command selects. With
+/// the whole workspace and one of its tests that is what `cargo test` has, so that Wasmtime and its
+/// compiler are built once for everything here.
+pub(crate) fn build(programs: &[&str]) -> Command {
+    let mut cargo = cargo_in("");
+    cargo.args(["build", "--locked", "--workspace", "--test", "conformance"]);
+    programs.iter().for_each(|program| {
+        cargo.args(["--bin", program]);
+    });
+    cargo
+}
+
 /// Runs a command with our own terminal; its failure is an error that names it.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let words = std::iter::once("cargo".into())

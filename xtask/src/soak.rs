@@ -2,7 +2,9 @@
 //!
 //! Owns nothing of how: the work and the verdict are in the crate of the tests.
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::{build, repo, setup};
@@ -21,12 +23,11 @@ pub(crate) struct Soak {
 impl Soak {
     pub(crate) fn run(self) -> Result<()> {
         build::all(&setup::toolchain()?, true)?;
-        let mut cargo = repo::cargo_in("");
-        cargo.args(["run", "--quiet", "--locked", "--package", "sublane-tests", "--bin", "soak", "--"]);
-        cargo.args(["--runs", &self.runs.to_string()]);
-        if self.json {
-            cargo.arg("--json");
-        }
-        repo::run(&mut cargo)
+        repo::run(repo::build(&["soak"]).arg("--quiet"))?;
+        let mut soak = Command::new(repo::target().join("debug/soak"));
+        soak.args(["--runs", &self.runs.to_string()]).args(self.json.then_some("--json"));
+        let status = soak.status().context("the soak cannot be started")?;
+        ensure!(status.success(), "the soak failed ({status})");
+        Ok(())
     }
 }

@@ -45,10 +45,13 @@ pub(crate) async fn template(host: &TestHost) -> Run {
     host.inner().store.run(run).await.expect("the store answers").expect("it is there")
 }
 
+/// Of what a script's caller spends: it is never refused for want of it.
+const ENOUGH: u64 = 1 << 20;
 /// When scripts write, where nothing depends on it.
 const LATER: Timestamp = Timestamp(1_800_000_000_000);
 
-fn by(run: RunId, token: Token, now: Timestamp) -> By {
+/// An attempt of this run, which spent a little.
+pub(crate) fn by(run: RunId, token: Token, now: Timestamp) -> By {
     By {
         run,
         token,
@@ -78,24 +81,28 @@ impl Script {
         RunId::new(self.at, random)
     }
 
-    fn accept(&mut self) -> Accept {
+    pub(crate) fn accept(&mut self) -> Accept {
         let mut spec = (*self.template.spec).clone();
         spec.id = self.id();
         spec.created = self.at;
         let conversation = ops::NewConversation {
             id: spec.conversation,
             origin: spec.origin.clone(),
-            purse: sublane::Settings::default().purse,
+            purse: sublane_core::Purse {
+                cpu_us: 2 * ENOUGH,
+                spawns: 2 * ENOUGH,
+                ..sublane::Settings::default().purse
+            },
         };
         let ask = sublane_core::PurseAsk {
-            cpu_us: sublane_core::Share::Exactly(1_000),
-            spawns: sublane_core::Share::Exactly(1_000),
+            cpu_us: sublane_core::Share::Exactly(ENOUGH),
+            spawns: sublane_core::Share::Exactly(ENOUGH),
             ..Default::default()
         };
         Accept { conversation, event: None, spec: Box::new(spec), ask }
     }
 
-    fn spawn(&mut self, parent: RunId, seq: u32) -> Spawn {
+    pub(crate) fn spawn(&mut self, parent: RunId, seq: u32) -> Spawn {
         let path = Path::root().then(seq);
         let mut spec = (*self.template.spec).clone();
         spec.id = parent.child(0, &path);

@@ -22,17 +22,22 @@ async fn host(store: Timed<Model>, threads: usize) -> TestHost {
 }
 
 /// From one spawn of a caller to its next: import, lane, child, result, and the caller's own loop.
-/// Beside it the floor: the same without a host.
+/// Beside it two floors: the same without a host, and with the rows alone.
 pub(crate) async fn latency(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let (mut p50, mut p99, mut limits) = (Vec::new(), Vec::new(), Vec::new());
     let (mut floor50, mut floor99) = (Vec::new(), Vec::new());
+    let (mut rows50, mut rows99) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let timed = Timed::new(Model::default());
         let host = host(timed.clone(), 1).await;
         limits.push(median(&mut bare::on_guest_thread(host.inner(), BATCH).await));
-        let mut times = floor::spawns(host.inner(), BATCH).await?;
+        let mut times = floor::spawns(host.inner(), BATCH, None).await?;
         floor50.push(median(&mut times));
         floor99.push(quantile(&mut times, 0.99));
+        let template = crate::durable::template(&host).await;
+        let mut times = floor::spawns(host.inner(), BATCH, Some(template)).await?;
+        rows50.push(median(&mut times));
+        rows99.push(quantile(&mut times, 0.99));
         timed.take();
         let run = host.begin("bench/call", serde_json::json!(BATCH)).await;
         crate::ended(host.inner(), run).await;
@@ -44,6 +49,8 @@ pub(crate) async fn latency(report: &mut Report, rounds: usize) -> anyhow::Resul
     let limit = median(&mut limits) / 1_000.0;
     report.add("spawn.floor.p50", "us", median(&mut floor50) / 1_000.0, limit, Goal::None);
     report.add("spawn.floor.p99", "us", median(&mut floor99) / 1_000.0, limit, Goal::None);
+    report.add("spawn.floor.rows.p50", "us", median(&mut rows50) / 1_000.0, limit, Goal::None);
+    report.add("spawn.floor.rows.p99", "us", median(&mut rows99) / 1_000.0, limit, Goal::None);
     report.add("spawn.volatile.p50", "us", median(&mut p50) / 1_000.0, limit, Goal::AtMost(1.4));
     report.add("spawn.volatile.p99", "us", median(&mut p99) / 1_000.0, limit, Goal::AtMost(3.0));
     Ok(())

@@ -100,12 +100,24 @@ impl Attempt {
     /// Who writes, now. With `charge` the guest CPU and host calls since the last such call go with it.
     #[must_use]
     pub fn by(&self, charge: bool) -> By {
+        self.by_at(charge, self.now())
+    }
+
+    /// The time of the next entry.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.journal.next_at(self.host.clock.now())
+    }
+
+    /// As [`Self::by`], at an instant that [`Self::now`] gave.
+    #[must_use]
+    pub fn by_at(&self, charge: bool, now: Timestamp) -> By {
         By {
             run: self.spec.id,
             token: self.token,
             spent: if charge { self.meter.take_spent() } else { Purse::default() },
             link_base: self.host.link_base.clone(),
-            now: self.journal.next_at(self.host.clock.now()),
+            now,
         }
     }
 

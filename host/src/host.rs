@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use sublane_core::id::IdMap;
 use sublane_core::lane::LaneLimits;
 use sublane_core::{RunId, Timestamp, Token};
 use sublane_store::{Effects, Store};
@@ -100,7 +101,7 @@ pub struct Inner {
     /// The lanes.
     pub lanes: Lanes,
     /// Attempts of this host.
-    pub attempts: Mutex<HashMap<RunId, Arc<Attempt>>>,
+    pub attempts: Mutex<IdMap<RunId, Arc<Attempt>>>,
     /// Artifact files.
     pub artifacts: ArtifactDir,
     /// Directories that plugins may be allowed to use.
@@ -133,7 +134,7 @@ pub struct Inner {
     /// Attempts between their start and their end, claimed or not yet.
     stopping: AtomicBool,
     /// Claims under way, whose attempts are not in `attempts` yet, and the word to stop for each.
-    claims: Mutex<HashMap<Token, Option<Stop>>>,
+    claims: Mutex<IdMap<Token, Option<Stop>>>,
     executing: AtomicUsize,
     all_ended: Notify,
 }
@@ -303,7 +304,7 @@ impl Host {
             versions: parts.versions,
             threads: GuestThreads::start(settings.guest_threads).map_err(StartError::Threads)?,
             lanes: Lanes::new(crate::lanes::configured(parts.lanes), set),
-            attempts: Mutex::new(HashMap::new()),
+            attempts: Mutex::default(),
             artifacts,
             directories: parts.directories,
             link_base,
@@ -323,7 +324,7 @@ impl Host {
             collect: Notify::new(),
             changed,
             stopping: AtomicBool::new(false),
-            claims: Mutex::new(HashMap::new()),
+            claims: Mutex::default(),
             executing: AtomicUsize::new(0),
             all_ended: Notify::new(),
         });

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sublane_core::id::IdMap;
 use sublane_core::lane::{Key, Lane, LaneLimits, Ready as Turn};
 use sublane_core::{Entry, ImportError, RunId, Timestamp};
 use sublane_store::{LaneSetting, Ready};
@@ -32,9 +33,9 @@ pub struct Lanes {
 struct State {
     lanes: HashMap<String, Lane>,
     /// Attempts without a slot whose instance is in memory.
-    parked: HashMap<RunId, Arc<Attempt>>,
+    parked: IdMap<RunId, Arc<Attempt>>,
     /// Parked attempts whose wait is decided and that wait for a slot.
-    resumes: HashMap<RunId, (Arc<Attempt>, Entry)>,
+    resumes: IdMap<RunId, (Arc<Attempt>, Entry)>,
 }
 
 /// What a lane looks like from outside.
@@ -147,7 +148,7 @@ impl Lanes {
     #[must_use]
     pub fn new(configured: HashMap<String, LaneLimits>, set: Vec<(String, LaneSetting)>) -> Self {
         let lanes = configured.iter().map(|(name, limits)| (name.clone(), Lane::new(*limits))).collect();
-        let mut state = State { lanes, parked: HashMap::new(), resumes: HashMap::new() };
+        let mut state = State { lanes, parked: IdMap::default(), resumes: IdMap::default() };
         for (name, setting) in set {
             if let (Some(lane), Some(limits)) = (state.lanes.get_mut(&name), configured.get(&name)) {
                 apply(lane, *limits, setting);

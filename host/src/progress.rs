@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sublane_core::id::IdMap;
 use sublane_core::{Destination, RunId, RunSpec, Timestamp};
 use tokio::sync::Notify;
 
@@ -32,7 +33,7 @@ pub struct Progress {
 
 #[derive(Default)]
 struct Inner {
-    reports: HashMap<RunId, Report>,
+    reports: IdMap<RunId, Report>,
     /// When each destination was told, as long as that is not [`PERIOD`] ago.
     told: HashMap<Destination, Timestamp>,
     /// Turns given so far.
@@ -140,10 +141,7 @@ fn is_time(told: Timestamp, now: Timestamp) -> bool {
 }
 
 /// For each destination that may be told, the run whose turn it is, and the destination's number there.
-fn next_turns(
-    reports: &HashMap<RunId, Report>,
-    told: &HashMap<Destination, Timestamp>,
-) -> Vec<(RunId, usize)> {
+fn next_turns(reports: &IdMap<RunId, Report>, told: &HashMap<Destination, Timestamp>) -> Vec<(RunId, usize)> {
     let mut next: HashMap<&Destination, (u64, RunId, usize)> = HashMap::new();
     for (run, report) in reports {
         for (number, turn) in &report.waits {

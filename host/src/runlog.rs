@@ -4,11 +4,12 @@
 //! all. Never delays a guest: a line is a note in a queue, and where lines come
 //! faster than they can be kept the oldest of the same run go and are counted.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use sublane_core::RunId;
+use sublane_core::id::IdMap;
 use sublane_store::ops::log_bytes;
 use sublane_store::{LogLine, Store};
 use tokio::sync::Notify;
@@ -32,7 +33,7 @@ pub struct RunLogs {
 
 #[derive(Default)]
 struct Waiting {
-    runs: HashMap<RunId, VecDeque<LogLine>>,
+    runs: IdMap<RunId, VecDeque<LogLine>>,
     bytes: u64,
 }
 

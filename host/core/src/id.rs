@@ -5,7 +5,9 @@
 //! is derived from the run's id, generation and journal path, so that making
 //! it twice makes the same thing.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -18,6 +20,40 @@ use crate::time::Timestamp;
 
 /// Bytes of an id that hold the time of birth of its root, big-endian milliseconds.
 const TIME_BYTES: usize = 6;
+
+/// A map whose keys are ids or hashes, alone or with numbers. They are random already, so hashing them is
+/// a multiplication and not a cipher. Keys that guests choose (kv, dedupe) belong in no such map.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// Folds the words of an id together, see [`IdMap`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IdHasher(u64);
+
+impl IdHasher {
+    fn fold(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word ^ 0x2d35_8dcc_aa6c_78a5) * 0x9e37_79b9_7f4a_7c15;
+        self.0 = (product >> 64) as u64 ^ product as u64;
+    }
+}
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.fold(u64::from_le_bytes(*word)));
+        rest.iter().for_each(|byte| self.fold(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.fold(u64::from(number));
+    }
+
+    /// The length of what has one length says nothing.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// The text is not an id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -270,14 +270,27 @@ pub struct SpawnAnswer {
 /// each part is preceded by its length, so that no two lists of parts run together.
 #[must_use]
 pub fn hash_args(import: Import, parts: &[&[u8]]) -> u128 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    hasher.update(&[ENCODING_VERSION]);
-    hasher.update(import.name().as_bytes());
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
+    /// Up to here a copy is cheaper than a hasher that is fed by pieces. The hash is the same.
+    const COPIED_BYTES: usize = 4 << 10;
+    let name = import.name().as_bytes();
+    let bytes = parts.iter().fold(1 + name.len(), |sum, part| sum + 8 + part.len());
+    if bytes <= COPIED_BYTES {
+        let mut copy = Vec::with_capacity(bytes);
+        feed(name, parts, |piece| copy.extend_from_slice(piece));
+        return xxhash_rust::xxh3::xxh3_128(&copy);
     }
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    feed(name, parts, |piece| hasher.update(piece));
     hasher.digest128()
+}
+
+fn feed(name: &[u8], parts: &[&[u8]], mut to: impl FnMut(&[u8])) {
+    to(&[ENCODING_VERSION]);
+    to(name);
+    for part in parts {
+        to(&(part.len() as u64).to_le_bytes());
+        to(part);
+    }
 }
 
 /// A guest did, on replay, something else than its journal holds.
@@ -334,6 +347,23 @@ mod tests {
         assert!(call < call.then(1) && call.then(1) < Path::root().then(4));
         assert!(call.then(1).is_below(&call) && !call.is_below(&call));
         assert_eq!(Path::from_bytes(call.then(1).as_bytes()), Some(call.then(1)));
+    }
+
+    #[test]
+    fn arguments_have_the_hash_that_journals_hold() {
+        let large = vec![7; 5 << 10];
+        let calls: [(Import, &[&[u8]], &str); 4] = [
+            (Import::KvGet, &[], "a06b7fd5b232e7422da0d5392d3e619e"),
+            (Import::Wait, &[b"abc", b"any"], "54e0638e5352f7c4dd6864024fba2efb"),
+            (Import::Spawn, &[&large[..300]], "e0b8e26c50058c8e8c6be18714a38e94"),
+            (Import::Spawn, &[&large], "807246bf9d7b9d7bca3456eee36c1a3d"),
+        ];
+        for (import, parts, hash) in calls {
+            assert_eq!(format!("{:032x}", hash_args(import, parts)), hash);
+            let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+            feed(import.name().as_bytes(), parts, |piece| hasher.update(piece));
+            assert_eq!(format!("{:032x}", hasher.digest128()), hash, "by pieces");
+        }
     }
 
     #[test]

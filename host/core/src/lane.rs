@@ -10,19 +10,16 @@
 //! lookups: no operation but [`Lane::position`] grows faster than the
 //! logarithm of what is ready.
 
-mod fold;
-
-use std::collections::{BTreeMap, HashMap, hash_map};
+use std::collections::{BTreeMap, hash_map};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128_with_seed};
 
 use crate::grants::LimitHit;
-use crate::id::RunId;
+use crate::id::{IdMap, RunId};
 use crate::run::Priority;
 use crate::time::Timestamp;
-use fold::Fast;
 
 /// Slots of the lane `subagent`.
 pub const SUBAGENT_SLOTS: u32 = 8;
@@ -149,8 +146,8 @@ pub struct Lane {
     running: u32,
     /// Numbers turns of keys and arrivals of runs; never given twice.
     clock: u64,
-    runs: HashMap<RunId, Place, Fast>,
-    keys: HashMap<Key, Queue, Fast>,
+    runs: IdMap<RunId, Place>,
+    keys: IdMap<Key, Queue>,
     /// The keys with ready runs, by (running, turn).
     order: BTreeMap<(u32, u64), Key>,
 }
@@ -181,8 +178,8 @@ impl Lane {
             paused: false,
             running: 0,
             clock: 0,
-            runs: HashMap::default(),
-            keys: HashMap::default(),
+            runs: IdMap::default(),
+            keys: IdMap::default(),
             order: BTreeMap::new(),
         }
     }

@@ -216,13 +216,14 @@ impl Live {
             return Ok(answer);
         }
         let attempt = self.attempt.clone();
-        if let Err(error) = check(self, attempt.by(false).now) {
+        let now = attempt.now();
+        if let Err(error) = check(self, now) {
             let refused = Err(error);
             self.append(path, import, args, &refused).await?;
             return Ok(refused);
         }
         self.note_call().await?;
-        let by = attempt.by(true);
+        let by = attempt.by_at(true, now);
         let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
         let wait = Wait { run: by.run, path, import, args, what, due };
         let resumed = attempt.arm();

@@ -4,7 +4,7 @@ use sublane_core::grants::{Ceiling, ChannelGrant, Terms};
 use sublane_core::journal::{SpawnAnswer, encode};
 use sublane_core::{
     Answer, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Priority, Purse, PurseAsk,
-    Run, RunSpec,
+    Run, RunSpec, Timestamp,
 };
 use sublane_store::{Draw, Spawn};
 
@@ -27,11 +27,12 @@ impl Live {
         asked: subagent::SpawnRequest,
     ) -> wasmtime::Result<(Answer<SpawnAnswer>, Option<Run>)> {
         let attempt = self.attempt.clone();
-        let planned = match self.plan(&path, asked) {
+        let now = attempt.now();
+        let planned = match self.plan(&path, asked, now) {
             Ok((spec, ask)) => self.readable(spec.artifacts.clone()).await?.map(|files| (spec, ask, files)),
             Err(error) => Err(error),
         };
-        let by = attempt.by(false);
+        let by = attempt.by_at(false, now);
         let (mut spec, ask, files) = match planned {
             Ok(planned) => planned,
             Err(error) => {
@@ -69,6 +70,7 @@ impl Live {
         &mut self,
         path: &Path,
         request: subagent::SpawnRequest,
+        now: Timestamp,
     ) -> Result<(Box<RunSpec>, PurseAsk), ImportError> {
         request::check(&request)?;
         let parent = self.attempt.spec.clone();
@@ -101,7 +103,6 @@ impl Live {
             None if self.is_tool => Lifetime::Detached,
             None => Lifetime::Attached,
         };
-        let now = self.attempt.by(false).now;
         // What is detached is bounded by its spawner's own root, whose numbers the plugin holds ready.
         let own = self.plugin.met();
         let terms = Terms {

@@ -19,7 +19,6 @@ use parking_lot::Mutex;
 use crate::StoreError;
 use crate::backend::{Backend, Transaction};
 
-pub(crate) use index::IdMap;
 use tables::Tables;
 
 /// The store in memory. What it holds ends with it.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use sublane_core::delivery::Hold;
+use sublane_core::id::IdMap;
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
     RunState, Timestamp,
 };
 
-use super::index::{Due, IdMap};
+use super::index::Due;
 use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, PluginRow, Wait};
 
 /// A row with the number of its insertion: "newest first" means by this.

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, Params, Statement};
+use sublane_core::id::IdMap;
 use sublane_core::{Run, RunId};
 
 use super::codec::Columns;
 use super::statements::Sql;
 use crate::StoreError;
-use crate::model::IdMap;
 use crate::rows::Rows;
 
 type Result<T> = std::result::Result<T, StoreError>;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use sublane::bindings::agent::AgentPre;
-use sublane::engine::Engines;
 use sublane::engine::limiter::Limiter;
 use sublane::host::Inner;
 use sublane::imports::{Ctx, Instance};
-use sublane::plugin::Plugin;
 use tokio::task::JoinHandle;
+use wasmtime::Engine;
 use wasmtime::component::ResourceTable;
 
 /// The task of `echo`: 100 characters as JSON text.
@@ -17,10 +16,9 @@ pub(crate) fn input() -> String {
 }
 
 /// Runs `echo` in a fresh instance, with nothing of the host around it. Gives nanoseconds.
-pub(crate) async fn spawn(engines: &Engines, plugin: &Plugin, pre: &AgentPre<Ctx>, input: &str) -> f64 {
+pub(crate) async fn spawn(engine: &Engine, memory_bytes: u64, pre: &AgentPre<Ctx>, input: &str) -> f64 {
     let begin = crate::now();
-    let engine = &engines.of(plugin.class).engine;
-    let limiter = Limiter::new(plugin.manifest.memory_bytes);
+    let limiter = Limiter::new(memory_bytes);
     let ctx = Ctx { limiter, table: ResourceTable::new(), instance: Instance::Unprivileged };
     let mut store = wasmtime::Store::new(engine, ctx);
     store.limiter(|ctx| &mut ctx.limiter);
@@ -40,9 +38,10 @@ pub(crate) fn spawn_task(inner: &Arc<Inner>, count: u32) -> JoinHandle<Vec<f64>>
     let (for_task, input) = (inner.clone(), input());
     inner.threads.fast().spawn(async move {
         let pre = plugin.agent_pre.as_ref().expect("the bench plugin has agents");
+        let engine = &for_task.engines.of(plugin.class).engine;
         let mut times = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            times.push(spawn(&for_task.engines, &plugin, pre, &input).await);
+            times.push(spawn(engine, plugin.manifest.memory_bytes, pre, &input).await);
         }
         times
     })

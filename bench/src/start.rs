@@ -6,35 +6,41 @@ use std::process::{Command, Stdio};
 use sublane::bindings::agent::AgentPre;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
-use sublane::plugin::{Allow, Files, Plugin};
+use sublane::plugin::Allow;
+use sublane::versions::Versions;
+use sublane_core::Timestamp;
 use sublane_tests::component;
 use wasmtime::component::{Component, Linker};
 
 use crate::bare;
 use crate::report::{Goal, Report, median};
 
-/// The first spawn of a plugin whose code is in the cache, against mapping that code plus a bare first spawn of it.
-/// Beside it the floor: the limit, and what a version's identity and the code's digest take.
+/// The first spawn of a version that the host keeps and whose code is in the cache, against mapping that
+/// code plus a bare first spawn of it. Beside it the floor: the limit, and what the code's digest takes.
 pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let cache = Cache::open(&directory.path().join("cache"))?;
     let engines = Engines::new(PoolSizes::default()).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let versions = Versions::open(engines, cache, &directory.path().join("components"))?;
+    let engines = versions.engines();
     let (mut ours, mut limits, mut floors) = (Vec::new(), Vec::new(), Vec::new());
-    let path = component("bench");
-    let load = || Plugin::load(&engines, &cache, &path, &Allow::Asked);
-    let warm = load().await?;
+    let warm = versions.load(&component("bench"), &Allow::Asked, Timestamp(0)).await?;
+    // Known by its digest alone, and in nobody's memory.
+    let (class, digest, memory_bytes) = (warm.class, warm.digest.clone(), warm.manifest.memory_bytes);
+    drop(warm);
     let code = std::fs::read_dir(directory.path().join("cache"))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "cwasm"))
         .ok_or_else(|| anyhow::anyhow!("nothing in the cache"))?;
-    let engine = &engines.of(warm.class).engine;
+    let engine = &engines.of(class).engine;
     let input = bare::input();
     for _ in 0..rounds * 5 {
         let begin = crate::now();
-        let plugin = load().await?;
+        let plugin = versions.load_kept(&digest, &Allow::Asked).await?;
         let pre = plugin.agent_pre.as_ref().ok_or_else(|| anyhow::anyhow!("it has agents"))?;
-        bare::spawn(&engines, &plugin, pre, &input).await;
+        bare::spawn(engine, memory_bytes, pre, &input).await;
         ours.push(begin.elapsed().as_nanos() as f64 / 1e3);
+        drop(plugin);
         let begin = crate::now();
         #[expect(unsafe_code, reason = "the limit maps the same file that the cache has just verified")]
         // SAFETY: the file was written by the cache above, in a directory of this process alone.
@@ -44,11 +50,9 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
         sublane::imports::link(&mut linker).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let pre = linker.instantiate_pre(&component).and_then(AgentPre::new);
         let pre = pre.map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        bare::spawn(&engines, &warm, &pre, &input).await;
+        bare::spawn(engine, memory_bytes, &pre, &input).await;
         limits.push(begin.elapsed().as_nanos() as f64 / 1e3);
         let begin = crate::now();
-        let digest = Files::read(&path)?.digest();
-        anyhow::ensure!(digest == warm.digest, "it is the version that was loaded");
         let file = std::fs::File::open(&code)?;
         #[expect(unsafe_code, reason = "nobody changes a file of this cache")]
         // SAFETY: the file was written by the cache above, in a directory of this process alone.

@@ -5,6 +5,7 @@
 //! decides which version is current, and never which is needed.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -85,14 +86,15 @@ impl Versions {
             Some(plugin) => self.remember(plugin.allowed(allow)),
             None => self.remember(Plugin::of(&self.engines, &self.cache, &files, allow).await?),
         };
-        self.kept
-            .keep(&files, &digest, now)
-            .map_err(|error| LoadError::Keep { path: path.to_owned(), source: Box::new(error) })?;
+        self.kept.keep(&files, &digest, now)?;
         Ok(plugin)
     }
 
     /// A version that was kept, if its digest is known and its files are whole. As [`Self::load`].
-    pub(crate) async fn load_kept(&self, digest: &str, allow: &Allow) -> Result<Arc<Plugin>, Unavailable> {
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn load_kept(&self, digest: &str, allow: &Allow) -> Result<Arc<Plugin>, Unavailable> {
         let _one = self.loading.lock().await;
         if let Some(plugin) = self.in_memory(digest) {
             return Ok(plugin);
@@ -106,10 +108,16 @@ impl Versions {
         })?;
         let made = Plugin::of(&self.engines, &self.cache, &files, allow).await;
         let plugin = made.map_err(|error| match error {
-            LoadError::Read { .. }
-            | LoadError::Cache { source: CacheError::Io { .. } | CacheError::Unsafe { .. }, .. } => {
-                Unavailable::Fault(chain(&error))
+            LoadError::Read { path, source }
+                if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) =>
+            {
+                let version = path.parent().unwrap_or(&path).to_owned();
+                gone(KeptError::Damaged(version).to_string())
             }
+            error @ (LoadError::Read { .. }
+            | LoadError::Cache {
+                source: CacheError::Io { .. } | CacheError::Unsafe { .. }, ..
+            }) => Unavailable::Fault(chain(&error)),
             error => gone(chain(&error)),
         })?;
         Ok(self.remember(plugin))

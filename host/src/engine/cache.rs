@@ -23,8 +23,13 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::EngineClass;
+
 /// Bytes of a digest.
 const DIGEST_BYTES: usize = 16;
+
+/// It is not said again so soon that a file was used.
+const TOUCH: Duration = Duration::from_secs(60);
 
 /// Why a component could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -107,13 +112,20 @@ impl Cache {
 
     /// The place of the component with this BLAKE3 hash, for this engine.
     #[must_use]
-    pub fn entry(&self, engine: &Engine, hash: blake3::Hash) -> Entry {
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        env!("CARGO_PKG_VERSION").hash(&mut hasher);
-        let name = format!("{}-{:016x}", hash.to_hex(), hasher.finish());
-        Entry { engine: engine.clone(), path: self.directory.join(name) }
+    pub fn entry(&self, on: &EngineClass, hash: blake3::Hash) -> Entry {
+        let name = format!("{}-{:016x}", hash.to_hex(), on.code);
+        Entry { engine: on.engine.clone(), path: self.directory.join(name) }
     }
+}
+
+/// What code that was compiled for an engine depends on, beside the component: Wasmtime's version and
+/// settings, and the host's version.
+#[must_use]
+pub(super) fn code_of(engine: &Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    hasher.finish()
 }
 
 /// One component in the cache.
@@ -123,16 +135,21 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The component, from the cache or compiled now of its bytes.
+    /// The component, if its code is here and whole.
+    #[must_use]
+    pub fn component(&self) -> Option<Component> {
+        let component = self.load()?;
+        if std::fs::metadata(self.path.with_extension("digest")).is_ok_and(|meta| is_untouched(&meta)) {
+            self.touch();
+        }
+        Some(component)
+    }
+
+    /// The component, compiled now of its bytes. Its code is kept.
     ///
     /// # Errors
-    /// [`CacheError::Compile`] says why Wasmtime refuses it. A cache file that
-    /// is damaged is no error: it is made again.
-    pub fn component(&self, wasm: &[u8]) -> Result<Component, CacheError> {
-        if let Some(component) = self.load() {
-            self.touch();
-            return Ok(component);
-        }
+    /// [`CacheError::Compile`] says why Wasmtime refuses it.
+    pub fn compile(&self, wasm: &[u8]) -> Result<Component, CacheError> {
         let kib = wasm.len().div_ceil(1 << 10);
         tracing::info!(kib, "compiling a component for the first time; its code is kept");
         let code = self.engine.precompile_component(wasm).map_err(CacheError::Compile)?;
@@ -201,6 +218,11 @@ impl Entry {
     fn io(&self, source: std::io::Error) -> CacheError {
         CacheError::Io { path: self.path.clone(), source }
     }
+}
+
+/// Whether it was not said for [`TOUCH`] that this file was used. A clock that was set back says so too.
+fn is_untouched(meta: &std::fs::Metadata) -> bool {
+    !meta.modified().is_ok_and(|at| at.elapsed().is_ok_and(|since| since < TOUCH))
 }
 
 /// A file of the cache, to be hashed: from the system's own pages, without a copy.

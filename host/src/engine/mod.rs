@@ -77,6 +77,8 @@ pub struct EngineClass {
     pub engine: Engine,
     /// Admission to its instances.
     pub pool: Arc<Pool>,
+    /// Which code runs on it, see [`cache::code_of`].
+    code: u64,
 }
 
 impl Engines {
@@ -109,7 +111,7 @@ impl EngineClass {
             "an instance pool of {instances} is too small: {smallest} is the smallest that lets nested tool calls finish"
         );
         let engine = Engine::new(&config(class, instances))?;
-        Ok(Self { engine, pool: Arc::new(Pool::new(instances)) })
+        Ok(Self { code: cache::code_of(&engine), engine, pool: Arc::new(Pool::new(instances)) })
     }
 }
 

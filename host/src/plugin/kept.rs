@@ -1,8 +1,9 @@
 //! Versions of plugins that are kept, so that a run can end on the one it was accepted on.
 //!
 //! Owns a directory (mode 0700) with a directory for each version, named by its digest: the
-//! component and the manifest, there whole or not at all. What is read is compared with the
-//! name. Never decides what is needed.
+//! component, its own digest and the manifest, there whole or not at all. What is read is
+//! compared with the name; a component whose code is in the cache is not read at all. Never
+//! decides what is needed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -18,6 +19,8 @@ use super::{LoadError, manifest};
 
 /// The component in a version's directory; the manifest lies beside it.
 const COMPONENT: &str = "component.wasm";
+/// The digest of the component, hex: with it a version is known to be whole without reading that.
+const COMPONENT_DIGEST: &str = "component.blake3";
 /// How the name of a directory begins that is not whole.
 const STAGING: &str = ".staging-";
 
@@ -83,26 +86,33 @@ impl Kept {
     /// Keeps a version; one that is there already is only said to be in use at `now`.
     ///
     /// # Errors
-    /// [`KeptError::Io`].
-    pub fn keep(&self, files: &Files, digest: &str, now: Timestamp) -> Result<(), KeptError> {
+    /// [`LoadError::Keep`]; [`LoadError::Read`] when the component cannot be read.
+    pub fn keep(&self, files: &Files, digest: &str, now: Timestamp) -> Result<(), LoadError> {
         let place = self.directory.join(digest);
-        let is_whole = |name: &str, bytes: &[u8]| {
+        let is_whole = |(name, bytes): &(&str, &[u8])| {
             fs::metadata(place.join(name)).is_ok_and(|meta| meta.len() == bytes.len() as u64)
         };
-        if !is_whole(COMPONENT, &files.wasm) || !is_whole(manifest::FILE_NAME, &files.manifest) {
-            self.write(files, &place)?;
+        let component = files.component().to_hex();
+        let parts = [
+            (COMPONENT, files.wasm()?),
+            (COMPONENT_DIGEST, component.as_bytes()),
+            (manifest::FILE_NAME, files.manifest.as_slice()),
+        ];
+        if !parts.iter().all(is_whole) {
+            let kept = |source| LoadError::Keep { path: files.path.clone(), source: Box::new(source) };
+            self.write(&parts, &place).map_err(kept)?;
         }
         self.touch(digest, now);
         Ok(())
     }
 
-    fn write(&self, files: &Files, place: &Path) -> Result<(), KeptError> {
+    fn write(&self, parts: &[(&str, &[u8])], place: &Path) -> Result<(), KeptError> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| at(place)(io::Error::other(error)))?;
         let staging = self.directory.join(format!("{STAGING}{:016x}", u64::from_le_bytes(random)));
         fs::DirBuilder::new().mode(0o700).create(&staging).map_err(at(&staging))?;
         let written = || -> io::Result<()> {
-            for (name, bytes) in [(COMPONENT, &files.wasm), (manifest::FILE_NAME, &files.manifest)] {
+            for (name, bytes) in parts {
                 let path = staging.join(name);
                 let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
                 file.write_all(bytes)?;
@@ -123,7 +133,8 @@ impl Kept {
         })
     }
 
-    /// The files of a version, as they were when it was kept.
+    /// The files of a version, as they were when it was kept: whether the component is, shows when it
+    /// is read.
     ///
     /// # Errors
     /// [`KeptError`].
@@ -132,7 +143,14 @@ impl Kept {
         if !is_digest(digest) || !place.is_dir() {
             return Err(KeptError::Gone);
         }
-        match Files::read(&place.join(COMPONENT)) {
+        let component = place.join(COMPONENT);
+        // A version that was kept without its component's digest is read whole.
+        let known = fs::read_to_string(place.join(COMPONENT_DIGEST)).ok();
+        let read = match known.and_then(|hex| blake3::Hash::from_hex(hex).ok()) {
+            Some(known) => Files::of_known(&component, known),
+            None => Files::read(&component),
+        };
+        match read {
             Ok(files) if files.digest() == digest => Ok(files),
             Ok(_) => Err(KeptError::Damaged(place)),
             Err(LoadError::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
@@ -191,8 +209,15 @@ mod tests {
     use super::*;
 
     fn files(wasm: &str) -> Files {
-        let manifest = b"id = \"video\"\nversion = \"0.1.0\"\n".to_vec();
-        Files { path: PathBuf::from("video.wasm"), wasm: wasm.into(), manifest }
+        files_of(wasm, "id = \"video\"\nversion = \"0.1.0\"\n")
+    }
+
+    fn files_of(wasm: &str, text: &str) -> Files {
+        let directory = tempfile::tempdir().expect("a directory for the test");
+        let path = directory.path().join("video.wasm");
+        fs::write(&path, wasm).expect("written");
+        fs::write(path.with_file_name(manifest::FILE_NAME), text).expect("written");
+        Files::read(&path).expect("just written")
     }
 
     fn kept() -> (tempfile::TempDir, Kept) {
@@ -209,22 +234,49 @@ mod tests {
         assert!(matches!(kept.read(&digest), Err(KeptError::Gone)));
         kept.keep(&files, &digest, now).expect("kept");
         let again = kept.read(&digest).expect("it is there");
-        assert_eq!((again.wasm, again.manifest), (files.wasm.clone(), files.manifest.clone()));
-        let place = kept.directory.join(&digest).join(COMPONENT);
-        fs::write(&place, "cod").expect("damaged");
-        assert!(matches!(kept.read(&digest), Err(KeptError::Damaged(_))));
+        assert_eq!((again.wasm().expect("whole"), &again.manifest), (&b"code"[..], &files.manifest));
+        let place = kept.directory.join(&digest);
+        let damaged = |digest: &str| {
+            let read = kept.read(digest).expect("its digest is there");
+            read.wasm().expect_err("it is not what it was").to_string()
+        };
+        let component = place.join(COMPONENT);
+        fs::write(&component, "c0de").expect("damaged");
+        assert_eq!(damaged(&digest), format!("{} cannot be read", component.display()));
+        fs::write(&component, "cod").expect("cut");
+        damaged(&digest);
         kept.keep(&files, &digest, now).expect("made again");
-        assert_eq!(kept.read(&digest).expect("whole").wasm, files.wasm);
-        fs::remove_file(&place).expect("there");
-        assert!(matches!(kept.read(&digest), Err(KeptError::Damaged(_))));
+        assert_eq!(kept.read(&digest).expect("there").wasm().expect("whole"), b"code");
+        fs::remove_file(&component).expect("there");
+        damaged(&digest);
+        fs::write(&component, "code").expect("it is back");
+        for (name, text) in [(COMPONENT_DIGEST, "ab".repeat(32)), (manifest::FILE_NAME, "id = 1".to_owned())]
+        {
+            let whole = fs::read(place.join(name)).expect("there");
+            fs::write(place.join(name), text).expect("damaged");
+            assert!(matches!(kept.read(&digest), Err(KeptError::Damaged(_))), "{name}");
+            fs::write(place.join(name), whole).expect("whole again");
+        }
         assert!(matches!(kept.read("../../etc"), Err(KeptError::Gone)), "no name of a version");
+    }
+
+    #[test]
+    fn a_version_that_was_kept_without_its_components_digest_is_read_whole() {
+        let (_directory, kept) = kept();
+        let files = files("code");
+        let digest = files.digest();
+        kept.keep(&files, &digest, Timestamp(1_000)).expect("kept");
+        let place = kept.directory.join(&digest);
+        fs::remove_file(place.join(COMPONENT_DIGEST)).expect("there");
+        assert_eq!(kept.read(&digest).expect("it is whole").digest(), digest);
+        fs::write(place.join(COMPONENT), "c0de").expect("damaged");
+        assert!(matches!(kept.read(&digest), Err(KeptError::Damaged(_))));
     }
 
     #[test]
     fn a_version_is_its_component_and_its_manifest() {
         let one = files("code");
-        let mut other = files("code");
-        other.manifest.push(b'\n');
+        let other = files_of("code", "id = \"video\"\nversion = \"0.1.1\"\n");
         assert_ne!(one.digest(), other.digest());
         assert_ne!(one.digest(), files("other code").digest());
         assert_eq!(one.component(), other.component());
@@ -238,7 +290,7 @@ mod tests {
         kept.keep(&files, &digest, now).expect("kept");
         fs::create_dir(kept.directory.join("somebody's")).expect("made");
         assert_eq!(kept.old(now, hour).expect("readable"), []);
-        let bytes = (files.wasm.len() + files.manifest.len()) as u64;
+        let bytes = ("code".len() + files.manifest.len()) as u64;
         let later = now.after(hour);
         assert_eq!(kept.old(later, hour).expect("readable"), [KeptVersion { digest: digest.clone(), bytes }]);
         kept.touch(&digest, later);

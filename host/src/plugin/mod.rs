@@ -221,16 +221,23 @@ impl Plugin {
         files: &Files,
         allow: &Allow,
     ) -> Result<Self, LoadError> {
-        let Files { path, wasm, .. } = files;
+        let path = &files.path;
         let manifest = files.manifest()?;
         let refused = |source| LoadError::Refused { path: path.to_owned(), source };
-        load::check_bytes(wasm).map_err(refused)?;
         let hash = files.component();
         let class = Class::for_memory(manifest.memory_bytes);
-        let engine = &engines.of(class).engine;
-        let entry = cache.entry(engine, hash);
+        let on = engines.of(class);
+        let engine = &on.engine;
+        let entry = cache.entry(on, hash);
         let uncached = |source| LoadError::Cache { path: path.to_owned(), source };
-        let component = entry.component(wasm).map_err(uncached)?;
+        let component = match entry.component() {
+            Some(component) => component,
+            None => {
+                let wasm = files.wasm()?;
+                load::check_bytes(wasm).map_err(refused)?;
+                entry.compile(wasm).map_err(uncached)?
+            }
+        };
         let known = entry.found::<Found>();
         let shape = match &known {
             Some(known) => known.shape.clone(),
@@ -246,7 +253,7 @@ impl Plugin {
             allow: allow.clone(),
             allows,
             manifest,
-            digest: files::digest(hash, &files.manifest),
+            digest: files.digest(),
             component: hash.to_hex().to_string(),
             class,
             agents: Vec::new(),

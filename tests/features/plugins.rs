@@ -2,6 +2,7 @@
 //! accepted on, and nothing of a version is left when nobody needs it.
 
 mod command;
+mod granting;
 
 use std::path::PathBuf;
 use std::sync::Arc;

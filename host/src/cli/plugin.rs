@@ -1,10 +1,14 @@
 //! `sublane plugin`: makes components, says what they are, and which ones a host has.
 
 mod add;
+mod allow;
+mod consent;
 mod edit;
+mod grants;
 mod list;
 mod reload;
 mod remove;
+mod revoke;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +30,8 @@ use super::{Exit, Failed, Global, Result, chain, complain, render, say, say_json
 pub(super) enum Command {
     List(list::List),
     Add(add::Add),
+    Grants(grants::Grants),
+    Revoke(revoke::Revoke),
     Reload(reload::Reload),
     Remove(remove::Remove),
     /// Say what a component exports, imports and asks for
@@ -66,6 +72,8 @@ impl Command {
         match self {
             Self::List(args) => args.run(global),
             Self::Add(args) => args.run(global),
+            Self::Grants(args) => args.run(global),
+            Self::Revoke(args) => args.run(global),
             Self::Reload(args) => args.run(global),
             Self::Remove(args) => args.run(global),
             Self::Check(args) => args.run(global),

@@ -11,8 +11,19 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail};
 use toml_edit::{DocumentMut, InlineTable, Item, Table, Value};
 
+/// What stands behind `allow`.
+#[derive(Clone, Debug)]
+pub(super) enum Allowed {
+    /// There is no such key.
+    Nothing,
+    /// The word for whatever is asked for.
+    Asked,
+    /// These keys.
+    These(Table),
+}
+
 /// The text with a plugin more.
-pub(super) fn added(text: &str, id: &str, component: &str, allow: Option<&str>) -> anyhow::Result<String> {
+pub(super) fn added(text: &str, id: &str, component: &str, allow: Allowed) -> anyhow::Result<String> {
     let mut document: DocumentMut = text.parse()?;
     let plugins = document.entry("plugins").or_insert_with(|| {
         let mut plugins = Table::new();
@@ -23,23 +34,140 @@ pub(super) fn added(text: &str, id: &str, component: &str, allow: Option<&str>) 
         Item::Table(plugins) => {
             let mut plugin = Table::new();
             plugin.insert("component", component.into());
-            if let Some(allow) = allow {
-                plugin.insert("allow", allow.into());
-            }
+            set_allow(&mut plugin, allow);
             plugin.decor_mut().set_prefix(if text.trim().is_empty() { "" } else { "\n" });
             plugins.insert(id, Item::Table(plugin));
         }
         Item::Value(Value::InlineTable(plugins)) => {
             let mut plugin = InlineTable::new();
             plugin.insert("component", component.into());
-            if let Some(allow) = allow {
-                plugin.insert("allow", allow.into());
-            }
+            set_inline_allow(&mut plugin, allow);
             plugins.insert(id, Value::InlineTable(plugin));
         }
         _ => bail!("`plugins` is no table"),
     }
     Ok(document.to_string())
+}
+
+/// The text with another component for a plugin, and with another `allow` if one is named.
+pub(super) fn upgraded(
+    text: &str,
+    id: &str,
+    component: &str,
+    allow: Option<Allowed>,
+) -> anyhow::Result<String> {
+    let mut document: DocumentMut = text.parse()?;
+    match plugin(&mut document, id)? {
+        Entry::Table(plugin) => {
+            if let Some(value) = plugin.get_mut("component").and_then(Item::as_value_mut) {
+                put(value, component);
+            }
+            allow.into_iter().for_each(|allow| set_allow(plugin, allow));
+        }
+        Entry::Inline(plugin) => {
+            if let Some(value) = plugin.get_mut("component") {
+                put(value, component);
+            }
+            allow.into_iter().for_each(|allow| set_inline_allow(plugin, allow));
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// The text in which a plugin is allowed nothing of these kinds, of none when none is named.
+/// `asked` is what the word `"asked"` stands for.
+pub(super) fn revoked(text: &str, id: &str, kinds: &[&str], asked: &Table) -> anyhow::Result<String> {
+    let mut document: DocumentMut = text.parse()?;
+    let is_gone = |key: &str| kinds.is_empty() || kinds.contains(&key);
+    let rest = || {
+        let mut rest = asked.clone();
+        rest.retain(|key, _| !is_gone(key));
+        if rest.is_empty() || kinds.is_empty() { Allowed::Nothing } else { Allowed::These(rest) }
+    };
+    match plugin(&mut document, id)? {
+        Entry::Table(plugin) => match plugin.get_mut("allow") {
+            Some(Item::Table(allow)) => allow.retain(|key, _| !is_gone(key)),
+            Some(Item::Value(Value::InlineTable(allow))) => allow.retain(|key, _| !is_gone(key)),
+            Some(_) => set_allow(plugin, rest()),
+            None => {}
+        },
+        Entry::Inline(plugin) => match plugin.get_mut("allow") {
+            Some(Value::InlineTable(allow)) => allow.retain(|key, _| !is_gone(key)),
+            Some(_) => set_inline_allow(plugin, rest()),
+            None => {}
+        },
+    }
+    Ok(document.to_string())
+}
+
+/// What the configuration says of one plugin.
+enum Entry<'d> {
+    Table(&'d mut Table),
+    Inline(&'d mut InlineTable),
+}
+
+fn plugin<'d>(document: &'d mut DocumentMut, id: &str) -> anyhow::Result<Entry<'d>> {
+    let entry = match document.get_mut("plugins") {
+        Some(Item::Table(plugins)) => match plugins.get_mut(id) {
+            Some(Item::Table(plugin)) => Some(Entry::Table(plugin)),
+            Some(Item::Value(Value::InlineTable(plugin))) => Some(Entry::Inline(plugin)),
+            _ => None,
+        },
+        Some(Item::Value(Value::InlineTable(plugins))) => match plugins.get_mut(id) {
+            Some(Value::InlineTable(plugin)) => Some(Entry::Inline(plugin)),
+            _ => None,
+        },
+        _ => None,
+    };
+    entry.ok_or_else(|| anyhow!("there is no plugin `{id}` in it"))
+}
+
+/// Another value in the same place: what stands around it stays.
+fn put(value: &mut Value, new: &str) {
+    let decor = value.decor().clone();
+    *value = new.into();
+    *value.decor_mut() = decor;
+}
+
+fn set_allow(plugin: &mut Table, allow: Allowed) {
+    // What was written above the key or its heading is about what the plugin may do, and stays.
+    let above = match plugin.get("allow") {
+        Some(Item::Table(table)) => table.decor().prefix().cloned(),
+        Some(_) => plugin.key("allow").and_then(|key| key.leaf_decor().prefix().cloned()),
+        None => None,
+    };
+    let above = above.as_ref().and_then(|above| above.as_str()).unwrap_or_default().trim().to_owned();
+    plugin.remove("allow");
+    match allow {
+        Allowed::Nothing => {}
+        Allowed::Asked => {
+            plugin.insert("allow", "asked".into());
+            if !above.is_empty()
+                && let Some(mut key) = plugin.key_mut("allow")
+            {
+                key.leaf_decor_mut().set_prefix(format!("{above}\n"));
+            }
+        }
+        Allowed::These(mut table) => {
+            table.decor_mut().set_prefix(if above.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("\n{above}\n")
+            });
+            plugin.insert("allow", Item::Table(table));
+        }
+    }
+}
+
+fn set_inline_allow(plugin: &mut InlineTable, allow: Allowed) {
+    plugin.remove("allow");
+    match allow {
+        Allowed::Nothing => {}
+        Allowed::Asked => drop(plugin.insert("allow", "asked".into())),
+        Allowed::These(table) => drop(plugin.insert("allow", Value::InlineTable(table.into_inline_table()))),
+    }
+    // Nobody can have written a comment in one.
+    plugin.fmt();
 }
 
 /// The text without a plugin. What is written above its heading stays: it may be about more.
@@ -153,7 +281,7 @@ kind = \"console\"
 
     #[test]
     fn a_plugin_more_leaves_the_rest_as_it_is() {
-        let text = added(TEXT, "song", "song.wasm", Some("asked")).expect("TOML");
+        let text = added(TEXT, "song", "song.wasm", Allowed::Asked).expect("TOML");
         let without = removed(&text, "song").expect("it is there");
         assert_eq!(without, TEXT);
         let new: String =
@@ -165,11 +293,11 @@ kind = \"console\"
         "#]]
         .assert_eq(&new);
         assert_eq!(
-            added("", "song", "song.wasm", None).expect("TOML"),
+            added("", "song", "song.wasm", Allowed::Nothing).expect("TOML"),
             "[plugins.song]\ncomponent = \"song.wasm\"\n"
         );
         assert_eq!(
-            added("plugins = {}\n", "song", "song.wasm", None).expect("TOML"),
+            added("plugins = {}\n", "song", "song.wasm", Allowed::Nothing).expect("TOML"),
             "plugins = { song = { component = \"song.wasm\" } }\n"
         );
     }
@@ -194,6 +322,61 @@ kind = \"console\"
         assert_eq!(removed(alone, "film").expect("it is there"), "# All.\n");
         let inline = "plugins = { film = { component = \"a\" }, song = { component = \"b\" } }\n";
         assert_eq!(removed(inline, "film").expect("there"), "plugins = { song = { component = \"b\" } }\n");
+    }
+
+    fn these(text: &str) -> Table {
+        let document: DocumentMut = text.parse().expect("TOML");
+        document.as_table().clone()
+    }
+
+    #[test]
+    fn an_upgrade_changes_the_component_and_what_it_is_to_be_allowed() {
+        let same = upgraded(TEXT, "film", "new.wasm", None).expect("it is there");
+        assert_eq!(same, TEXT.replace("\"film.wasm\"", "\"new.wasm\""), "comments stay");
+        let more = Some(Allowed::These(these("cpu = \"2s\"\n")));
+        let text = upgraded(
+            "# A.\n[plugins.film]\ncomponent = \"film.wasm\"\n# Ask.\nallow = \"asked\"\n\n# B.\n[lanes.x]\nslots = 1\n",
+            "film",
+            "film.wasm",
+            more,
+        );
+        expect![[r#"
+            # A.
+            [plugins.film]
+            component = "film.wasm"
+
+            # Ask.
+            [plugins.film.allow]
+            cpu = "2s"
+
+            # B.
+            [lanes.x]
+            slots = 1
+        "#]]
+        .assert_eq(&text.expect("it is there"));
+        let inline = "plugins = { film = { component = \"a\" } }\n";
+        let text = upgraded(inline, "film", "b", Some(Allowed::These(these("cpu = \"2s\"\n"))));
+        assert_eq!(
+            text.expect("it is there"),
+            "plugins = { film = { component = \"b\", allow = { cpu = \"2s\" } } }\n"
+        );
+    }
+
+    #[test]
+    fn what_is_revoked_goes_and_what_is_written_around_it_stays() {
+        let asked = these("kv = []\nartifacts = { bytes = \"1MiB\" }\n");
+        let text =
+            |allow: &str| format!("# A.\n[plugins.film]\ncomponent = \"film.wasm\"\n{allow}# The end.\n");
+        let check = |allow: &str, kinds: &[&str], left: &str| {
+            assert_eq!(revoked(&text(allow), "film", kinds, &asked).expect("there"), text(left), "{allow}");
+        };
+        check("allow = { kv = [], cpu = \"1s\" }\n", &["kv"], "allow = { cpu = \"1s\" }\n");
+        let table = "\n# Not more.\n[plugins.film.allow]\nkv = [] # ours\ncpu = \"1s\" # enough\n";
+        check(table, &["kv", "http"], "\n# Not more.\n[plugins.film.allow]\ncpu = \"1s\" # enough\n");
+        check(table, &[], "\n# Not more.\n[plugins.film.allow]\n");
+        check("allow = \"asked\"\n", &[], "");
+        check("", &["kv"], "");
+        check("allow = \"asked\"\n", &["kv"], "\n[plugins.film.allow]\nartifacts = { bytes = \"1MiB\" }\n");
     }
 
     #[test]

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use crate::allowed::Allowed;
 use crate::artifacts::{ArtifactDir, ArtifactError};
 use crate::attempt::Attempt;
 use crate::channel::Channels;
@@ -118,6 +119,8 @@ pub struct Inner {
     pub settings: Settings,
     /// Who answers messages: channel → `plugin/agent`.
     pub answers: HashMap<String, String>,
+    /// What plugins are allowed today.
+    pub allowed: Allowed,
     plugins: RwLock<Arc<Plugins>>,
     source: Arc<dyn Source>,
     /// Held while plugins are read anew: one after the other.
@@ -286,6 +289,7 @@ impl Host {
             );
         }
         let set = parts.store.lane_settings().await?;
+        let allowed = Allowed::new(&parts.plugins, plugins::has_runs(&*parts.store).await?);
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
         let changed = watch::channel(0).0;
@@ -313,6 +317,7 @@ impl Host {
             logs: RunLogs::default(),
             settings,
             answers: parts.answers,
+            allowed,
             plugins: RwLock::new(Arc::new(parts.plugins)),
             source: parts.source,
             reloading: tokio::sync::Mutex::default(),

@@ -4,6 +4,7 @@
 //! a run gets a slot, an attempt executes it against its journal, and what it
 //! owes goes out. `host` wires them; ARCHITECTURE.md is the map.
 
+pub mod allowed;
 pub mod artifacts;
 pub mod attempt;
 pub mod bindings;

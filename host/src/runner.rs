@@ -137,11 +137,14 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
         Err(stop) => return Ok(left(attempt, Exit::Stopped(stop))),
     };
     let spec = &attempt.spec;
+    let given = Arc::new(spec.grants.clone());
     let live = Live {
         attempt: attempt.clone(),
         frame: Frame::new(Path::root(), spec.seed),
         plugin: plugin.clone(),
-        grants: Arc::new(spec.grants.clone()),
+        grants: given.clone(),
+        given,
+        allowed_at: 0,
         is_tool: false,
         unnoted: None,
     };

@@ -2,6 +2,7 @@
 //! less for every child, and every refusal by its name.
 
 mod kinds;
+mod revoking;
 
 use serde_json::{Value, json};
 use sublane_core::grants::{Authority, ChannelGrant, KvGrant, KvMode, SpawnGrant};

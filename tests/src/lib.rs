@@ -277,6 +277,14 @@ impl Named {
         self.0.lock().insert(id.to_owned(), PluginConfig { component, allow: Allow::Asked });
     }
 
+    /// From now on this plugin is allowed this.
+    ///
+    /// # Panics
+    /// When there is no such plugin.
+    pub fn allow(&self, id: &str, allows: Authority) {
+        self.0.lock().get_mut(id).expect("it is named").allow = Allow::These(allows);
+    }
+
     /// From now on there is no such plugin.
     pub fn remove(&self, id: &str) {
         self.0.lock().remove(id);

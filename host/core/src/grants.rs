@@ -28,13 +28,16 @@ mod capability;
 mod files;
 mod format;
 mod http;
+mod parse;
 mod purse;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -48,8 +51,10 @@ pub use authority::{Authority, Side, who_refuses};
 pub use capability::{Capability, Denied};
 pub use files::{FileGrant, FileMode, FilePath, MAX_PATH_NAMES, ParsePathError};
 pub use http::{HostPattern, HttpGrant, METHODS, ParseTargetError, Scheme, Target};
+pub use parse::ParseCapabilityError;
 pub use purse::{Purse, PurseAsk, Share};
 pub use secret::{ModelPattern, ParseModelError, Place, SecretGrant};
+pub use why::{Refusal, Verdict, why, why_not_spend};
 
 /// The authority that an instance holds. Fields are private: grants come from
 /// a manifest met by the operator's configuration, or from
@@ -59,6 +64,10 @@ pub use secret::{ModelPattern, ParseModelError, Place, SecretGrant};
 pub struct Grants {
     #[serde(default = "Format::first")]
     pub(crate) format: Format,
+    /// The plugin whose root grants these were cut from, however often since. None in those that were
+    /// written before it was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) root_of: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) spawn: Option<SpawnGrant>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -244,6 +253,13 @@ as_text!(AgentPattern, ParseAgentPatternError);
 as_text!(ChannelGrant, ParseDestinationError);
 
 impl Grants {
+    /// The plugin whose root grants these were cut from. None in those that a host wrote before it
+    /// was noted.
+    #[must_use]
+    pub fn root_of(&self) -> Option<&str> {
+        self.root_of.as_deref()
+    }
+
     /// The caps.
     #[must_use]
     pub fn caps(&self) -> Caps {

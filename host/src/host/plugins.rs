@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sublane_store::{PluginRow, StoreError};
+use sublane_store::{PluginRow, RunFilter, Store, StoreError};
 
 use super::Inner;
 use crate::config::PluginConfig;
@@ -140,7 +140,10 @@ impl Inner {
         }
         // Whoever is about to begin a run on a version that goes now finds it kept for a while.
         self.touch_versions();
-        *self.plugins.write() = Arc::new(next);
+        let next = Arc::new(next);
+        *self.plugins.write() = next.clone();
+        // Runs that live are held to it at their next call, wherever they are.
+        self.allowed.set(&next);
         for Reloaded { plugin, change, is, .. } in &reloaded {
             let digest = is.as_ref().map(|label| &*label.digest).unwrap_or_default();
             tracing::info!(plugin, ?change, digest, "a plugin was read anew");
@@ -196,6 +199,17 @@ impl Inner {
         }
         self.store.set_plugins(plugins).await
     }
+}
+
+/// Whether runs live.
+pub(super) async fn has_runs(store: &dyn Store) -> Result<bool, StoreError> {
+    for state in ["queued", "running", "waiting", "closing"] {
+        let filter = RunFilter { state: Some(state.to_owned()), limit: 1, ..RunFilter::default() };
+        if !store.runs(filter).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Which plugins are meant: those that are named, or all that there are or should be.

@@ -58,7 +58,7 @@ impl artifact::Host for Ctx {
     async fn create(&mut self, name: String, media_type: String) -> Reply<Resource<Writer>> {
         let open = self.table.iter_mut().count();
         let live = live!(self, Import::ArtifactCreate);
-        if let Err(denied) = live.grants.may_write_artifacts() {
+        if let Err(denied) = live.given.may_write_artifacts() {
             return Ok(Err(live.denied(denied).into()));
         }
         if open >= MAX_OPEN {
@@ -127,6 +127,9 @@ impl artifact::HostWriter for Ctx {
         let id = staging.id().await.map_err(fault)?;
         let args = args(import, &[name.as_bytes(), media_type.as_bytes(), id.as_bytes()]);
         let done = live.command::<ArtifactRef>(import, args, async |live| {
+            if let Err(denied) = live.grants.may_write_artifacts() {
+                return Ok(Err(live.denied(denied)));
+            }
             // Asked before the file gets its place: one that the purse does not pay for leaves nothing.
             let own = live.attempt.host.store.run(live.attempt.spec.id).await.map_err(Exit::store)?;
             let left = own.map_or(0, |run| run.purse.artifact_bytes);

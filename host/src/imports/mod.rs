@@ -73,8 +73,12 @@ pub struct Live {
     pub frame: Frame,
     /// Its plugin.
     pub plugin: Arc<Plugin>,
-    /// Its authority.
+    /// Its authority, as far as it is allowed today: what calls are checked against that are done now.
     pub grants: Arc<Grants>,
+    /// Its authority as it was given: what local calls are checked against, which a replay repeats.
+    pub given: Arc<Grants>,
+    /// Of which count of [`crate::allowed::Allowed`] its `grants` are.
+    pub allowed_at: u64,
     /// Whether it is a tool call.
     pub is_tool: bool,
     /// The place of the tool call, as long as the journal does not say which version it is on.
@@ -126,8 +130,19 @@ impl Live {
             self.attempt.replayed();
         } else if let Some(stop) = self.attempt.meter.stopped() {
             return Err(Exit::Stopped(stop).into());
+        } else if self.attempt.host.allowed.changes() != self.allowed_at {
+            self.hold_what_is_allowed();
         }
         Ok((path, held))
+    }
+
+    /// What is allowed has changed since its grants were made: no more of them holds than is allowed now.
+    fn hold_what_is_allowed(&mut self) {
+        let allowed = &self.attempt.host.allowed;
+        // Read first: a change in between is seen by the next call.
+        self.allowed_at = allowed.changes();
+        let root_of = self.given.root_of().unwrap_or(&self.attempt.spec.spawner);
+        self.grants = allowed.left(&self.given, root_of).map_or_else(|| self.given.clone(), Arc::new);
     }
 
     /// An effect: done, then its answer made durable.
@@ -259,7 +274,14 @@ impl Live {
     }
 
     fn refusing_side(&self, capability: &Capability<'_>) -> Side {
-        who_refuses(&self.plugin.manifest.asks, &self.plugin.allows, capability)
+        // It was given, and is not held any more.
+        let is_revoked = !Arc::ptr_eq(&self.given, &self.grants)
+            && self.given.check(capability.clone()).is_ok()
+            && self.grants.check(capability.clone()).is_err();
+        match is_revoked {
+            true => Side::Operator,
+            false => who_refuses(&self.plugin.manifest.asks, &self.plugin.allows, capability),
+        }
     }
 }
 

@@ -108,7 +108,11 @@ impl Live {
         tool: &str,
         arguments: String,
     ) -> wasmtime::Result<Result<Called, ImportError>> {
-        if let Err(denied) = self.grants.may_call(plugin, tool) {
+        let begun_on = self.attempt.journal.begun_call(path).map_err(Exit::Journal)?;
+        // One that was interrupted goes on: it was allowed when it began.
+        if begun_on.is_none()
+            && let Err(denied) = self.grants.may_call(plugin, tool)
+        {
             return Ok(Err(self.denied(denied)));
         }
         if self.frame.level() >= MAX_CALL_DEPTH {
@@ -119,7 +123,6 @@ impl Live {
         }
         // What this call is itself part of is noted before what is below it.
         self.note_call().await?;
-        let begun_on = self.attempt.journal.begun_call(path).map_err(Exit::Journal)?;
         let is_noted = begun_on.is_some();
         if is_noted {
             self.attempt.replayed();
@@ -180,12 +183,14 @@ impl Live {
         let admitted = std::pin::pin!(class.pool.admit(level, || host.lanes.make_room(callee.class)));
         let _place = self.attempt.meter.or_stop(admitted).await.map_err(Exit::Stopped)?;
         let frame = Frame::new(path.clone(), self.attempt.spec.seed);
-        let (grants, _) = callee.root(self.attempt.journal.now());
+        let given = Arc::new(callee.root(self.attempt.journal.now()).0);
         let live = Live {
             attempt: self.attempt.clone(),
             frame,
             plugin: callee.clone(),
-            grants: Arc::new(grants),
+            grants: given.clone(),
+            given,
+            allowed_at: 0,
             is_tool: true,
             unnoted: (!is_noted).then(|| path.clone()),
         };

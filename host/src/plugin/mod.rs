@@ -42,6 +42,8 @@ pub struct Plugin {
     /// What the operator allows.
     pub allows: Authority,
     met: Authority,
+    /// Its id, as grants that are cut from its root name it.
+    id: Arc<str>,
     /// The digest of this version of it, hex: component and manifest.
     pub digest: String,
     /// BLAKE3 of its component, hex.
@@ -151,14 +153,19 @@ impl Plugin {
     /// The root grants of its runs and tool calls, and the purse that bounds what they may spend.
     #[must_use]
     pub fn root(&self, now: Timestamp) -> (Grants, Purse) {
-        Grants::root(&self.manifest.asks, &self.allows, now, self.manifest.memory_bytes)
+        self.rooted(&self.allows, now)
     }
 
     /// As [`Self::root`], for a run on a lane with this time-out.
     #[must_use]
     pub fn root_within(&self, now: Timestamp, timeout: Duration) -> (Grants, Purse) {
         let allows = Authority { timeout: self.allows.timeout.min(timeout), ..self.allows.clone() };
-        Grants::root(&self.manifest.asks, &allows, now, self.manifest.memory_bytes)
+        self.rooted(&allows, now)
+    }
+
+    fn rooted(&self, allows: &Authority, now: Timestamp) -> (Grants, Purse) {
+        let (grants, purse) = Grants::root(&self.manifest.asks, allows, now, self.manifest.memory_bytes);
+        (grants.of_plugin(&self.id), purse)
     }
 
     /// The agent of this name; without a name, its only one.
@@ -186,6 +193,7 @@ impl Plugin {
             met: self.manifest.asks.meet(&allows),
             allows,
             allow: allow.clone(),
+            id: self.id.clone(),
             manifest: self.manifest.clone(),
             digest: self.digest.clone(),
             component: self.component.clone(),
@@ -251,6 +259,7 @@ impl Plugin {
         let mut plugin = Self {
             met: manifest.asks.meet(&allows),
             allow: allow.clone(),
+            id: manifest.id.as_str().into(),
             allows,
             manifest,
             digest: files.digest(),

@@ -55,6 +55,7 @@ impl Grants {
         Holding::from(self).to_hand_on().check_all(Holding::from(scope))?;
         Ok(Self {
             format: Format,
+            root_of: self.root_of.clone(),
             spawn: scope.spawn.clone(),
             channels: scope.channels.clone(),
             tools: scope.tools.clone(),

@@ -5,6 +5,7 @@
 //! where the two are written down is the host's affair.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,10 @@ pub enum Side {
     Operator,
     /// Both would have; the parent's scope did not hand it on.
     Parent,
+    /// The conversation had too little left when its run was accepted.
+    Conversation,
+    /// It was given, and is spent.
+    Purse,
 }
 
 impl fmt::Display for Side {
@@ -84,6 +89,8 @@ impl fmt::Display for Side {
             Self::Manifest => "manifest",
             Self::Operator => "operator",
             Self::Parent => "parent",
+            Self::Conversation => "conversation",
+            Self::Purse => "purse",
         })
     }
 }
@@ -183,6 +190,7 @@ impl Grants {
         let caps = Caps { deadline: now.after(met.timeout), memory_bytes };
         let grants = Self {
             format: Format,
+            root_of: None,
             spawn: met.spawn,
             channels: met.channels,
             tools: met.tools,
@@ -195,6 +203,50 @@ impl Grants {
             caps,
         };
         (grants, met.purse)
+    }
+
+    /// The same grants, known to be those of this plugin's root: so are all that are cut from them.
+    #[must_use]
+    pub fn of_plugin(self, id: &Arc<str>) -> Self {
+        Self { root_of: Some(id.clone()), ..self }
+    }
+
+    /// What is left of these grants when no more than `allows` is allowed. None when that is all of
+    /// them, which costs no allocation. Caps stay, and what is spent was split long ago.
+    #[must_use]
+    pub fn within(&self, allows: &Authority) -> Option<Self> {
+        let held = Holding::from(allows);
+        if Holding::from(self).each().all(|capability| held.covers(&capability)) {
+            return None;
+        }
+        let of = self.clone();
+        let own = Authority {
+            spawn: of.spawn,
+            channels: of.channels,
+            tools: of.tools,
+            kv: of.kv,
+            http: of.http,
+            files: of.files,
+            secrets: of.secrets,
+            models: of.models,
+            artifacts: of.artifacts,
+            ..Authority::default()
+        };
+        let met = own.meet(allows);
+        Some(Self {
+            format: Format,
+            root_of: of.root_of,
+            spawn: met.spawn,
+            channels: met.channels,
+            tools: met.tools,
+            kv: met.kv,
+            http: met.http,
+            files: met.files,
+            secrets: met.secrets,
+            models: met.models,
+            artifacts: met.artifacts,
+            caps: self.caps,
+        })
     }
 
     /// The same grants with another deadline: those of a run that an operator has begin again.

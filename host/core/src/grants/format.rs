@@ -6,8 +6,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The newest format that this version writes and reads. 2 has the kinds `http`, `files`, `secrets`
-/// and `models`.
-const NEWEST: u8 = 2;
+/// and `models`; 3 says whose root the grants were cut from.
+const NEWEST: u8 = 3;
 
 /// Says of stored grants which kinds they can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

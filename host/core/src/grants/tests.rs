@@ -1,6 +1,7 @@
 //! Rules of authority by example: what a denial says, who refused, what caps do.
 
 mod properties;
+mod revoked;
 
 use expect_test::{Expect, expect};
 
@@ -128,9 +129,9 @@ fn a_denial_names_what_was_asked() {
 fn grants_of_a_newer_version_are_refused_and_old_ones_are_read() {
     let text = serde_json::to_string(&grants()).expect("plain values");
     let read = |text: &str| serde_json::from_str::<Grants>(text).map_err(|error| error.to_string());
-    let newer = text.replacen("\"format\":2", "\"format\":3", 1);
+    let newer = text.replacen("\"format\":3", "\"format\":4", 1);
     let error = read(&newer).expect_err("a newer format");
-    assert!(error.starts_with("these grants have format 3, and this version knows up to 2"), "{error}");
+    assert!(error.starts_with("these grants have format 4, and this version knows up to 3"), "{error}");
     let unknown = text.replacen('{', "{\"teleport\":[],", 1);
     let error = read(&unknown).expect_err("an unknown kind");
     assert!(error.starts_with("unknown field `teleport`"), "{error}");

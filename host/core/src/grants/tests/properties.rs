@@ -280,6 +280,33 @@ proptest! {
     }
 
     #[test]
+    fn what_is_revoked_is_gone_and_nothing_else(
+        asks in an_authority(), allows in an_authority(), today in an_authority(), scope in a_scope(),
+    ) {
+        let root = Grants::root(&asks, &allows, NOW, 80).0.of_plugin(&"a".into());
+        let child = root.attenuate(&within(&root, scope), &terms(Ceiling::Parent)).expect("what is covered");
+        for held in [root, child] {
+            let left = held.within(&today);
+            let now = left.as_ref().unwrap_or(&held);
+            prop_assert!(held.covers(now) && now.caps() == held.caps() && now.root_of() == Some("a"));
+            prop_assert_eq!(now.within(&today), None, "once is enough");
+            for question in questions() {
+                let both = held.check(question.clone()).is_ok() && Holding::from(&today).covers(&question);
+                prop_assert_eq!(now.check(question.clone()).is_ok(), both, "{}", question);
+            }
+        }
+    }
+
+    #[test]
+    fn a_capability_is_read_as_it_is_written(asks in an_authority()) {
+        let odd = Capability::Kv { bucket: "b".into(), key: "a \"\\\n\u{202e}/(read)".into(), mode: KvMode::Read };
+        for capability in questions().into_iter().chain(Holding::from(&asks).each()).chain([odd]) {
+            let text = capability.to_string();
+            prop_assert_eq!(text.parse::<Capability<'static>>(), Ok(capability.into_owned()), "{}", text);
+        }
+    }
+
+    #[test]
     fn grants_survive_their_stored_form(asks in an_authority()) {
         let held = Grants::root(&asks, &asks, NOW, 80).0;
         let text = serde_json::to_string(&held).expect("grants are plain values");

@@ -1,6 +1,7 @@
 //! What a plugin may do: what its manifest asks for and its operator allows,
 //! less for every child, and every refusal by its name.
 
+mod asking;
 mod kinds;
 mod revoking;
 

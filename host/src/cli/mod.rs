@@ -27,6 +27,7 @@ mod store;
 mod table;
 mod view;
 mod watch;
+mod why;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -96,6 +97,7 @@ enum Command {
     /// Look at runs and steer them
     #[command(subcommand)]
     Runs(runs::Command),
+    Why(why::Why),
     /// Look at what is owed to people and steer it
     #[command(subcommand)]
     Deliveries(deliveries::Command),
@@ -224,6 +226,7 @@ impl Command {
             Self::Serve(args) => args.run(global, begun),
             Self::Send(args) => args.run(global),
             Self::Runs(command) => command.run(global),
+            Self::Why(args) => args.run(global),
             Self::Deliveries(command) => command.run(global),
             Self::Lanes(command) => command.run(global),
             Self::Conversations(command) => command.run(global),

@@ -7,7 +7,7 @@ use sublane_tests::{Setup, TestHost, value};
 
 use super::{acted, actor, error, spawn};
 
-const MANIFEST: &str = r#"
+pub(super) const MANIFEST: &str = r#"
 id = "spawns"
 version = "0.1.0"
 [asks]

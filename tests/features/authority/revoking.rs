@@ -49,7 +49,7 @@ fn without_keys(host: &TestHost, plugin: &str) -> Authority {
 }
 
 /// The run at this depth, once it waits, and all above it.
-async fn waits_at(host: &TestHost, depth: u32) -> Run {
+pub(super) async fn waits_at(host: &TestHost, depth: u32) -> Run {
     let patience = tokio::time::Instant::now() + PATIENCE;
     loop {
         let filter = RunFilter { limit: 100, ..RunFilter::default() };

@@ -65,7 +65,7 @@ impl Command {
         let answer = async {
             match self {
                 Self::List(args) => Ok(args.answer(&reader, global.json).await?),
-                Self::Show(args) => Ok(args.answer(&reader, global.json).await?),
+                Self::Show(args) => Ok(args.answer(&config, &reader, global.json).await?),
                 Self::Tree(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Logs(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Cancel(args) => args.answer(&config, &reader, global).await,

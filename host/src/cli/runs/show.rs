@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 use sublane::channel::{scrub_line, scrub_text};
 use sublane::clock::{Clock as _, SystemClock};
-use sublane_core::{Delivery, Outcome, Run, RunId, Timestamp};
+use sublane::config::Config;
+use sublane::plugin::Allow;
+use sublane_core::{Delivery, Grants, Outcome, Run, RunId, Timestamp};
 use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
@@ -34,6 +36,8 @@ struct Whole {
     wait: Option<Wait>,
     entries: usize,
     conversation: Option<Conversation>,
+    /// What is left of its grants, where the operator has taken something away since.
+    left: Option<Grants>,
 }
 
 #[derive(Serialize)]
@@ -45,14 +49,16 @@ struct WholeView {
     deliveries: Vec<DeliveryView>,
     journal_entries: usize,
     conversation_state: Option<ConversationView>,
+    /// What it was given and may not do any more, in words.
+    revoked: Vec<String>,
 }
 
 impl Show {
-    pub(super) async fn answer(self, reader: &Reader, json: bool) -> anyhow::Result<()> {
+    pub(super) async fn answer(self, config: &Config, reader: &Reader, json: bool) -> anyhow::Result<()> {
         let id = reader.run(&self.run).await?.spec.id.to_string();
         self.follow
             .show(json, async || {
-                let whole = Whole::read(reader, &id).await?;
+                let whole = Whole::read(config, reader, &id).await?;
                 Ok(Look {
                     text: whole.text(&reader.link_base, SystemClock.now()),
                     is_over: whole.is_over(),
@@ -63,8 +69,19 @@ impl Show {
     }
 }
 
+/// What the configuration leaves of a run's grants, if that is less than all. One that has ended may
+/// do nothing in any case.
+fn left(config: &Config, run: &Run) -> Option<Grants> {
+    let grants = &run.spec.grants;
+    let plugin = grants.root_of().unwrap_or(&run.spec.spawner);
+    match config.plugins.get(plugin).map(|plugin| &plugin.allow) {
+        Some(Allow::These(these)) if !run.is_ended() => grants.within(these),
+        _ => None,
+    }
+}
+
 impl Whole {
-    async fn read(reader: &Reader, called: &str) -> anyhow::Result<Self> {
+    async fn read(config: &Config, reader: &Reader, called: &str) -> anyhow::Result<Self> {
         let run = reader.run(called).await?;
         let (id, store) = (run.spec.id, &reader.store);
         let parent = match run.spec.parent {
@@ -84,6 +101,7 @@ impl Whole {
             wait: store.wait_of(id).await?,
             entries: store.journal(id, run.generation).await?.len(),
             conversation: store.conversation(run.spec.conversation).await?,
+            left: left(config, &run),
             run,
         })
     }
@@ -97,6 +115,7 @@ impl Whole {
             deliveries: self.deliveries.iter().map(|(owed, log)| DeliveryView::of(owed, log)).collect(),
             journal_entries: self.entries,
             conversation_state: self.conversation.clone().map(ConversationView::from),
+            revoked: self.revoked(),
         }
     }
 
@@ -146,15 +165,25 @@ impl Whole {
         if !run.is_ended() {
             field("left", &render::purse(run.purse));
         }
-        let may = render::grants(&spec.grants);
+        let may = render::grants(self.left.as_ref().unwrap_or(&spec.grants));
         if may.is_empty() {
             field("may", "nothing but compute");
         }
         text.push_str(&render::section("may", &may));
+        text.push_str(&render::section("may no more", &self.revoked()));
         text.push_str(&self.family());
         text.push_str(&self.owed(now));
         text.push_str(&self.given_back(link_base));
         text
+    }
+
+    /// What it was given and may not do any more.
+    fn revoked(&self) -> Vec<String> {
+        let Some(left) = &self.left else { return Vec::new() };
+        let left = render::grants(left);
+        let mut given = render::grants(&self.run.spec.grants);
+        given.retain(|line| !left.contains(line));
+        given
     }
 
     /// Ids of children as their names.

@@ -277,12 +277,9 @@ impl Named {
         self.0.lock().insert(id.to_owned(), PluginConfig { component, allow: Allow::Asked });
     }
 
-    /// From now on this plugin is allowed this.
-    ///
-    /// # Panics
-    /// When there is no such plugin.
+    /// From now on this plugin, if there is one, is allowed this.
     pub fn allow(&self, id: &str, allows: Authority) {
-        self.0.lock().get_mut(id).expect("it is named").allow = Allow::These(allows);
+        self.0.lock().entry(id.to_owned()).and_modify(|plugin| plugin.allow = Allow::These(allows));
     }
 
     /// From now on there is no such plugin.

@@ -9,8 +9,8 @@ mod files;
 pub mod kept;
 pub mod load;
 pub mod manifest;
+mod registry;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub use allow::Allow;
 pub use files::Files;
 pub use load::Refused;
 pub use manifest::Manifest;
+pub use registry::Plugins;
 
 /// A version of a plugin that is loaded.
 pub struct Plugin {
@@ -358,33 +359,6 @@ fn definitions(
         definitions.push(Definition { name, description, input_schema });
     }
     Ok(definitions)
-}
-
-/// The plugins of a host, by id.
-#[derive(Clone, Default)]
-pub struct Plugins(BTreeMap<String, Arc<Plugin>>);
-
-impl Plugins {
-    /// Adds a plugin, or replaces the one of the same id.
-    pub fn insert(&mut self, plugin: Arc<Plugin>) {
-        self.0.insert(plugin.manifest.id.clone(), plugin);
-    }
-
-    /// Takes the plugin of this id out.
-    pub fn remove(&mut self, id: &str) {
-        self.0.remove(id);
-    }
-
-    /// The plugin of this id.
-    #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Arc<Plugin>> {
-        self.0.get(id)
-    }
-
-    /// All of them, by id.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.0.values()
-    }
 }
 
 #[cfg(test)]

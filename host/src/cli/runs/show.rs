@@ -261,6 +261,7 @@ mod tests {
             wait: None,
             entries: 3,
             conversation: None,
+            left: None,
         };
         expect![[r#"
             film-Ab12cd  AAAACSfABwcHBwcHBwcHBw

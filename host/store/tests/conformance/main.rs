@@ -163,6 +163,8 @@ on_every_store! {
     recovery {
         an_executing_attempt_is_counted_as_a_crash_and_goes_on
         a_run_that_takes_its_hosts_with_it_ends
+        a_tree_that_takes_its_hosts_with_it_ends_whole
+        a_parked_parent_is_no_crash_when_its_child_crashed_once_too_often
         a_parked_attempt_is_evicted_without_a_crash
         a_wait_outlives_its_host
         a_delivery_under_way_is_tried_again_and_noted_as_ambiguous

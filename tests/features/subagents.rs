@@ -1,6 +1,7 @@
 //! What an agent does with its children: spawn, wait, look, speak, cancel; and
 //! what else it may do on the way.
 
+mod room;
 mod waits;
 
 use std::sync::Arc;

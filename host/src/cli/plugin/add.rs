@@ -52,22 +52,18 @@ impl Add {
             .block_on(load(&engines()?, &cache, &component))
             .map_err(|problem| Failed::wrong(anyhow!(problem)))?;
         let id = &plugin.manifest.id;
-        if let Some(there) = config.plugins.get(id) {
-            return Err(Failed::wrong(anyhow!(
-                "there is a plugin `{id}` already ({}): `sublane plugin reload {id}` takes what lies there now, \
-                 `sublane plugin remove {id}` makes room for another",
-                there.component.display()
-            )));
-        }
         let allow = match self.allow {
             AllowWord::Nothing => None,
             AllowWord::Asked => Some("asked"),
         };
-        let old = sublane::strict::load(&config.file).map_err(Failed::wrong)?;
         let named = as_named(&component, &config.file)?;
-        let new = edit::added(&old, id, &named, allow).map_err(Failed::wrong)?;
-        Config::parse(&config.file, &new).map_err(Failed::wrong)?;
-        edit::replace(&config.file, &old, &new)?;
+        runtime.block_on(edit::change(&config.file, |old| {
+            let now = Config::parse(&config.file, old).map_err(Failed::wrong)?;
+            check_free(id, &now)?;
+            let new = edit::added(old, id, &named, allow).map_err(Failed::wrong)?;
+            Config::parse(&config.file, &new).map_err(Failed::wrong)?;
+            Ok(new)
+        }))?;
         let view = PluginView::of(&plugin, &component);
         if !global.json {
             say(&view.text(&plugin.manifest));
@@ -93,6 +89,16 @@ impl Add {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Refused, where the configuration names a plugin of this id.
+fn check_free(id: &str, config: &Config) -> Result<()> {
+    let Some(there) = config.plugins.get(id) else { return Ok(()) };
+    Err(Failed::wrong(anyhow!(
+        "there is a plugin `{id}` already ({}): `sublane plugin reload {id}` takes what lies there now, \
+         `sublane plugin remove {id}` makes room for another",
+        there.component.display()
+    )))
 }
 
 /// The component that is meant by a path.

@@ -33,6 +33,7 @@ use crate::engine::Engines;
 use crate::engine::guest::Stop;
 use crate::engine::threads::GuestThreads;
 use crate::lanes::Lanes;
+use crate::late::Late;
 use crate::outbox::Outbox;
 use crate::plugin::Plugins;
 use crate::progress::Progress;
@@ -112,6 +113,8 @@ pub struct Inner {
     pub outbox: Outbox,
     /// What runs report.
     pub progress: Progress,
+    /// Whose time is nearly up.
+    pub late: Late,
     /// What guests log.
     pub logs: RunLogs,
     /// Numbers.
@@ -193,6 +196,8 @@ impl Inner {
             self.stop_attempt(*run, *token, Stop::Killed);
         }
         for run in &effects.ended {
+            // In this order: what is said of a run that lives is taken back with its progress.
+            self.late.ended(*run);
             self.progress.ended(*run);
         }
         if !effects.deliveries.is_empty() {
@@ -310,6 +315,7 @@ impl Host {
             link_base,
             outbox,
             progress: Progress::new(parts.channels),
+            late: Late::default(),
             logs: RunLogs::default(),
             settings,
             answers: parts.answers,

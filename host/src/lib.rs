@@ -20,6 +20,7 @@ pub mod intake;
 pub mod intents;
 pub mod journal;
 pub mod lanes;
+pub mod late;
 pub mod open;
 pub mod outbox;
 pub mod plugin;

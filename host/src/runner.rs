@@ -79,6 +79,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
         }
     };
     let Claimed { run, entries } = claimed;
+    host.late.watch(&run);
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
     let meter = Meter::new(&run.purse, slow);

@@ -12,6 +12,7 @@ mod files; // results as files: whole, once, and when the directory comes late
 mod growth; // what a host holds comes to a plateau
 mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
+mod keeping; // what is old goes, what is needed stays
 mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
 mod newcomer; // what somebody meets who has just begun

@@ -7,6 +7,7 @@ pub mod burst;
 pub mod command;
 pub mod crash;
 mod denials;
+mod fussy;
 pub mod history;
 mod places;
 pub mod receiver;
@@ -39,6 +40,7 @@ use sublane_store::{Model, SqliteStore, Store};
 use tempfile::TempDir;
 
 pub use denials::{Denial, denials};
+pub use fussy::Fussy;
 pub use places::{component, repository};
 
 /// How long a test waits for a state before it fails.

@@ -17,6 +17,7 @@ mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
 mod newcomer; // what somebody meets who has just begun
 mod operating; // the manual of operators: its commands and its reference of the configuration
+mod options; // odd values of options are told, or borne
 mod plugins; // plugins are replaced and removed while their runs go on
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed

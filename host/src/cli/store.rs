@@ -98,13 +98,23 @@ impl Drop for Progress {
 impl Backup {
     fn answer(self, config: &Config, json: bool) -> Result {
         let file = self.file;
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(anyhow!(
+                "{} is no file: name a new one, or one that may be replaced",
+                file.display()
+            )
+            .into());
+        }
         if !self.force && file.symlink_metadata().is_ok() {
             return Err(
                 anyhow!("{} is there already: name another file, or add --force", file.display()).into()
             );
         }
-        if file.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(anyhow!("{} is no file: name one that may be replaced", file.display()).into());
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+            return Err(
+                anyhow!("there is no directory {}: make it, or name another", parent.display()).into()
+            );
         }
         let store = store_file(&config.state);
         if is_of_the_store(&file, &store) {

@@ -25,6 +25,8 @@ const ABOUT: &str = "\
 What is said on the console channel goes to the standard output, the log to the
 standard error. `sublane send`, `sublane runs` and `sublane deliveries` work beside it.
 
+Exit code 0: it was stopped; 5: and it had met damage of the store.
+
 SIGINT, SIGTERM or SIGHUP stops it: attempts under way go back to their lanes, and the next
 host goes on with them. Nothing is lost, also when the process is killed.";
 
@@ -73,7 +75,8 @@ async fn serve(config: &Config, reader: Option<Reader>, screen: &Screen, begun: 
     tracing::info!(signal = ?signal, "stopping; what is under way goes on with the next host");
     opened.stop().await;
     tracing::info!("stopped");
-    Ok(Exit::Done)
+    // It was logged when it was met; whoever looks at the end alone sees it here.
+    host.store.damage().map_or(Ok(Exit::Done), |damage| Err(damage.into()))
 }
 
 fn tell_ready(opened: &Opened, config: &Config, begun: Instant) {

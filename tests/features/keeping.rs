@@ -34,11 +34,13 @@ struct Left {
     waits: RunId,
 }
 
-/// A run that logs a line and writes a file.
+/// A run that logs a line, writes a file and calls a tool that does something.
 async fn made(host: &TestHost, name: &str, to: &str) -> RunId {
+    let note = json!({ "kv-set": { "bucket": "notes", "key": name, "value": "made" } });
     let steps = json!([
         { "log": { "level": "info", "text": format!("{name} is made") } },
         { "write": { "name": format!("{name}.txt"), "text": name } },
+        { "call": { "plugin": "spawns", "tool": "act", "arguments": { "steps": [note] } } },
     ]);
     let run = host.begin_for("spawns/act", steps, &[to]).await;
     host.ended(run).await;

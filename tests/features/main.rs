@@ -4,7 +4,7 @@ mod arrows; // which crate and module may name what, and what the documents say 
 mod authority; // what a plugin may do, and who says no
 mod bursts; // many at once: none lost, each in its turn, refusals told
 mod cancelling; // a tree is cancelled whole, at once, and stays so
-mod checking; // what `config check` says of channels
+mod checking; // what `config check` says of channels and of the cache
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says

@@ -17,6 +17,7 @@ use sublane::strict::{Problem, StrictError};
 use sublane_core::Authority;
 use toml::de::{DeTable, DeValue};
 
+use super::plugin::Lent;
 use super::{
     Exit, Failed, Global, Result, chain, complain, no_config, plugin, render, say, say_json, small_runtime,
 };
@@ -156,16 +157,12 @@ fn joined(names: &[String]) -> Vec<String> {
 
 async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
     let mut report = Report::of(lines.file);
-    // A cache that a host will have is used; none is made, which could then belong to somebody else.
-    let temporary = tempfile::tempdir()?;
-    let cache = match config.cache.exists() {
-        true => Cache::open(&config.cache)?,
-        false => Cache::open(&temporary.path().join("cache"))?,
-    };
+    let lent = Lent::by(config)?;
+    report.warnings.extend(lent.refused.as_ref().map(|why| format!("of this user no host starts: {why}")));
     let engines = plugin::engines()?;
     let mut plugins = Plugins::default();
     for (id, plugin) in &config.plugins {
-        match load(&engines, &cache, id, plugin).await {
+        match load(&engines, &lent.cache, id, plugin).await {
             Ok((loaded, vetted)) => {
                 plugins.insert(std::sync::Arc::new(loaded));
                 report.plugins.push(vetted);

@@ -114,7 +114,7 @@ fn a_store_that_is_damaged_inside_is_not_worked_on() {
         (&["serve"][..], &["is damaged: ", "sublane store backup --help"][..]),
         (&["store", "gc"], &["is damaged: "]),
         (&["lanes", "pause", "main"], &[ADVICE]),
-        (&["store", "check"], &["the file is damaged", "violations"]),
+        (&["store", "check"], &["the file is damaged", "violation"]),
     ] {
         let output = sublane(directory.path(), words).output().expect("it starts");
         check(words, &output, DAMAGED, told);

@@ -151,7 +151,8 @@ fn replace(file: &Path, old: &str, new: &str) -> anyhow::Result<()> {
     let replaced = || -> anyhow::Result<()> {
         let directory = file.parent().unwrap_or(Path::new("/"));
         let meta = std::fs::metadata(&file)?;
-        let mut staged = tempfile::NamedTempFile::new_in(directory)?;
+        let mut staged = tempfile::NamedTempFile::new_in(directory)
+            .context("whoever changes it must be able to write to its directory")?;
         staged.write_all(new.as_bytes())?;
         let own = staged.as_file();
         let is_ours = own.metadata().map(|own| (own.uid(), own.gid()))?;

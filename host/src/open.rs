@@ -128,7 +128,7 @@ pub async fn open(
     let versions = Versions::open(engines, cache.clone(), &state.join(VERSIONS))?;
     let plugins = plugins(config, &versions, clock.now()).await?;
     // What was loaded just now is new; a cache that others clear too is no reason not to start.
-    match cache.remove_old(clock.now(), config.retention.cache) {
+    match cache.remove_old(clock.now(), config.retention.cache, &|_| false) {
         Ok(0) => {}
         Ok(files) => tracing::info!(files, "removed compiled code that nothing loads"),
         Err(error) => tracing::warn!(%error, "old compiled code could not be removed"),

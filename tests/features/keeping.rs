@@ -12,7 +12,7 @@ use sublane::clock::{Clock as _, ManualClock, SystemClock};
 use sublane_core::{DeliveryState, RunId, Timestamp};
 use sublane_store::DeliveryFilter;
 use sublane_tests::command::CommandLine;
-use sublane_tests::{Fussy, PATIENCE, Setup, TestHost, component, temporary};
+use sublane_tests::{Fussy, PATIENCE, Setup, TestHost, component, repository, temporary};
 use tempfile::TempDir;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -252,13 +252,16 @@ async fn beside_a_host_the_host_is_asked_and_does_it() {
     (setup.settings.retention.runs, setup.settings.retention.files) = (Duration::ZERO, Duration::ZERO);
     let host = setup.start().await;
     let run = made(&host, "told", "console:test").await;
+    let code = format!("target/test-cache/{}-0123456789abcdef.cwasm", HASH[0].repeat(32));
+    let code = repository().join(code);
+    put(code.clone(), "code", 31 * DAY);
     let process = format!("process {}", std::process::id());
     let said = line.run(&["store", "gc"]).await;
     let asked = format!("the host ({process}) removes what is old now; its log says what\n");
     assert_eq!((said.exit, said.out), (0, asked));
     // What it owed may be settled a moment later: asked again, until it is.
     let gone = async {
-        while host.inner().store.run(run).await.expect("readable").is_some() {
+        while host.inner().store.run(run).await.expect("readable").is_some() || code.exists() {
             assert_eq!(line.json(&["store", "gc"]).await, json!({ "asked": process }));
         }
     };

@@ -250,7 +250,7 @@ async fn collect(config: &Config) -> anyhow::Result<(Collected, u64)> {
 fn remove_code(config: &Config) -> u64 {
     let removed = match config.cache.exists() {
         true => Cache::open(&config.cache)
-            .and_then(|cache| cache.remove_old(SystemClock.now(), config.retention.cache)),
+            .and_then(|cache| cache.remove_old(SystemClock.now(), config.retention.cache, &|_| false)),
         false => Ok(0),
     };
     removed.unwrap_or_else(|error| {

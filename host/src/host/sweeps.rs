@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Inner;
 use crate::clock::Clock;
+use crate::error::chain;
 use crate::retention::{self, Collected};
 use crate::{late, progress as reports};
 
@@ -120,7 +121,7 @@ impl Inner {
 }
 
 impl Inner {
-    async fn remove_old(&self, with_files: bool, logs_from: &mut Option<sublane_store::Position>) {
+    async fn remove_old(self: &Arc<Self>, with_files: bool, logs_from: &mut Option<sublane_store::Position>) {
         let (store, settings) = (&*self.store, &self.settings.retention);
         let lines = retention::logs(store, settings, &*self.clock, logs_from).await;
         let runs = match lines {
@@ -136,14 +137,16 @@ impl Inner {
             ),
             false => (Ok(Collected::default()), Ok(Collected::default())),
         };
+        let code = if with_files { self.remove_code().await } else { 0 };
         match runs.and_then(|runs| Ok((runs, files?, versions?))) {
-            Ok((runs, files, versions)) if runs.rows + files.files + versions.versions > 0 => {
+            Ok((runs, files, versions)) if runs.rows + files.files + versions.versions + code > 0 => {
                 tracing::info!(
                     runs = runs.runs,
                     rows = runs.rows,
                     files = files.files,
                     bytes = files.bytes,
                     versions = versions.versions,
+                    code,
                     "removed what is old"
                 );
             }
@@ -156,6 +159,19 @@ impl Inner {
 }
 
 impl Inner {
+    /// Files of compiled code that are removed; that they cannot be keeps nothing else from going.
+    async fn remove_code(self: &Arc<Self>) -> u64 {
+        let (now, age) = (self.clock.now(), self.settings.retention.cache);
+        let removed = self.clone().blocking(move |host| host.versions.remove_old_code(now, age)).await;
+        match removed.and_then(|removed| removed.map_err(|error| chain(&error))) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(error, "old compiled code could not be removed");
+                0
+            }
+        }
+    }
+
     async fn remove_versions(&self) -> Result<Collected, retention::CollectError> {
         self.touch_versions();
         // One that is in memory is on its way to a run, or in a tool call.

@@ -4,7 +4,7 @@ use std::fs::{File, FileTimes};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
@@ -48,7 +48,8 @@ async fn made(host: &TestHost, name: &str, to: &str) -> RunId {
 }
 
 fn old(path: &Path, age: Duration) {
-    let times = FileTimes::new().set_modified(SystemTime::now() - age);
+    let now = UNIX_EPOCH + Duration::from_millis(SystemClock.now().0);
+    let times = FileTimes::new().set_modified(now - age);
     File::open(path).and_then(|file| file.set_times(times)).expect("it is ours");
 }
 

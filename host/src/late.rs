@@ -3,10 +3,11 @@
 //! Owns when that is for each run that this host has begun or found waiting. In memory alone: a hint,
 //! as progress is, which the next host gives again. Never ends a run; its deadline does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sublane_core::id::IdMap;
 use sublane_core::{Run, RunId, Timestamp};
 
 /// So much of its time has a run used, in per cent, when its end is said to be near.
@@ -21,7 +22,7 @@ pub struct Late(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     /// Generation of each run, and when it is told of.
-    runs: HashMap<RunId, (u32, Timestamp)>,
+    runs: IdMap<RunId, (u32, Timestamp)>,
     /// Those that were not told of yet.
     next: BTreeSet<(Timestamp, RunId)>,
 }

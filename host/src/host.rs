@@ -32,12 +32,14 @@ use crate::directories::Directories;
 use crate::engine::Engines;
 use crate::engine::guest::Stop;
 use crate::engine::threads::GuestThreads;
+use crate::http::Client;
 use crate::lanes::Lanes;
 use crate::late::Late;
 use crate::outbox::Outbox;
 use crate::plugin::Plugins;
 use crate::progress::Progress;
 use crate::runlog::RunLogs;
+use crate::secrets::Secrets;
 use crate::versions::{Source, Versions};
 
 pub use settings::Settings;
@@ -60,6 +62,10 @@ pub struct Parts {
     pub artifacts: PathBuf,
     /// Directories that plugins may be allowed to use.
     pub directories: Directories,
+    /// Requests to other machines.
+    pub http: Client,
+    /// What requests may carry.
+    pub secrets: Secrets,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Numbers.
@@ -107,6 +113,10 @@ pub struct Inner {
     pub artifacts: ArtifactDir,
     /// Directories that plugins may be allowed to use.
     pub directories: Directories,
+    /// Requests to other machines.
+    pub http: Client,
+    /// What requests may carry.
+    pub secrets: Secrets,
     /// Goes before an artifact's path to make a link.
     pub link_base: Arc<str>,
     /// What is owed.
@@ -229,6 +239,23 @@ impl Inner {
         io.spawn_blocking(move || work(&self)).await.map_err(|error| error.to_string())
     }
 
+    /// Does what waits for other machines on the runtime that has IO, for a guest thread: what is
+    /// decoded and encrypted there delays no guest. Dropped, it ends there too.
+    ///
+    /// # Errors
+    /// Why it was not done: the host stops, or the work panicked.
+    pub async fn on_io<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(work, &self.io);
+        match tasks.join_next().await {
+            Some(done) => done.map_err(|error| error.to_string()),
+            None => Err("it was never begun".to_owned()),
+        }
+    }
+
     /// A claim is about to be made: from now on its attempt can be told to stop.
     #[must_use]
     pub fn begin_claim(&self) -> Token {
@@ -312,6 +339,8 @@ impl Host {
             attempts: Mutex::default(),
             artifacts,
             directories: parts.directories,
+            http: parts.http,
+            secrets: parts.secrets,
             link_base,
             outbox,
             progress: Progress::new(parts.channels),

@@ -15,6 +15,7 @@ pub mod directories;
 pub mod engine;
 pub mod error;
 pub mod host;
+pub mod http;
 pub mod imports;
 pub mod intake;
 pub mod intents;
@@ -29,8 +30,10 @@ pub mod retention;
 pub mod runlog;
 pub mod runner;
 pub mod scrub;
+pub mod secrets;
 pub mod steer;
 pub mod strict;
+mod tls;
 pub mod versions;
 
 pub use host::{Host, Parts, Settings};

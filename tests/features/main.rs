@@ -12,6 +12,7 @@ mod files; // results as files: whole, once, and when the directory comes late
 mod growth; // what a host holds comes to a plateau
 mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
+mod http; // requests to other machines: where they go, what bounds them, what a crash repeats
 mod keeping; // what is old goes, what is needed stays
 mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
@@ -25,6 +26,7 @@ mod refusals; // wrong files and machines that do not go along are told, and not
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
 mod retry; // a run that did not succeed begins again
 mod runlogs; // what plugins log, for whoever asks
+mod secrets; // secrets that requests carry: where they go, and that nobody sees them
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one

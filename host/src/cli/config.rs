@@ -13,6 +13,7 @@ use sublane::config::{ChannelConfig, ChannelKind, Config, PluginConfig};
 use sublane::engine::Engines;
 use sublane::engine::cache::Cache;
 use sublane::plugin::{LoadError, Plugin, Plugins};
+use sublane::secrets::Secrets;
 use sublane::strict::{Problem, StrictError};
 use sublane_core::Authority;
 use toml::de::{DeTable, DeValue};
@@ -180,6 +181,11 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
         report.problems.extend(folders(name, channel, &lines));
         report.problems.extend(answers(config, &plugins, name, channel, &lines));
         report.channels.push(ChannelView::of(name, channel, public_keys));
+    }
+    for (name, secret) in &config.secrets {
+        if let Err(error) = Secrets::check(name, secret) {
+            report.problems.push(lines.problem(&["secrets", name], chain(&error)));
+        }
     }
     if let Some(address) = config.gateway.listen {
         report.warnings.push(format!("nothing will listen on {address}: this version has no gateway"));

@@ -40,6 +40,7 @@ use sublane::error::chain;
 use sublane::host::StartError;
 use sublane::open::OpenError;
 use sublane::retention::CollectError;
+use sublane::secrets::Secrets;
 use sublane_store::StoreError;
 
 const EXAMPLES: &str = "\
@@ -157,9 +158,14 @@ impl Failed {
     }
 }
 
+/// The secrets that a configuration names. For the beginning of a process.
+fn read_secrets(config: &Config) -> Result<Secrets> {
+    Secrets::read(&config.secrets).map_err(Failed::wrong)
+}
+
 /// A host that does not start: a plugin or a channel is the configuration's, the rest this machine's.
 fn not_opened(error: OpenError) -> Failed {
-    let is_wrong = matches!(error, OpenError::Plugin { .. } | OpenError::Channel { .. });
+    let is_wrong = matches!(error, OpenError::Plugin { .. } | OpenError::Channel { .. } | OpenError::Http(_));
     if is_wrong { Failed::wrong(error) } else { Failed::from(error) }
 }
 

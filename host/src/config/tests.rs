@@ -40,6 +40,7 @@ fn the_example_shows_the_defaults() {
     example.plugins.clear();
     example.channels.clear();
     example.files.clear();
+    example.secrets.clear();
     let empty = parse("").expect("an empty file is enough");
     assert_eq!(format!("{example:#?}"), format!("{empty:#?}"));
 }

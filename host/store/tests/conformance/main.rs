@@ -81,6 +81,7 @@ on_every_store! {
         a_full_mailbox_is_a_limit
         a_run_sends_to_people_with_one_id_per_place
         an_artifact_is_taken_from_the_purse
+        a_request_pays_with_its_answer_and_brings_its_file
         a_run_reads_its_own_its_tasks_and_its_childrens_artifacts
         a_refusal_before_the_store_is_an_entry_too
         intents_are_applied_in_order_and_once

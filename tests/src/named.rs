@@ -1,0 +1,31 @@
+//! The plugins of a host's configuration, which a test may change while the host runs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use parking_lot::Mutex;
+use sublane::config::PluginConfig;
+use sublane::plugin::Allow;
+use sublane::versions::Source;
+
+/// The plugins that a host's configuration names, which a test may change while it runs.
+#[derive(Default)]
+pub struct Named(pub(crate) Mutex<BTreeMap<String, PluginConfig>>);
+
+impl Named {
+    /// From now on this plugin lies there and is allowed what it asks for.
+    pub fn put(&self, id: &str, component: PathBuf) {
+        self.0.lock().insert(id.to_owned(), PluginConfig { component, allow: Allow::Asked });
+    }
+
+    /// From now on there is no such plugin.
+    pub fn remove(&self, id: &str) {
+        self.0.lock().remove(id);
+    }
+}
+
+impl Source for Named {
+    fn plugins(&self) -> Result<BTreeMap<String, PluginConfig>, String> {
+        Ok(self.0.lock().clone())
+    }
+}

@@ -5,6 +5,7 @@ mod authority;
 mod bare;
 mod durable;
 mod floor;
+mod http;
 mod operate;
 mod receiver;
 mod report;
@@ -95,6 +96,8 @@ async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<(
     }
     if report.wants("neighbour") {
         authority::neighbour(report, rounds).await;
+    if report.wants("http.overhead") {
+        http::overhead(report, rounds).await?;
     }
     if report.wants("host.") {
         start::process(report, rounds)?;

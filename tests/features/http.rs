@@ -37,7 +37,7 @@ async fn acted(host: &TestHost, steps: Value) -> Value {
     value(&host.run("spawns/act", steps).await)
 }
 
-fn error<'v>(done: &'v Value, step: usize) -> &'v str {
+fn error(done: &Value, step: usize) -> &str {
     done[step]["error"].as_str().unwrap_or_else(|| panic!("step {step} did not fail: {done}"))
 }
 

@@ -294,10 +294,8 @@ impl Client {
 
     /// The headers of a response for a guest.
     fn headers(&self, headers: &HeaderMap, was_decoded: bool) -> Vec<Header> {
-        let keep = |name: &str| {
-            !head::is_of_connection(name)
-                && !(was_decoded && matches!(name, "content-encoding" | "content-length"))
-        };
+        let is_undone = |name: &str| was_decoded && matches!(name, "content-encoding" | "content-length");
+        let keep = |name: &str| !head::is_of_connection(name) && !is_undone(name);
         headers
             .iter()
             .filter(|(name, _)| keep(name.as_str()))
@@ -347,3 +345,6 @@ fn missed(error: legacy::Error) -> Missed {
     }
     Failed::Broken(chain(&error)).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,6 +96,7 @@ async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<(
     }
     if report.wants("neighbour") {
         authority::neighbour(report, rounds).await;
+    }
     if report.wants("http.overhead") {
         http::overhead(report, rounds).await?;
     }

@@ -132,6 +132,9 @@ fn store(stub: &Stub) -> wasmtime::Store<Ctx> {
     store
 }
 
+/// A child's run, where rows are written, and what it gave back.
+type Spawned = (Option<RunId>, types::Output);
+
 /// The caller's component, with the stub behind `spawn-subagent` and `wait`.
 fn caller(stub: &Arc<Stub>) -> wasmtime::Result<AgentPre<Ctx>> {
     let mut linker = Linker::new(&stub.host.engines.of(stub.plugin.class).engine);
@@ -139,7 +142,7 @@ fn caller(stub: &Arc<Stub>) -> wasmtime::Result<AgentPre<Ctx>> {
     linker.allow_shadowing(true);
     let mut interface = linker.instance("sublane:plugin/subagent@0.1.0")?;
     let behind = stub.clone();
-    let result: Arc<Mutex<Option<(Option<RunId>, types::Output)>>> = Arc::default();
+    let result: Arc<Mutex<Option<Spawned>>> = Arc::default();
     let kept = result.clone();
     let waited = stub.clone();
     interface.func_wrap_async("spawn-subagent", move |_, (request,): (subagent::SpawnRequest,)| {

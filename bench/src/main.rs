@@ -1,9 +1,11 @@
 //! The benchmarks. Every figure is a ratio to a limit that is taken in the
 //! same run, by turns, so that a noisy machine moves both alike.
 
+mod authority;
 mod bare;
 mod durable;
 mod floor;
+mod http;
 mod operate;
 mod receiver;
 mod report;
@@ -85,6 +87,18 @@ async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<(
     }
     if report.wants("store.gc") || report.wants("list.100k") {
         operate::many(report, rounds).await?;
+    }
+    if report.wants("authority.check") {
+        authority::check(report, rounds);
+    }
+    if report.wants("authority.attenuate") {
+        authority::attenuate(report, rounds).await;
+    }
+    if report.wants("neighbour") {
+        authority::neighbour(report, rounds).await;
+    }
+    if report.wants("http.overhead") {
+        http::overhead(report, rounds).await?;
     }
     if report.wants("host.") {
         start::process(report, rounds)?;

@@ -11,7 +11,8 @@ use sublane_store::{Backend, Spawned, StoreError, Transaction};
 pub(crate) struct Timed<B> {
     inner: Arc<B>,
     writes: Arc<Mutex<Vec<Instant>>>,
-    spawns: Arc<Mutex<Vec<f64>>>,
+    /// When each spawn was written, and in how many milliseconds.
+    spawns: Arc<Mutex<Vec<(Instant, f64)>>>,
 }
 
 impl<B> Clone for Timed<B> {
@@ -32,7 +33,12 @@ impl<B> Timed<B> {
 
     /// Milliseconds from asking to the commit of each spawn since the last call.
     pub(crate) fn take_spawns(&self) -> Vec<f64> {
-        std::mem::take(&mut *self.spawns.lock())
+        std::mem::take(&mut *self.spawns.lock()).into_iter().map(|(_, took)| took).collect()
+    }
+
+    /// The instant of each spawn since the last call, whatever else was written.
+    pub(crate) fn take_spawn_instants(&self) -> Vec<Instant> {
+        std::mem::take(&mut *self.spawns.lock()).into_iter().map(|(at, _)| at).collect()
     }
 }
 
@@ -42,7 +48,7 @@ impl<B: Backend> Backend for Timed<B> {
         self.writes.lock().push(begin);
         let result = self.inner.write(transaction).await?;
         if (&result as &dyn Any).is::<Spawned>() {
-            self.spawns.lock().push(begin.elapsed().as_nanos() as f64 / 1e6);
+            self.spawns.lock().push((begin, begin.elapsed().as_nanos() as f64 / 1e6));
         }
         Ok(result)
     }

@@ -39,6 +39,8 @@ macro_rules! exports_of {
                 "sublane:plugin/artifact": crate::bindings::sublane::plugin::artifact,
                 "sublane:plugin/kv": crate::bindings::sublane::plugin::kv,
                 "sublane:plugin/files": crate::bindings::sublane::plugin::files,
+                "sublane:plugin/http": crate::bindings::sublane::plugin::http,
+                "sublane:plugin/secret": crate::bindings::sublane::plugin::secret,
                 "sublane:plugin/timer": crate::bindings::sublane::plugin::timer,
                 "sublane:plugin/log": crate::bindings::sublane::plugin::log,
                 "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,

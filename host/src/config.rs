@@ -7,11 +7,13 @@
 mod channels;
 mod files;
 mod gateway;
+mod http;
 mod limits;
 mod logs;
 mod plugins;
 mod retention;
 mod secret;
+mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,11 +21,13 @@ use std::path::{Path, PathBuf};
 use sublane_core::lane::LaneLimits;
 
 use crate::retention::Retention;
+use crate::secrets::SecretConfig;
 use crate::strict::{self, Item, Problems, StrictError, Table};
 
 pub use channels::{ChannelConfig, ChannelKind};
 pub use files::Directories;
 pub use gateway::{Auth, GatewayConfig, Token};
+pub use http::HttpConfig;
 pub use limits::Limits;
 pub use logs::{LogFormat, LogsConfig};
 pub use plugins::{Allow, PluginConfig};
@@ -55,6 +59,10 @@ pub struct Config {
     pub channels: BTreeMap<String, ChannelConfig>,
     /// Directories that plugins may be allowed to use, by name.
     pub files: Directories,
+    /// What bounds requests to other machines.
+    pub http: HttpConfig,
+    /// Secrets that requests may carry, by name.
+    pub secrets: BTreeMap<String, SecretConfig>,
     /// What is written for operators.
     pub logs: LogsConfig,
 }
@@ -77,6 +85,8 @@ impl Config {
             "plugins",
             "channels",
             "files",
+            "http",
+            "secrets",
             "logs",
         ];
         strict::read(&file.display().to_string(), text, known, |table| read(table, base, file))
@@ -96,6 +106,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
         plugins: section(table, "plugins"),
         channels: section(table, "channels"),
         files: section(table, "files"),
+        secrets: section(table, "secrets"),
     };
     // Every part is read before one of them can end it, so that all errors are told.
     let state = table.get("state").map_or_else(|| Some(base.join("state")), |item| path(&item, base));
@@ -107,6 +118,8 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
     let plugins = plugins::read(&names, base);
     let channels = channels::read(&names, base);
     let files = files::read(&names, base);
+    let http = read_or_default(table.get("http"), |item| http::read(item, base));
+    let secrets = secrets::read(&names, base);
     let logs = read_or_default(table.get("logs"), logs::read);
     let state = state?;
     Some(Config {
@@ -120,6 +133,8 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
         plugins: plugins?,
         channels: channels?,
         files: files?,
+        http: http?,
+        secrets: secrets?,
         logs: logs?,
     })
 }
@@ -138,6 +153,7 @@ struct Names<'a> {
     plugins: Vec<(&'a str, Item<'a>)>,
     channels: Vec<(&'a str, Item<'a>)>,
     files: Vec<(&'a str, Item<'a>)>,
+    secrets: Vec<(&'a str, Item<'a>)>,
 }
 
 impl Names<'_> {

@@ -33,11 +33,14 @@ use crate::directories::Directories;
 use crate::engine::Engines;
 use crate::engine::guest::Stop;
 use crate::engine::threads::GuestThreads;
+use crate::http::Client;
 use crate::lanes::Lanes;
+use crate::late::Late;
 use crate::outbox::Outbox;
 use crate::plugin::Plugins;
 use crate::progress::Progress;
 use crate::runlog::RunLogs;
+use crate::secrets::Secrets;
 use crate::versions::{Source, Versions};
 
 pub use settings::Settings;
@@ -60,6 +63,10 @@ pub struct Parts {
     pub artifacts: PathBuf,
     /// Directories that plugins may be allowed to use.
     pub directories: Directories,
+    /// Requests to other machines.
+    pub http: Client,
+    /// What requests may carry.
+    pub secrets: Secrets,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Numbers.
@@ -107,12 +114,18 @@ pub struct Inner {
     pub artifacts: ArtifactDir,
     /// Directories that plugins may be allowed to use.
     pub directories: Directories,
+    /// Requests to other machines.
+    pub http: Client,
+    /// What requests may carry.
+    pub secrets: Secrets,
     /// Goes before an artifact's path to make a link.
     pub link_base: Arc<str>,
     /// What is owed.
     pub outbox: Outbox,
     /// What runs report.
     pub progress: Progress,
+    /// Whose time is nearly up.
+    pub late: Late,
     /// What guests log.
     pub logs: RunLogs,
     /// Numbers.
@@ -196,6 +209,8 @@ impl Inner {
             self.stop_attempt(*run, *token, Stop::Killed);
         }
         for run in &effects.ended {
+            // In this order: what is said of a run that lives is taken back with its progress.
+            self.late.ended(*run);
             self.progress.ended(*run);
         }
         if !effects.deliveries.is_empty() {
@@ -225,6 +240,23 @@ impl Inner {
     ) -> Result<T, String> {
         let io = self.io.clone();
         io.spawn_blocking(move || work(&self)).await.map_err(|error| error.to_string())
+    }
+
+    /// Does what waits for other machines on the runtime that has IO, for a guest thread: what is
+    /// decoded and encrypted there delays no guest. Dropped, it ends there too.
+    ///
+    /// # Errors
+    /// Why it was not done: the host stops, or the work panicked.
+    pub async fn on_io<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(work, &self.io);
+        match tasks.join_next().await {
+            Some(done) => done.map_err(|error| error.to_string()),
+            None => Err("it was never begun".to_owned()),
+        }
     }
 
     /// A claim is about to be made: from now on its attempt can be told to stop.
@@ -311,9 +343,12 @@ impl Host {
             attempts: Mutex::default(),
             artifacts,
             directories: parts.directories,
+            http: parts.http,
+            secrets: parts.secrets,
             link_base,
             outbox,
             progress: Progress::new(parts.channels),
+            late: Late::default(),
             logs: RunLogs::default(),
             settings,
             answers: parts.answers,

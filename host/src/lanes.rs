@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sublane_core::id::IdMap;
-use sublane_core::lane::{Key, Lane, LaneLimits, Ready as Turn};
+use sublane_core::lane::{Key, Lane, LaneLimits, MAX_QUEUE_LENGTH, MAX_SLOTS, Ready as Turn};
 use sublane_core::{Entry, ImportError, RunId, Timestamp};
 use sublane_store::{LaneSetting, Ready};
 
@@ -109,8 +109,13 @@ pub fn check_setting<'a>(
     if !names.contains(&lane) {
         return Err(format!("there is no lane `{lane}`; there are {}", names.join(", ")));
     }
-    if setting.slots == Some(0) {
-        return Err(format!("a lane has at least 1 slot; `sublane lanes pause {lane}` stops it"));
+    if let Some(slots) = setting.slots.filter(|slots| !(1..=MAX_SLOTS).contains(slots)) {
+        return Err(format!(
+            "a lane has 1 to {MAX_SLOTS} slots, not {slots}; `sublane lanes pause {lane}` stops it"
+        ));
+    }
+    if let Some(length) = setting.queue_length.filter(|length| !(1..=MAX_QUEUE_LENGTH).contains(length)) {
+        return Err(format!("in a lane 1 to {MAX_QUEUE_LENGTH} runs may wait, not {length}"));
     }
     Ok(())
 }

@@ -24,7 +24,9 @@ use crate::engine::Engines;
 use crate::engine::cache::Cache;
 use crate::error::chain;
 use crate::host::{Host, Parts, Settings};
+use crate::http::{Client, Reach, Settings as HttpSettings};
 use crate::plugin::Plugins;
+use crate::secrets::Secrets;
 use crate::versions::{Source, Versions};
 
 /// The store's file in the state directory.
@@ -79,6 +81,9 @@ pub enum OpenError {
     /// A directory cannot be used.
     #[error(transparent)]
     Directory(#[from] crate::directories::DirectoryError),
+    /// The client for requests cannot be made.
+    #[error("`http.ca-file`")]
+    Http(#[from] crate::http::ClientError),
     /// A part does not start.
     #[error(transparent)]
     Start(#[from] crate::host::StartError),
@@ -108,12 +113,13 @@ impl Opened {
     }
 }
 
-/// Starts the host that `config` describes.
+/// Starts the host that `config` describes, with the secrets that were read from where it says.
 ///
 /// # Errors
 /// [`OpenError`]; then nothing runs.
 pub async fn open(
     config: &Config,
+    secrets: Secrets,
     console: ConsoleOutput,
     clock: Arc<dyn Clock>,
     io: &Handle,
@@ -128,7 +134,7 @@ pub async fn open(
     let versions = Versions::open(engines, cache.clone(), &state.join(VERSIONS))?;
     let plugins = plugins(config, &versions, clock.now()).await?;
     // What was loaded just now is new; a cache that others clear too is no reason not to start.
-    match cache.remove_old(clock.now(), config.retention.cache) {
+    match cache.remove_old(clock.now(), config.retention.cache, &|_| false) {
         Ok(0) => {}
         Ok(files) => tracing::info!(files, "removed compiled code that nothing loads"),
         Err(error) => tracing::warn!(%error, "old compiled code could not be removed"),
@@ -147,11 +153,19 @@ pub async fn open(
         lanes: config.lanes.iter().map(|(name, limits)| (name.clone(), *limits)).collect(),
         artifacts: state.join(ARTIFACTS),
         directories: Directories::open(&config.files)?,
+        http: client(config, &secrets)?,
+        secrets,
         clock: clock.clone(),
         settings,
         answers: answers.collect::<HashMap<_, _>>(),
     };
     Ok(Opened { host: Host::start(parts, io).await?, lock })
+}
+
+fn client(config: &Config, secrets: &Secrets) -> Result<Client, crate::http::ClientError> {
+    let reach = Reach::new(config.http.allow_private.clone());
+    let settings = HttpSettings { reach, ca_file: config.http.ca_file.clone(), resolver: None };
+    Client::new(settings, secrets.redactor().clone())
 }
 
 fn settings(config: &Config) -> Settings {

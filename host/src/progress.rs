@@ -2,8 +2,8 @@
 //!
 //! The newest report of a run wins. At a destination nobody is told more than
 //! once in [`PERIOD`], whatever number of runs report there: they take turns.
-//! Nobody is told after the result. Never delays anything: a report is a note
-//! in a map.
+//! A run whose time is nearly up is told with what is left of it. Nobody is told
+//! after the result. Never delays anything: a report is a note in a map.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use sublane_core::id::IdMap;
-use sublane_core::{Destination, RunId, RunSpec, Timestamp};
+use sublane_core::{Destination, Run, RunId, RunSpec, Timestamp};
 use tokio::sync::Notify;
 
 use crate::channel::{Channels, RunLabel};
@@ -47,6 +47,8 @@ struct Report {
     note: Arc<str>,
     stored: Option<Timestamp>,
     is_stored: bool,
+    /// Its time is nearly up.
+    is_late: bool,
     /// Destinations that were not told of it, by their number in the specification, each with
     /// the run's turn there: a newer report keeps the turn of the one that it replaces.
     waits: HashMap<usize, u64>,
@@ -66,26 +68,50 @@ impl Progress {
         if is_over() {
             return;
         }
-        let Inner { reports, turns, .. } = &mut *inner;
+        let report = self.take_turns(&mut inner, spec);
+        (report.percent, report.note, report.is_stored) = (percent, note.into(), false);
+        self.wake.notify_one();
+    }
+
+    /// A run's time is nearly up: people are told what is left of it, now and with all that it reports
+    /// from now on. Unless it `is_over`, as in [`Self::report`].
+    pub fn late(&self, run: &Run, is_over: impl FnOnce() -> bool) {
+        let mut inner = self.inner.lock();
+        if is_over() {
+            return;
+        }
+        let is_new = !inner.reports.contains_key(&run.spec.id);
+        let report = self.take_turns(&mut inner, &run.spec);
+        report.is_late = true;
+        if let Some((percent, note)) = run.progress.as_ref().filter(|_| is_new) {
+            (report.percent, report.note) = (*percent, note.clone());
+        }
+        self.wake.notify_one();
+    }
+
+    /// The report of a run, which waits from now on wherever it does not yet.
+    fn take_turns<'i>(&self, inner: &'i mut Inner, spec: &Arc<RunSpec>) -> &'i mut Report {
+        let Inner { reports, turns, .. } = inner;
         *turns += 1;
         let report = match reports.entry(spec.id) {
             Entry::Occupied(old) => old.into_mut(),
             Entry::Vacant(new) => new.insert(Report {
                 spec: spec.clone(),
-                percent,
+                percent: 0,
                 note: "".into(),
                 stored: None,
-                is_stored: false,
+                // There is nothing to store until the run itself says something.
+                is_stored: true,
+                is_late: false,
                 waits: HashMap::new(),
             }),
         };
-        (report.percent, report.note, report.is_stored) = (percent, note.into(), false);
         for (number, destination) in spec.destinations.iter().enumerate() {
             if self.channels.get(&destination.channel).is_some() {
                 report.waits.entry(number).or_insert(*turns);
             }
         }
-        self.wake.notify_one();
+        report
     }
 
     /// A run has ended: whatever it reported is of no interest any more.
@@ -107,7 +133,7 @@ impl Progress {
             told.insert(destination.clone(), now);
             if let Some(channel) = self.channels.get(&destination.channel) {
                 let label = RunLabel { run, name: report.spec.name.as_str().into() };
-                channel.progress(&destination.address, &label, report.percent, &report.note);
+                channel.progress(&destination.address, &label, report.percent, &report.told(now));
             }
         }
         let mut new = Vec::new();
@@ -132,6 +158,26 @@ impl Progress {
             people.chain(store).min()
         };
         inner.reports.values().filter_map(due).min()
+    }
+}
+
+impl Report {
+    /// The note, with what is left of the run's time when that is little.
+    fn told(&self, now: Timestamp) -> Arc<str> {
+        if !self.is_late {
+            return self.note.clone();
+        }
+        let left = left(self.spec.deadline().since(now));
+        if self.note.is_empty() { left.into() } else { format!("{}, {left}", self.note).into() }
+    }
+}
+
+/// What is left of a run's time, for people: `90 s left`, `12 min left`.
+#[must_use]
+pub fn left(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..=119 => format!("{seconds} s left"),
+        seconds => format!("{} min left", seconds / 60),
     }
 }
 

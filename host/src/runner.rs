@@ -79,6 +79,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
         }
     };
     let Claimed { run, entries } = claimed;
+    host.late.watch(&run);
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
     let meter = Meter::new(&run.purse, slow);
@@ -173,7 +174,8 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
             let how = || match &returned {
                 Ok(_) => "the guest returned".to_owned(),
                 Err(failure) => {
-                    let said: String = failure.message.chars().take(MAX_SAID_CHARS).collect();
+                    let said = attempt.host.secrets.redactor().text(&failure.message);
+                    let said: String = said.chars().take(MAX_SAID_CHARS).collect();
                     format!("the guest failed ({})", scrub_line(&said))
                 }
             };
@@ -190,15 +192,29 @@ fn diverged(what: &str) -> Outcome {
     Outcome::failed(Failure::Nondeterministic, what)
 }
 
+/// What a guest gave back, without the values of secrets.
+fn without_secrets(output: Output, attempt: &Attempt) -> Output {
+    let redactor = attempt.host.secrets.redactor();
+    if !redactor.finds(&output.value) && !output.text.as_ref().is_some_and(|text| redactor.finds(text)) {
+        return output;
+    }
+    let value = redactor.text(&output.value);
+    // A secret of digits can have been a number, and what stands in its place is none.
+    let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&value).is_ok();
+    let value = if is_json { value.into() } else { serde_json::json!(value).to_string().into() };
+    Output { value, text: output.text.map(|text| redactor.text(&text).into()), ..output }
+}
+
 /// What the guest returned, checked.
 async fn decided(
     attempt: &Arc<Attempt>,
     returned: Result<types::Output, types::Failure>,
 ) -> Result<Outcome, String> {
     let output = match returned {
-        Ok(output) => output_from_guest(output),
+        Ok(output) => without_secrets(output_from_guest(output), attempt),
         Err(failure) => {
-            let message: String = failure.message.chars().take(MAX_MESSAGE_CHARS).collect();
+            let said = attempt.host.secrets.redactor().text(&failure.message);
+            let message: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
             return Ok(Outcome::failed(Failure::Failed, scrub_text(&message)));
         }
     };

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sublane_core::Timestamp;
@@ -134,6 +135,16 @@ impl Versions {
     #[must_use]
     pub fn all_in_memory(&self) -> Vec<Arc<Plugin>> {
         self.loaded.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Removes compiled code that was not loaded for `age`, but for that of versions in memory. Gives
+    /// how many files that were.
+    ///
+    /// # Errors
+    /// [`CacheError::Io`].
+    pub fn remove_old_code(&self, now: Timestamp, age: Duration) -> Result<u64, CacheError> {
+        let used = self.all_in_memory();
+        self.cache.remove_old(now, age, &|hash| used.iter().any(|plugin| plugin.component == hash))
     }
 
     fn remember(&self, plugin: Plugin) -> Arc<Plugin> {

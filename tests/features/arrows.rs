@@ -50,7 +50,7 @@ const NAMES: &[Only] = &[
         below: &["host/src"],
         within: &["imports/", "plugin/", "runner.rs", "bindings.rs"],
     },
-    Only { name: "hyper", below: SOURCES, within: &["channel/", "config/channels.rs"] },
+    Only { name: "hyper", below: SOURCES, within: &["channel/", "config/channels.rs", "host/src/http/"] },
     Only { name: "DeTable", below: SOURCES, within: &["strict.rs", "strict/", "cli/config.rs"] },
     // Whoever measures says so; whatever decides is handed a clock.
     Only {
@@ -60,6 +60,7 @@ const NAMES: &[Only] = &[
             "engine/guest.rs",
             "channel/wire.rs",
             "channel/webhook.rs",
+            "host/src/http/",
             "cli/mod.rs",
             "host/store/src/sqlite/damage.rs",
             "xtask/src/",
@@ -72,7 +73,12 @@ const NAMES: &[Only] = &[
     Only {
         name: "unsafe ",
         below: SOURCES,
-        within: &["host/src/engine/cache.rs", "sdk/rust/src/heap.rs", "sdk/rust/src/random.rs"],
+        within: &[
+            "host/src/engine/cache.rs",
+            "host/src/secrets/environment.rs",
+            "sdk/rust/src/heap.rs",
+            "sdk/rust/src/random.rs",
+        ],
     },
     Only { name: "#[unsafe(", below: SOURCES, within: &["sdk/rust/src/random.rs"] },
     // What macros generate does not meet its lint everywhere, so `expect` would not hold.
@@ -94,6 +100,8 @@ const MODULES: &[(&str, &[&str])] = &[
     ("imports", &["crate::channel", "crate::outbox", "crate::config"]),
     ("channel", &["sublane_store", "crate::host", "crate::plugin", "crate::imports", "crate::outbox"]),
     ("outbox", &["crate::host", "crate::plugin", "crate::imports", "crate::runner"]),
+    ("http", &["sublane_store", "crate::host", "crate::imports", "crate::config", "grants::Grants"]),
+    ("secrets", &["tokio::", "sublane_store", "crate::host", "crate::imports", "crate::config"]),
     ("lanes", &["crate::channel", "crate::imports", "crate::outbox"]),
 ];
 

@@ -1,5 +1,7 @@
 //! Cancelling a tree: all of it, at once, and nothing of it begins afterwards.
 
+mod who;
+
 use std::sync::Arc;
 use std::time::Duration;
 

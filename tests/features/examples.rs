@@ -1,6 +1,7 @@
 //! Every example plugin, run as its author would.
 
 use serde_json::json;
+use sublane_tests::web::{Answer, Web};
 use sublane_tests::{Setup, value};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,4 +32,29 @@ async fn shared_directory_counts_words_shelf_by_shelf() {
     }
     let host = Setup::durable(&directory).plugin("shared-directory").files("library", library).start().await;
     assert_eq!(value(&host.run("shared-directory/count", json!(null)).await), json!(6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_secret_asks_an_api_with_a_key_that_it_does_not_see() {
+    let api = Web::start(|asked| {
+        let is_known =
+            asked.header("authorization") == "Bearer key-of-the-operator" && asked.target == "/v1/answers";
+        // It tells the key, as some do that are asked for debugging.
+        let told = format!(
+            r#"{{ "answer": "to {}: 42, says {}" }}"#,
+            asked.text().replace('"', "'"),
+            asked.header("authorization")
+        );
+        if is_known { Answer::ok(told) } else { Answer::With("401 Unauthorized", Vec::new(), Vec::new()) }
+    })
+    .await;
+    let manifest =
+        std::fs::read_to_string(sublane_tests::repository().join("examples/with-a-secret/plugin.toml"));
+    let manifest = manifest.expect("it is there").replace("https://api.example.com", &api.url());
+    let host =
+        Setup::in_memory().plugin_with("with-a-secret", &manifest).secret("example", "key-of-the-operator");
+    let host = host.start().await;
+    let task = json!({ "prompt": "everything", "api": format!("{}/v1", api.url()) });
+    let answer = value(&host.run("with-a-secret/ask", task).await);
+    assert_eq!(answer, json!("to 'everything': 42, says Bearer [secret example]"));
 }

@@ -1,14 +1,16 @@
 //! Slots, queues and pools: whoever waits holds none of them, down to the
 //! smallest that the host accepts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sublane::engine::pool::SMALLEST;
 use sublane::engine::{Class, Engines, PoolSizes};
+use sublane::intake::{Message, Task};
 use sublane_core::lane::LaneLimits;
-use sublane_core::{RunId, RunState};
-use sublane_tests::{Setup, TestHost, value};
+use sublane_core::{Destination, RunId, RunState};
+use sublane_tests::{Recorder, Setup, TestHost, value};
 
 /// The plugin on the engine for guests with much memory.
 const LARGE: &str = r#"
@@ -189,6 +191,36 @@ async fn a_full_lane_refuses_with_its_length() {
     assert!(error.starts_with("the limit lane.queue-length of 2 is reached"), "{error}");
     host.inner().cancel(spinning, "enough").await.expect("it is cancelled");
     host.until("those that were accepted end", || host.recorder.texts().iter().any(|text| text == "b")).await;
+}
+
+/// Complaints 143334 and 17569 (R5): a parent that waited for a child left what its user said next
+/// waiting behind it. Here it is another run, and on a lane with one slot it has that.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_holds_up_nothing_that_is_said_meanwhile() {
+    let (chat, origin) = (Arc::new(Recorder::default()), "chat:room".parse().expect("well formed"));
+    let setup = kept(Setup::in_memory().plugin("spawns").slots(1));
+    let host = setup.channel("chat", chat.clone(), Some("spawns/echo")).start().await;
+    let lost = json!({ "spawn": {
+        "agent": "spawns/act", "task": [{ "receive": {} }], "scope": { "cpu-ms": 1000 },
+    } });
+    let task = Task {
+        agent: "spawns/act".to_owned(),
+        input: json!([lost, { "wait": {} }]).to_string(),
+        origin: Destination::clone(&origin),
+        lane: "main",
+        deliver: vec![origin.clone()],
+        event: None,
+    };
+    let parent = host.inner().task(task).await.expect("accepted");
+    host.when(parent.run, "waiting", |run| run.state.kind() == "waiting").await;
+    for said in ["are you there?", "still there?"] {
+        let message = Message { origin: origin.clone(), from: "ada".into(), text: said.into(), event: None };
+        let accepted = host.inner().message(message).await.expect("accepted");
+        assert_eq!(accepted.conversation, parent.conversation, "it is the same conversation");
+        assert_eq!(value(&host.ended(accepted.run).await)["text"], said);
+    }
+    host.until("both are answered", || chat.deliveries().len() == 2).await;
+    host.when(parent.run, "still waiting", |run| run.state.kind() == "waiting").await;
 }
 
 /// Complaint 54936 (R15): a time-out that nobody named was none.

@@ -4,7 +4,7 @@ mod arrows; // which crate and module may name what, and what the documents say 
 mod authority; // what a plugin may do, and who says no
 mod bursts; // many at once: none lost, each in its turn, refusals told
 mod cancelling; // a tree is cancelled whole, at once, and stays so
-mod checking; // what `config check` says of channels
+mod checking; // what `config check` says of channels and of the cache
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says
@@ -12,10 +12,13 @@ mod files; // results as files: whole, once, and when the directory comes late
 mod growth; // what a host holds comes to a plateau
 mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
+mod http; // requests to other machines: where they go, what bounds them, what a crash repeats
+mod keeping; // what is old goes, what is needed stays
 mod lanes; // slots, queues and pools, down to the smallest
 mod loading; // what is no plugin is refused when it is loaded
 mod newcomer; // what somebody meets who has just begun
 mod operating; // the manual of operators: its commands and its reference of the configuration
+mod options; // odd values of options are told, or borne
 mod plugins; // plugins are replaced and removed while their runs go on
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
@@ -23,6 +26,7 @@ mod refusals; // wrong files and machines that do not go along are told, and not
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
 mod retry; // a run that did not succeed begins again
 mod runlogs; // what plugins log, for whoever asks
+mod secrets; // secrets that requests carry: where they go, and that nobody sees them
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one

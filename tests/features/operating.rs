@@ -3,11 +3,10 @@
 use std::process::Command;
 
 use serde_json::json;
-use sublane_core::delivery::AttemptResult;
-use sublane_core::{Delivery, Outcome};
+use sublane_core::Outcome;
 use sublane_store::DeliveryFilter;
 use sublane_tests::command::{CommandLine, binary};
-use sublane_tests::{Setup, component, repository, temporary};
+use sublane_tests::{Fussy, Setup, component, repository, temporary};
 
 const DOCUMENT: &str = "docs/operating.md";
 
@@ -97,20 +96,6 @@ fn the_example_has_every_key_that_is_known() {
     }
 }
 
-/// A channel that refuses for good.
-struct Refuses;
-
-#[async_trait::async_trait]
-impl sublane::channel::Channel for Refuses {
-    fn class(&self) -> sublane::channel::Class {
-        sublane::channel::Class::Idempotent
-    }
-
-    async fn deliver(&self, _: &Delivery) -> AttemptResult {
-        AttemptResult::Permanent { note: "no such room".to_owned() }
-    }
-}
-
 /// The commands of the document's consoles, each with whether a host runs.
 fn commands(text: &str) -> Vec<(bool, String)> {
     let (mut host, mut is_console, mut commands) = (true, false, Vec::new());
@@ -136,8 +121,8 @@ async fn every_command_of_the_document_is_right() {
     let directory = temporary();
     let mut line = Some(CommandLine::beside(&directory));
     let start = async || {
-        let refuses = std::sync::Arc::new(Refuses);
-        Setup::durable(&directory).plugin("spawns").channel("console", refuses, None).start().await
+        let fussy = std::sync::Arc::new(Fussy::default());
+        Setup::durable(&directory).plugin("spawns").channel("console", fussy, None).start().await
     };
     let mut host = Some(start().await);
     let (run, failed, dead) = {

@@ -1,5 +1,7 @@
 //! How far a run is, on its way to people: at their pace, and never after the result.
 
+mod late;
+
 use std::sync::Arc;
 use std::time::Duration;
 

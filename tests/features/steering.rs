@@ -2,16 +2,11 @@
 //! beside a running host, and on the store of one that has stopped.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use sublane::channel::{Channel, Class};
-use sublane_core::delivery::AttemptResult;
-use sublane_core::{Delivery, DeliveryId, Outcome, RunId};
+use sublane_core::{Outcome, RunId};
 use sublane_tests::command::CommandLine;
-use sublane_tests::{Setup, TestHost, temporary, value};
+use sublane_tests::{Fussy, Setup, TestHost, temporary, value};
 
 /// A durable host and the command line beside it.
 async fn beside() -> (TestHost, CommandLine) {
@@ -76,6 +71,7 @@ async fn runs_are_filtered_by_what_they_are_and_how_old() {
 }
 
 /// Complaint 112313, for runs: what waits can be taken away by hand; 77720: its children go with it.
+/// Complaints 24219 and 6625 (R19): it returns when the instances are gone, and not before.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_run_takes_its_children_with_it_and_says_how_many() {
     let (host, line) = beside().await;
@@ -147,7 +143,9 @@ async fn without_a_host_a_command_acts_on_the_store() {
     assert_eq!(owed.attempts, 1, "no attempt was made or counted before");
 }
 
-/// Complaint 112313: dead letters are listed, seen with each attempt, retried and dismissed.
+/// Complaint 112313: dead letters are listed, seen with each attempt, retried and dismissed. Complaint
+/// 86034 (R7): a result that could not be delivered was told as a run that failed; here the one stands
+/// beside the other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_delivery_is_seen_retried_and_dismissed() {
     let directory = temporary();
@@ -157,11 +155,20 @@ async fn a_dead_delivery_is_seen_retried_and_dismissed() {
         Setup::durable(&directory).plugin("spawns").channel("console", fussy.clone(), None).start().await;
     host.run("spawns/echo", json!(1)).await;
     host.run("spawns/echo", json!(2)).await;
-    host.until("both are refused", || fussy.seen.lock().len() == 2).await;
+    host.until("both are refused", || fussy.seen().len() == 2).await;
     let dead = ["deliveries", "list", "--state", "dead", "--to", "console:test", "--since", "1h"];
     let mut listed = line.json(&dead).await;
     while listed["deliveries"].as_array().map(Vec::len) != Some(2) {
         listed = line.json(&dead).await;
+    }
+    for dead in listed["deliveries"].as_array().expect("a list") {
+        assert_eq!((&dead["state"], &dead["run_outcome"]), (&json!("dead"), &json!("succeeded")));
+        assert_eq!(dead["body"]["type"], "run.succeeded", "and whoever gets it later reads that");
+    }
+    let runs = line.json(&["runs", "list"]).await;
+    for run in runs["runs"].as_array().expect("a list") {
+        let both = (&run["state"], &run["outcome"], &run["deliveries"][0]["state"]);
+        assert_eq!(both, (&json!("ended"), &json!("succeeded"), &json!("dead")));
     }
     let id = |at: usize| listed["deliveries"][at]["id"].as_str().expect("an id").to_owned();
     let (dismissed, retried) = (id(0), id(1));
@@ -178,10 +185,10 @@ async fn a_dead_delivery_is_seen_retried_and_dismissed() {
     let elsewhere = ["deliveries", "list", "--to", "webhook"];
     assert!(line.json(&elsewhere).await["deliveries"].as_array().is_some_and(Vec::is_empty));
 
-    fussy.accepts.store(true, Ordering::SeqCst);
+    fussy.accept();
     assert_eq!(line.json(&["deliveries", "retry", &retried]).await["state"], "pending");
-    host.until("it is sent again", || fussy.seen.lock().len() == 3).await;
-    assert_eq!(fussy.seen.lock()[2].to_string(), retried, "with the id that it always had");
+    host.until("it is sent again", || fussy.seen().len() == 3).await;
+    assert_eq!(fussy.seen()[2].to_string(), retried, "with the id that it always had");
     let shown = line.json(&["deliveries", "show", &retried, "--watch"]).await;
     assert_eq!((&shown["state"], shown["log"].as_array().map(Vec::len)), (&json!("delivered"), Some(2)));
     let again = line.run(&["deliveries", "dismiss", &retried]).await;
@@ -189,27 +196,36 @@ async fn a_dead_delivery_is_seen_retried_and_dismissed() {
     assert!(again.err.contains("was delivered: nothing is owed"), "{}", again.err);
 }
 
-/// Refuses everything for good, until it accepts.
-#[derive(Default)]
-struct Fussy {
-    accepts: AtomicBool,
-    seen: Mutex<Vec<DeliveryId>>,
-}
-
-#[async_trait]
-impl Channel for Fussy {
-    fn class(&self) -> Class {
-        Class::Idempotent
+/// Complaint 38300 (R8): a result that was for a parent became a post in a channel, and the parent never
+/// went on. What goes to the parent and what goes to people are two things: neither waits for the
+/// other, and neither stands in for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_goes_on_with_what_people_could_not_be_told() {
+    let directory = temporary();
+    let line = CommandLine::beside(&directory);
+    let fussy = Arc::new(Fussy::default());
+    let host =
+        Setup::durable(&directory).plugin("spawns").channel("console", fussy.clone(), None).start().await;
+    let child = json!({ "spawn": {
+        "agent": "spawns/echo", "name": "film", "task": "a film", "deliver": ["origin"],
+        "scope": { "cpu-ms": 1000 },
+    } });
+    let parent = host.begin_for("spawns/act", json!([child, { "wait": {} }]), &[]).await;
+    assert_eq!(value(&host.ended(parent).await)[1], json!([{ "succeeded": "a film" }]));
+    let dead = ["deliveries", "list", "--state", "dead"];
+    let mut listed = line.json(&dead).await;
+    while listed["deliveries"].as_array().is_none_or(Vec::is_empty) {
+        listed = line.json(&dead).await;
     }
-
-    async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
-        self.seen.lock().push(delivery.id);
-        if self.accepts.load(Ordering::SeqCst) {
-            AttemptResult::Delivered { note: "read".to_owned() }
-        } else {
-            AttemptResult::Permanent { note: "no such room".to_owned() }
-        }
-    }
+    let [owed] = listed["deliveries"].as_array().expect("a list").as_slice() else { panic!("{listed}") };
+    assert_eq!((&owed["run_name"], &owed["run_outcome"]), (&json!("film"), &json!("succeeded")));
+    let before = host.inner().store.run(parent).await.expect("readable").expect("there");
+    fussy.accept();
+    let retried = ["deliveries", "retry", owed["id"].as_str().expect("an id")];
+    assert_eq!(line.json(&retried).await["state"], "pending");
+    host.until("people are told as well", || fussy.seen().len() == 2).await;
+    let after = host.inner().store.run(parent).await.expect("readable").expect("there");
+    assert_eq!(before, after, "who has it already is not told again");
 }
 
 /// What is set holds within a second and after a restart; people see who holds what and who waits.

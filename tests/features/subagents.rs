@@ -1,6 +1,7 @@
 //! What an agent does with its children: spawn, wait, look, speak, cancel; and
 //! what else it may do on the way.
 
+mod room;
 mod waits;
 
 use std::sync::Arc;
@@ -57,7 +58,7 @@ async fn any_child_that_has_ended_ends_the_wait() {
         ["queued", "running", "waiting"].contains(&done[3]["state"].as_str().expect("it lives")),
         "{done}"
     );
-    assert_eq!(done[5], json!([{ "cancelled": "not needed" }]));
+    assert_eq!(done[5], json!([{ "cancelled": "not needed (by spawns/act)" }]));
 }
 
 /// Complaint 126924 (R18): a wait that ran out was taken for the child's death.

@@ -144,6 +144,18 @@ impl CommandLine {
         said(ran.expect("the binary starts"))
     }
 
+    /// Runs a command to its end with this environment and nothing else in it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn run_in(&self, environment: &[(&str, &str)], words: &[&str]) -> Said {
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.directory.path().join("sublane.toml")).args(words);
+        command.env_clear().envs(environment.iter().copied());
+        let ran = tokio::task::spawn_blocking(move || command.output()).await.expect("it does not panic");
+        said(ran.expect("the binary starts"))
+    }
+
     /// Runs a command to its end at a terminal, where this was typed before it asked. What it says on
     /// either stream is its output, as is what was typed.
     ///

@@ -7,76 +7,49 @@ pub mod burst;
 pub mod command;
 pub mod crash;
 mod denials;
+mod fussy;
 pub mod history;
+mod named;
 mod places;
 pub mod receiver;
+mod recorder;
 pub mod serving;
 pub mod soak;
 pub mod watching;
+pub mod web;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use sublane::channel::{Channel, Channels, Class};
+use sublane::channel::{Channel, Channels};
 use sublane::clock::{Clock, SystemClock};
 use sublane::config::PluginConfig;
 use sublane::directories::Directories;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
 use sublane::host::{Host, Inner, Parts, Settings};
+use sublane::http;
 use sublane::intake::Task;
 use sublane::plugin::{Allow, Plugins};
-use sublane::versions::{Source, Versions};
-use sublane_core::delivery::AttemptResult;
+use sublane::secrets::{SecretConfig, Secrets, Source as SecretSource};
+use sublane::versions::Versions;
 use sublane_core::grants::Authority;
 use sublane_core::lane::LaneLimits;
-use sublane_core::{Delivery, Destination, Outcome, Run, RunId};
+use sublane_core::{Destination, Outcome, Run, RunId};
 use sublane_store::{Model, SqliteStore, Store};
 use tempfile::TempDir;
 
 pub use denials::{Denial, denials};
+pub use fussy::Fussy;
+pub use named::Named;
 pub use places::{component, repository};
+pub use recorder::Recorder;
 
 /// How long a test waits for a state before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A channel that remembers what was delivered.
-#[derive(Default)]
-pub struct Recorder(Mutex<Vec<Delivery>>);
-
-impl Recorder {
-    /// What was delivered so far.
-    #[must_use]
-    pub fn deliveries(&self) -> Vec<Delivery> {
-        self.0.lock().clone()
-    }
-
-    /// The texts that people would have read.
-    #[must_use]
-    pub fn texts(&self) -> Vec<String> {
-        let text = |delivery: &Delivery| {
-            let body: serde_json::Value = serde_json::from_str(&delivery.body).expect("a body is JSON");
-            body["data"]["text"].as_str().unwrap_or_default().to_owned()
-        };
-        self.0.lock().iter().map(text).collect()
-    }
-}
-
-#[async_trait]
-impl Channel for Recorder {
-    fn class(&self) -> Class {
-        Class::Idempotent
-    }
-
-    async fn deliver(&self, delivery: &Delivery) -> AttemptResult {
-        self.0.lock().push(delivery.clone());
-        AttemptResult::Delivered { note: "recorded".to_owned() }
-    }
-}
 
 /// A host that is about to start.
 pub struct Setup {
@@ -91,6 +64,9 @@ pub struct Setup {
     channels: Vec<(String, Arc<dyn Channel>)>,
     artifacts: Option<PathBuf>,
     directories: BTreeMap<String, PathBuf>,
+    /// What bounds requests; by default they reach loopback addresses, and no other private ones.
+    pub http: http::Settings,
+    secrets: BTreeMap<String, SecretConfig>,
     directory: Arc<TempDir>,
 }
 
@@ -98,6 +74,15 @@ impl Default for Setup {
     fn default() -> Self {
         Self::in_memory()
     }
+}
+
+/// Public addresses, and those of these networks.
+///
+/// # Panics
+/// When one of them is no network.
+#[must_use]
+pub fn reach(networks: &[&str]) -> http::Reach {
+    http::Reach::new(networks.iter().map(|network| network.parse().expect("a network")).collect())
 }
 
 /// A new temporary directory.
@@ -140,6 +125,8 @@ impl Setup {
             channels: Vec::new(),
             artifacts: None,
             directories: BTreeMap::new(),
+            http: http::Settings { reach: reach(&["127.0.0.1/32"]), ..http::Settings::default() },
+            secrets: BTreeMap::new(),
             directory,
         }
     }
@@ -209,6 +196,19 @@ impl Setup {
         self
     }
 
+    /// With a secret that requests may carry, to this machine without TLS too.
+    ///
+    /// # Panics
+    /// When its file cannot be written.
+    #[must_use]
+    pub fn secret(mut self, name: &str, value: &str) -> Self {
+        let file = self.directory.path().join(format!("secret-{name}"));
+        std::fs::write(&file, value).expect("the secret is written");
+        let config = SecretConfig { from: SecretSource::File(file), loopback_without_tls: true };
+        self.secrets.insert(name.to_owned(), config);
+        self
+    }
+
     /// With its artifacts in this directory instead of one below its own.
     #[must_use]
     pub fn artifacts(mut self, directory: PathBuf) -> Self {
@@ -248,6 +248,7 @@ impl Setup {
         if !channels.iter().any(|(name, _)| name == "console") {
             channels.push(("console".to_owned(), recorder.clone()));
         }
+        let secrets = Secrets::read(&self.secrets).expect("they are there");
         let parts = Parts {
             store: self.store,
             versions,
@@ -257,6 +258,8 @@ impl Setup {
             lanes: self.lanes,
             artifacts: self.artifacts.unwrap_or_else(|| self.directory.path().join("artifacts")),
             directories: Directories::open(&self.directories).expect("they are there"),
+            http: http::Client::new(self.http, secrets.redactor().clone()).expect("the client is made"),
+            secrets,
             clock: self.clock,
             settings: self.settings,
             answers: self.answers,
@@ -264,33 +267,6 @@ impl Setup {
         let io = tokio::runtime::Handle::current();
         let host = Host::start(parts, &io).await.expect("the host starts");
         TestHost { host, recorder, named, directory: self.directory }
-    }
-}
-
-/// The plugins that a host's configuration names, which a test may change while it runs.
-#[derive(Default)]
-pub struct Named(Mutex<BTreeMap<String, PluginConfig>>);
-
-impl Named {
-    /// From now on this plugin lies there and is allowed what it asks for.
-    pub fn put(&self, id: &str, component: PathBuf) {
-        self.0.lock().insert(id.to_owned(), PluginConfig { component, allow: Allow::Asked });
-    }
-
-    /// From now on this plugin, if there is one, is allowed this.
-    pub fn allow(&self, id: &str, allows: Authority) {
-        self.0.lock().entry(id.to_owned()).and_modify(|plugin| plugin.allow = Allow::These(allows));
-    }
-
-    /// From now on there is no such plugin.
-    pub fn remove(&self, id: &str) {
-        self.0.lock().remove(id);
-    }
-}
-
-impl Source for Named {
-    fn plugins(&self) -> Result<BTreeMap<String, PluginConfig>, String> {
-        Ok(self.0.lock().clone())
     }
 }
 

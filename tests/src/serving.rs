@@ -78,6 +78,16 @@ impl Serving {
         assert!(is_so, "waited in vain: {what}: {:?} {:?}", self.out.borrow(), self.log.borrow());
     }
 
+    /// Waits until its log has a line with this.
+    ///
+    /// # Panics
+    /// When it has none.
+    pub async fn logs(&mut self, words: &str) {
+        let has = |log: &Vec<String>| log.iter().any(|line| line.contains(words));
+        let logged = timeout(PATIENCE, self.log.wait_for(has)).await.is_ok_and(|waited| waited.is_ok());
+        assert!(logged, "waited in vain: {words}: {:?}", self.log.borrow());
+    }
+
     /// Sends it a signal.
     ///
     /// # Panics

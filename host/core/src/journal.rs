@@ -173,6 +173,8 @@ imports! {
     FilesCreateDir "files.create-dir" Effect,
     FilesRename "files.rename" Effect,
     FilesRemove "files.remove" Effect,
+    HttpSend "http.send" Effect,
+    SecretPlaceholder "secret.placeholder" Effect,
     Sleep "timer.sleep" Wait,
     Log "log.write" Local,
     Now "clock.now" Local,

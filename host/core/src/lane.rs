@@ -24,6 +24,12 @@ use crate::time::Timestamp;
 /// Slots of the lane `subagent`.
 pub const SUBAGENT_SLOTS: u32 = 8;
 
+/// The most slots of a lane; the least is one.
+pub const MAX_SLOTS: u32 = 1_024;
+
+/// The most ready runs of a lane that may be allowed; the least is one.
+pub const MAX_QUEUE_LENGTH: u32 = 1_000_000;
+
 /// Deepest run: a root is 0, its child 1, and so on.
 pub const MAX_DEPTH: u32 = 5;
 

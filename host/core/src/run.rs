@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 mod ending;
 mod retry;
 
-pub use ending::{Failure, Outcome, Output};
+pub use ending::{Failure, Outcome, Output, cancel_reason};
 pub use retry::Renewal;
 
 /// What does not change during a run's life, but for what [`Run::renewed`] renews with a generation.

@@ -252,7 +252,7 @@ impl Target {
 }
 
 fn certificates(ca_file: Option<PathBuf>) -> Result<tokio_rustls::TlsConnector, EndpointError> {
-    wire::tls(ca_file.as_deref())
+    crate::tls::connector(ca_file.as_deref())
         .map_err(|source| EndpointError::Certificates { path: ca_file.unwrap_or_default(), source })
 }
 

@@ -13,10 +13,12 @@ use sublane::config::{ChannelConfig, ChannelKind, Config, PluginConfig};
 use sublane::engine::Engines;
 use sublane::engine::cache::Cache;
 use sublane::plugin::{LoadError, Plugin, Plugins};
+use sublane::secrets::Secrets;
 use sublane::strict::{Problem, StrictError};
 use sublane_core::Authority;
 use toml::de::{DeTable, DeValue};
 
+use super::plugin::Lent;
 use super::{
     Exit, Failed, Global, Result, chain, complain, no_config, plugin, render, say, say_json, small_runtime,
 };
@@ -156,16 +158,12 @@ fn joined(names: &[String]) -> Vec<String> {
 
 async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
     let mut report = Report::of(lines.file);
-    // A cache that a host will have is used; none is made, which could then belong to somebody else.
-    let temporary = tempfile::tempdir()?;
-    let cache = match config.cache.exists() {
-        true => Cache::open(&config.cache)?,
-        false => Cache::open(&temporary.path().join("cache"))?,
-    };
+    let lent = Lent::by(config)?;
+    report.warnings.extend(lent.refused.as_ref().map(|why| format!("of this user no host starts: {why}")));
     let engines = plugin::engines()?;
     let mut plugins = Plugins::default();
     for (id, plugin) in &config.plugins {
-        match load(&engines, &cache, id, plugin).await {
+        match load(&engines, &lent.cache, id, plugin).await {
             Ok((loaded, vetted)) => {
                 plugins.insert(std::sync::Arc::new(loaded));
                 report.plugins.push(vetted);
@@ -183,6 +181,11 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
         report.problems.extend(folders(name, channel, &lines));
         report.problems.extend(answers(config, &plugins, name, channel, &lines));
         report.channels.push(ChannelView::of(name, channel, public_keys));
+    }
+    for (name, secret) in &config.secrets {
+        if let Err(error) = Secrets::check(name, secret) {
+            report.problems.push(lines.problem(&["secrets", name], chain(&error)));
+        }
     }
     if let Some(address) = config.gateway.listen {
         report.warnings.push(format!("nothing will listen on {address}: this version has no gateway"));

@@ -24,7 +24,7 @@ pub(super) enum Command {
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
     /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 50, value_name = "NUMBER", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     #[command(flatten)]
     follow: Follow,
@@ -36,7 +36,7 @@ pub(super) struct Show {
     #[arg(allow_hyphen_values = true)]
     conversation: String,
     /// At most so many of its runs
-    #[arg(long, default_value_t = 20, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 20, value_name = "NUMBER", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     #[command(flatten)]
     follow: Follow,

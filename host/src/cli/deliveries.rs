@@ -55,12 +55,12 @@ pub(super) struct List {
     #[arg(long, allow_hyphen_values = true)]
     run: Option<String>,
     /// Only deliveries to this channel, or to this address on it
-    #[arg(long, value_name = "CHANNEL[:ADDRESS]")]
-    to: Option<String>,
+    #[arg(long, value_name = "CHANNEL[:ADDRESS]", value_parser = To::parse)]
+    to: Option<To>,
     #[command(flatten)]
     ages: Ages,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 50, value_name = "NUMBER", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     #[command(flatten)]
     follow: Follow,
@@ -90,6 +90,26 @@ pub(super) struct Dismiss {
     /// Why, for whoever looks at it later [default: an operator dismissed it]
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+}
+
+/// A channel, or an address on it.
+#[derive(Clone, Debug, Default)]
+struct To {
+    channel: Option<String>,
+    address: Option<String>,
+}
+
+impl To {
+    fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+        let (channel, address) = match text.split_once(':') {
+            Some((channel, address)) => (channel, Some(address)),
+            None => (text, None),
+        };
+        if channel.is_empty() || address.is_some_and(str::is_empty) {
+            return Err("a channel such as `webhook`, or an address on one such as `webhook:films`");
+        }
+        Ok(Self { channel: Some(channel.to_owned()), address: address.map(str::to_owned) })
+    }
 }
 
 /// How far a delivery is.
@@ -164,11 +184,7 @@ impl List {
             Some(called) => Some(reader.run(called).await?.spec.id),
             None => None,
         };
-        let (channel, address) = match self.to.as_deref().map(|to| to.split_once(':').ok_or(to)) {
-            Some(Ok((channel, address))) => (Some(channel.to_owned()), Some(address.to_owned())),
-            Some(Err(channel)) => (Some(channel.to_owned()), None),
-            None => (None, None),
-        };
+        let To { channel, address } = self.to.unwrap_or_default();
         let state = self.state.map(Into::into);
         let filter =
             DeliveryFilter { state, run, channel, address, limit: self.limit, ..DeliveryFilter::default() };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
 use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
@@ -64,17 +64,18 @@ pub(super) struct Named {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("change").args(["slots", "queue_length", "as_configured"]).required(true).multiple(true))]
 pub(super) struct Limits {
     /// The lane
     lane: String,
-    /// Runs that execute at once
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Runs that execute at once, 1 to 1024
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     slots: Option<u32>,
-    /// Ready runs, beyond which a spawn is refused
-    #[arg(long, value_name = "NUMBER")]
+    /// Ready runs, beyond which a spawn is refused, 1 to 1000000
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     queue_length: Option<u32>,
     /// Forget what was set: both are as configured again
-    #[arg(long, conflicts_with_all = ["slots", "queue_length"], required_unless_present_any = ["slots", "queue_length"])]
+    #[arg(long, conflicts_with_all = ["slots", "queue_length"])]
     as_configured: bool,
 }
 

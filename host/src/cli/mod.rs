@@ -41,6 +41,7 @@ use sublane::error::chain;
 use sublane::host::StartError;
 use sublane::open::OpenError;
 use sublane::retention::CollectError;
+use sublane::secrets::Secrets;
 use sublane_store::StoreError;
 
 const EXAMPLES: &str = "\
@@ -159,9 +160,14 @@ impl Failed {
     }
 }
 
+/// The secrets that a configuration names. For the beginning of a process.
+fn read_secrets(config: &Config) -> Result<Secrets> {
+    Secrets::read(&config.secrets).map_err(Failed::wrong)
+}
+
 /// A host that does not start: a plugin or a channel is the configuration's, the rest this machine's.
 fn not_opened(error: OpenError) -> Failed {
-    let is_wrong = matches!(error, OpenError::Plugin { .. } | OpenError::Channel { .. });
+    let is_wrong = matches!(error, OpenError::Plugin { .. } | OpenError::Channel { .. } | OpenError::Http(_));
     if is_wrong { Failed::wrong(error) } else { Failed::from(error) }
 }
 
@@ -212,11 +218,31 @@ pub(crate) fn main() -> ExitCode {
         Err(failed) => {
             // What a stranger's file is called inside must not steer a terminal.
             let why = sublane::channel::scrub_text(&chain(failed.error.as_ref()));
-            complain(&format!("error: {why}"));
+            complain(&format!("error: {}", bounded(&why)));
             failed.exit
         }
     };
     ExitCode::from(output::checked(exit) as u8)
+}
+
+/// Words of so many characters are nobody's names or paths; they are cut where they are quoted.
+const MAX_WORD_CHARS: usize = 5_000;
+/// What is left of them.
+const SHOWN_CHARS: usize = 60;
+
+/// A message whose words have a bound each.
+fn bounded(message: &str) -> String {
+    let word = |with_space: &str| {
+        let word = with_space.trim_end();
+        match word.chars().count() {
+            0..=MAX_WORD_CHARS => with_space.to_owned(),
+            chars => {
+                let shown: String = word.chars().take(SHOWN_CHARS).collect();
+                format!("{shown}… ({chars} characters){}", &with_space[word.len()..])
+            }
+        }
+    };
+    message.split_inclusive(char::is_whitespace).map(word).collect()
 }
 
 impl Command {
@@ -242,7 +268,8 @@ impl Command {
 impl Global {
     /// Where the configuration is.
     fn config_file(&self) -> PathBuf {
-        let from_environment = || std::env::var_os("SUBLANE_CONFIG").map(PathBuf::from);
+        let from_environment =
+            || std::env::var_os("SUBLANE_CONFIG").filter(|file| !file.is_empty()).map(PathBuf::from);
         let file = self.config.clone().or_else(from_environment);
         file.unwrap_or_else(|| PathBuf::from(sublane::config::FILE_NAME))
     }
@@ -312,6 +339,14 @@ mod tests {
             assert!(cli.global.json);
             assert_eq!(cli.global.config_file(), PathBuf::from("a.toml"));
         }
+    }
+
+    #[test]
+    fn a_name_that_is_none_does_not_fill_the_terminal() {
+        let message = bounded(&format!("there is no run `{}`:\n  look", "x".repeat(100_000)));
+        assert!(message.starts_with("there is no run `xxx") && message.ends_with("  look"), "{message}");
+        assert!(message.contains("… (100003 characters)") && message.len() < 200, "{message}");
+        assert_eq!(bounded("/a path\n"), "/a path\n");
     }
 
     #[test]

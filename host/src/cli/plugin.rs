@@ -17,7 +17,8 @@ use serde::Serialize;
 use sublane::bounded;
 use sublane::channel::console::size;
 use sublane::channel::scrub_line;
-use sublane::engine::cache::Cache;
+use sublane::config::Config;
+use sublane::engine::cache::{Cache, CacheError};
 use sublane::engine::{Class, Engines, PoolSizes};
 use sublane::plugin::load::check_bytes;
 use sublane::plugin::{Allow, Definition, Manifest, Plugin};
@@ -112,6 +113,31 @@ pub(super) fn engines() -> anyhow::Result<Engines> {
     let smallest = sublane::engine::pool::SMALLEST;
     Engines::new(PoolSizes { small: smallest, large: smallest })
         .map_err(|error| anyhow::anyhow!("the engines cannot be made: {error:#}"))
+}
+
+/// A cache for a command that only looks.
+pub(super) struct Lent {
+    pub(super) cache: Cache,
+    /// Why it is not that of the configuration: others could have written that one.
+    pub(super) refused: Option<CacheError>,
+    _temporary: tempfile::TempDir,
+}
+
+impl Lent {
+    /// The cache that a host will have, if it is there and this user's. None is made, which could then
+    /// belong to somebody else.
+    pub(super) fn by(config: &Config) -> anyhow::Result<Self> {
+        let temporary = tempfile::tempdir()?;
+        let opened = config.cache.exists().then(|| Cache::open(&config.cache));
+        let (cache, refused) = match opened {
+            Some(Ok(cache)) => (Some(cache), None),
+            Some(Err(refused @ CacheError::Unsafe { .. })) => (None, Some(refused)),
+            Some(Err(error)) => return Err(error.into()),
+            None => (None, None),
+        };
+        let cache = cache.map_or_else(|| Cache::open(&temporary.path().join("cache")), Ok)?;
+        Ok(Self { cache, refused, _temporary: temporary })
+    }
 }
 
 /// Loads a component and its manifest; as an error, why it is no plugin for this host.

@@ -11,6 +11,7 @@ use sublane::config::{ChannelConfig, ChannelKind, Config};
 use sublane::host::Inner;
 use sublane::intake::{IntakeError, Message, Task};
 use sublane::open::open;
+use sublane::secrets::Secrets;
 use sublane_core::Destination;
 use sublane_store::Accepted;
 use tokio::runtime::Handle;
@@ -18,7 +19,9 @@ use tokio::runtime::Handle;
 use super::console::{self, Screen, Stream};
 use super::signals::Signals;
 use super::watch::Watch;
-use super::{Exit, Failed, Global, Result, complain, host_runtime, logs, not_opened, render, say_json};
+use super::{
+    Exit, Failed, Global, Result, complain, host_runtime, logs, not_opened, read_secrets, render, say_json,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,9 +64,11 @@ impl Args {
     pub(super) fn run(self, global: &Global) -> Result {
         let mut config = global.load()?;
         let screen = Screen::for_people(if global.json { Stream::Err } else { Stream::Out });
+        // Before there are threads: variables are taken out of the environment.
+        let secrets = read_secrets(&config)?;
         let _logs = logs::begin(global.log.as_deref(), logs::RUN, config.logs.format, &screen)?;
         let work = self.work(&mut config)?;
-        host_runtime()?.block_on(run(&config, work, &screen, global.json))
+        host_runtime()?.block_on(run(&config, secrets, work, &screen, global.json))
     }
 
     fn work(self, config: &mut Config) -> Result<Work> {
@@ -140,10 +145,11 @@ impl Work {
     }
 }
 
-async fn run(config: &Config, work: Work, screen: &Screen, json: bool) -> Result {
+async fn run(config: &Config, secrets: Secrets, work: Work, screen: &Screen, json: bool) -> Result {
     let mut signals = Signals::catch()?;
-    let opened =
-        open(config, screen.output(), Arc::new(SystemClock), &Handle::current()).await.map_err(not_opened)?;
+    let opened = open(config, secrets, screen.output(), Arc::new(SystemClock), &Handle::current())
+        .await
+        .map_err(not_opened)?;
     let host = opened.host.inner.clone();
     let changes = host.changes();
     let accepted = match work.begin(&host).await {

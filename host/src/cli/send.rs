@@ -32,9 +32,20 @@ pub(super) struct Args {
     /// Who writes [default: $USER]
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
-    /// The message's id: the same one is accepted once [default: a new one]
-    #[arg(long, value_name = "ID")]
+    /// The message's id, 1 to 128 bytes: the same one is accepted once [default: a new one]
+    #[arg(long, value_name = "ID", value_parser = event)]
     event: Option<String>,
+}
+
+/// Bytes of an event id, as of a dedupe key.
+const MAX_EVENT_BYTES: usize = 128;
+
+/// An id that a message can be known by. An empty one would be that of every message without one.
+fn event(text: &str) -> std::result::Result<String, String> {
+    match text.len() {
+        1..=MAX_EVENT_BYTES => Ok(text.to_owned()),
+        bytes => Err(format!("an id has 1 to {MAX_EVENT_BYTES} bytes, this one {bytes}")),
+    }
 }
 
 impl Args {

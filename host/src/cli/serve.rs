@@ -9,6 +9,7 @@ use sublane::config::Config;
 use sublane::host::Inner;
 use sublane::intake::Message;
 use sublane::open::{Opened, open};
+use sublane::secrets::Secrets;
 use sublane_core::Destination;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use super::console::{self, Screen, Stream};
 use super::run::ADDRESS;
 use super::signals::Signals;
-use super::{Exit, Global, Result, host_runtime, logs, not_opened};
+use super::{Exit, Global, Result, host_runtime, logs, not_opened, read_secrets};
 
 /// Lines of the standard input that may wait to be accepted.
 const MAX_WAITING: usize = 16;
@@ -24,6 +25,8 @@ const MAX_WAITING: usize = 16;
 const ABOUT: &str = "\
 What is said on the console channel goes to the standard output, the log to the
 standard error. `sublane send`, `sublane runs` and `sublane deliveries` work beside it.
+
+Exit code 0: it was stopped; 5: and it had met damage of the store.
 
 SIGINT, SIGTERM or SIGHUP stops it: attempts under way go back to their lanes, and the next
 host goes on with them. Nothing is lost, also when the process is killed.";
@@ -47,6 +50,8 @@ impl Args {
     pub(super) fn run(self, global: &Global, begun: Instant) -> Result {
         let config = global.load()?;
         let screen = if global.json { Screen::json_lines() } else { Screen::for_people(Stream::Out) };
+        // Before there are threads: variables are taken out of the environment.
+        let secrets = read_secrets(&config)?;
         let _logs = logs::begin(global.log.as_deref(), logs::SERVE, config.logs.format, &screen)?;
         let reader = match self.console {
             true => Some(Reader {
@@ -55,14 +60,21 @@ impl Args {
             }),
             false => None,
         };
-        host_runtime()?.block_on(serve(&config, reader, &screen, begun))
+        host_runtime()?.block_on(serve(&config, secrets, reader, &screen, begun))
     }
 }
 
-async fn serve(config: &Config, reader: Option<Reader>, screen: &Screen, begun: Instant) -> Result {
+async fn serve(
+    config: &Config,
+    secrets: Secrets,
+    reader: Option<Reader>,
+    screen: &Screen,
+    begun: Instant,
+) -> Result {
     let mut signals = Signals::catch()?;
-    let opened =
-        open(config, screen.output(), Arc::new(SystemClock), &Handle::current()).await.map_err(not_opened)?;
+    let opened = open(config, secrets, screen.output(), Arc::new(SystemClock), &Handle::current())
+        .await
+        .map_err(not_opened)?;
     tell_ready(&opened, config, begun);
     let host = opened.host.inner.clone();
     let signal = tokio::select! {
@@ -73,7 +85,8 @@ async fn serve(config: &Config, reader: Option<Reader>, screen: &Screen, begun: 
     tracing::info!(signal = ?signal, "stopping; what is under way goes on with the next host");
     opened.stop().await;
     tracing::info!("stopped");
-    Ok(Exit::Done)
+    // It was logged when it was met; whoever looks at the end alone sees it here.
+    host.store.damage().map_or(Ok(Exit::Done), |damage| Err(damage.into()))
 }
 
 fn tell_ready(opened: &Opened, config: &Config, begun: Instant) {

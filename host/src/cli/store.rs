@@ -16,7 +16,7 @@ use sublane::retention::{self, Collected};
 use sublane_store::{HostLock, SqliteStore, Store as _, sqlite};
 use tokio::runtime::Handle;
 
-use super::{Exit, Global, Result, complain, render, say, say_json, small_runtime};
+use super::{Exit, Global, Result, chain, complain, render, say, say_json, small_runtime};
 
 const BACKUP: &str = "\
 The copy is of one instant, also while a host serves, and is whole or not there. It
@@ -98,13 +98,23 @@ impl Drop for Progress {
 impl Backup {
     fn answer(self, config: &Config, json: bool) -> Result {
         let file = self.file;
+        if file.metadata().is_ok_and(|found| !found.is_file()) {
+            return Err(anyhow!(
+                "{} is no file: name a new one, or one that may be replaced",
+                file.display()
+            )
+            .into());
+        }
         if !self.force && file.symlink_metadata().is_ok() {
             return Err(
                 anyhow!("{} is there already: name another file, or add --force", file.display()).into()
             );
         }
-        if file.metadata().is_ok_and(|found| !found.is_file()) {
-            return Err(anyhow!("{} is no file: name one that may be replaced", file.display()).into());
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+            return Err(
+                anyhow!("there is no directory {}: make it, or name another", parent.display()).into()
+            );
         }
         let store = store_file(&config.state);
         if is_of_the_store(&file, &store) {
@@ -163,10 +173,14 @@ fn check(config: &Config, json: bool) -> Result {
         }
         let whole = match violations.len() {
             0 => "the store is whole".to_owned(),
-            count => format!("{count} violations"),
+            count => render::count(count as u64, "violation"),
         };
         say(&format!(
-            "{whole}: {runs} runs, {entries} journal entries, {deliveries} deliveries, {artifacts} files\n"
+            "{whole}: {}, {}, {}, {}\n",
+            render::count(*runs, "run"),
+            render::count(*entries, "journal entry"),
+            render::count(*deliveries, "delivery"),
+            render::count(*artifacts, "file")
         ));
     }
     Ok(if violations.is_empty() { Exit::Done } else { Exit::Damaged })
@@ -228,10 +242,19 @@ async fn collect(config: &Config) -> anyhow::Result<(Collected, u64)> {
     let versions = retention::versions(&store, &kept, &current, &config.retention, SystemClock.now()).await?;
     (all.versions, all.version_bytes) = (versions.versions, versions.version_bytes);
     drop(progress);
-    let code = Cache::open(&config.cache)?.remove_old(SystemClock.now(), config.retention.cache);
-    let code = code.unwrap_or_else(|error| {
-        complain(&format!("warning: {error}"));
+    Ok((all, remove_code(config)))
+}
+
+/// Removes what is old of the cache, if there is one. What cannot be removed is somebody else's matter,
+/// and keeps nothing else from going.
+fn remove_code(config: &Config) -> u64 {
+    let removed = match config.cache.exists() {
+        true => Cache::open(&config.cache)
+            .and_then(|cache| cache.remove_old(SystemClock.now(), config.retention.cache, &|_| false)),
+        false => Ok(0),
+    };
+    removed.unwrap_or_else(|error| {
+        complain(&format!("warning: {}", chain(&error)));
         0
-    });
-    Ok((all, code))
+    })
 }

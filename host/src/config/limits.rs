@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sublane_core::journal;
-use sublane_core::lane::{LaneLimits, MAX_DEPTH};
+use sublane_core::lane::{LaneLimits, MAX_DEPTH, MAX_QUEUE_LENGTH, MAX_SLOTS};
 
 use crate::engine::{PoolSizes, pool};
 use crate::plugin::manifest::TIMEOUT;
@@ -89,8 +89,8 @@ pub(super) fn read_lanes(item: Option<Item<'_>>) -> Option<BTreeMap<String, Lane
 fn read_lane(item: &Item<'_>, defaults: LaneLimits) -> Option<LaneLimits> {
     let table = item.table(&["slots", "queue-length", "timeout"])?;
     let whole = |key, range, default| table.get(key).map_or(Some(default), |item| item.whole(range));
-    let slots = whole("slots", 1..=1_024, defaults.slots);
-    let queue_length = whole("queue-length", 1..=1_000_000, defaults.queue_length);
+    let slots = whole("slots", 1..=MAX_SLOTS, defaults.slots);
+    let queue_length = whole("queue-length", 1..=MAX_QUEUE_LENGTH, defaults.queue_length);
     let timeout =
         table.get("timeout").map_or(Some(defaults.timeout), |item| item.duration(TIMEOUT.0..=TIMEOUT.1));
     Some(LaneLimits { slots: slots?, queue_length: queue_length?, timeout: timeout? })

@@ -52,6 +52,12 @@ fn vet(item: &Item<'_>, reference: Reference<'_>, names: &Names<'_>) {
                 item.unknown("directory", name, known);
             }
         }
+        Reference::Secret(name) => {
+            let known = names.secrets.iter().map(|(known, _)| *known);
+            if !known.clone().any(|known| known == name) {
+                item.unknown("secret", name, known);
+            }
+        }
         Reference::Channel(ChannelGrant::Origin) => {}
         Reference::Channel(ChannelGrant::Address(to)) => {
             let known = names.channels.iter().map(|(name, _)| *name);

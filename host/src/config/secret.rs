@@ -17,18 +17,21 @@ pub(super) fn read(item: &Item<'_>, base: &Path) -> Option<SecretRef> {
     }
     let table = item.table(&["env", "file"])?;
     match (table.get("env"), table.get("file")) {
-        (Some(env), None) => {
-            let name = env.text()?;
-            let fits = !name.is_empty() && !name.contains(['=', '\0']);
-            if !fits {
-                env.fail(&format!("`{}` must be the name of an environment variable", env.path()));
-            }
-            fits.then(|| SecretRef::Env(name.to_owned()))
-        }
+        (Some(env), None) => variable(&env).map(SecretRef::Env),
         (None, Some(file)) => path(&file, base).map(SecretRef::File),
         _ => {
             item.fail(&format!("`{}` must be one of {WANTED}", item.path()));
             None
         }
     }
+}
+
+/// The name of an environment variable.
+pub(super) fn variable(item: &Item<'_>) -> Option<String> {
+    let name = item.text()?;
+    let fits = !name.is_empty() && !name.contains(['=', '\0']);
+    if !fits {
+        item.fail(&format!("`{}` must be the name of an environment variable", item.path()));
+    }
+    fits.then(|| name.to_owned())
 }

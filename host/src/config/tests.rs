@@ -40,6 +40,7 @@ fn the_example_shows_the_defaults() {
     example.plugins.clear();
     example.channels.clear();
     example.files.clear();
+    example.secrets.clear();
     let empty = parse("").expect("an empty file is enough");
     assert_eq!(format!("{example:#?}"), format!("{empty:#?}"));
 }
@@ -274,4 +275,46 @@ fn the_gateway_neither_shuts_everybody_out_nor_lets_everybody_in() {
 fn a_token_is_not_shown() {
     let config = parse("[gateway]\ntoken = 'very secret'").expect("a literal token is allowed");
     assert!(!format!("{config:?}").contains("very secret"));
+}
+
+#[test]
+fn what_may_be_reached_and_carried_is_read_and_what_is_wrong_with_it_is_told() {
+    let config = parse(
+        "[http]\nallow-private = ['127.0.0.1/32', 'fd00::/8']\nca-file = 'ca.pem'\n\
+         [secrets.api]\ncommand = ['pass', 'show', 'api']\nloopback-without-tls = true",
+    )
+    .expect("it is right");
+    assert_eq!(config.http.allow_private.len(), 2);
+    assert_eq!(config.http.ca_file.as_deref(), Some(Path::new("etc/ca.pem")));
+    assert!(config.secrets["api"].loopback_without_tls);
+    check(
+        r#"
+[http]
+allow-private = ["127.0.0.1", "10.1.2.3/8"]
+[secrets]
+literal = "very secret"
+[secrets.two]
+env = "A"
+file = "b"
+[secrets.none]
+[secrets.empty]
+command = []
+[secrets.name]
+env = "A=B"
+loopback-without-tls = "yes"
+[plugins.x]
+component = "x.wasm"
+allow = { secrets = [{ name = "too", header = "authorization", audience = "https://a.b" }] }
+"#,
+        &expect![[r#"
+            3: each of `http.allow-private` must be a network such as "127.0.0.1/32" or "fd00::/8", not "127.0.0.1"
+            3: each of `http.allow-private` must be a network such as "127.0.0.1/32" or "fd00::/8", not "10.1.2.3/8"
+            5: `secrets.literal` must not stand in this file; say where it is: env, file or command in [secrets.literal]
+            6: [secrets.two] needs one of `env`, `file` and `command`
+            9: [secrets.none] needs one of `env`, `file` and `command`
+            11: `secrets.empty.command` must name a program, and its arguments behind it
+            13: `secrets.name.env` must be the name of an environment variable
+            14: `secrets.name.loopback-without-tls` must be true or false, not "yes"
+            17: `plugins.x.allow.secrets.name`: there is no secret `too`; did you mean `two`?"#]],
+    );
 }

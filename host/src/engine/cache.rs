@@ -86,18 +86,24 @@ impl Cache {
         Ok(Self { directory: directory.to_owned() })
     }
 
-    /// Removes what no host loaded for `age`. Gives how many files that were.
+    /// Removes what no host loaded for `age`, but for the code of components whose BLAKE3 hash, hex,
+    /// `is_used`. Gives how many files that were.
     ///
     /// # Errors
     /// [`CacheError::Io`].
-    pub fn remove_old(&self, now: Timestamp, age: Duration) -> Result<u64, CacheError> {
+    pub fn remove_old(
+        &self,
+        now: Timestamp,
+        age: Duration,
+        is_used: &dyn Fn(&str) -> bool,
+    ) -> Result<u64, CacheError> {
         let io = |source| CacheError::Io { path: self.directory.clone(), source };
         let mut removed = 0;
         for entry in std::fs::read_dir(&self.directory).map_err(io)? {
             let entry = entry.map_err(io)?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let (hash, _) = name.split_once('-').unwrap_or_default();
-            if hash.len() != 64 {
+            if hash.len() != 64 || is_used(hash) {
                 continue;
             }
             // Another host of this user may have removed it.
@@ -274,8 +280,12 @@ mod tests {
             meta.modified().expect("known").duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let written = Timestamp(u64::try_from(since.as_millis()).expect("small") + 1);
         let day = Duration::from_secs(86_400);
-        assert_eq!(cache.remove_old(written, day).expect("looked through"), 0);
-        assert_eq!(cache.remove_old(written.after(day), day).expect("looked through"), 1);
+        let removed = |at: Timestamp, used: &str| {
+            cache.remove_old(at, day, &|hash| hash.starts_with(used)).expect("looked through")
+        };
+        assert_eq!(removed(written, "none"), 0);
+        assert_eq!(removed(written.after(day), "abab"), 0, "a plugin of it is in memory");
+        assert_eq!(removed(written.after(day), "none"), 1);
         assert!(cache.directory.join("somebody's notes").exists());
     }
 }

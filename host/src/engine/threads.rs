@@ -1,7 +1,8 @@
 //! The threads that guests run on, apart from the host's own IO.
 //!
 //! Two sets. A *fast* thread runs its attempts by turns and keeps what they
-//! spawn, so that a spawn and its result cross no thread. An attempt that has
+//! spawn, so that a spawn and its result cross no thread; what comes from elsewhere
+//! goes to one that executes no guest just then. An attempt that has
 //! computed for a whole tick moves, between two polls, to the *slow* threads,
 //! which have low priority and share their work; when it parks it comes back.
 
@@ -25,12 +26,18 @@ thread_local! {
 
 /// Both sets of threads.
 pub struct GuestThreads {
-    fast: Vec<Handle>,
+    fast: Vec<Arc<FastThread>>,
     next: AtomicUsize,
     id: usize,
     slow: Option<Runtime>,
     slow_handle: Handle,
     stop: watch::Sender<bool>,
+}
+
+struct FastThread {
+    handle: Handle,
+    /// Whether it executes a guest now.
+    is_busy: AtomicBool,
 }
 
 impl GuestThreads {
@@ -42,7 +49,7 @@ impl GuestThreads {
         static SETS: AtomicUsize = AtomicUsize::new(0);
         let id = SETS.fetch_add(1, Ordering::Relaxed);
         let (stop, stopped) = watch::channel(false);
-        let fast: Result<Vec<Handle>, _> =
+        let fast: Result<Vec<_>, _> =
             (0..threads.max(1)).map(|index| fast_thread(id, index, stopped.clone())).collect();
         let slow = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
@@ -56,18 +63,27 @@ impl GuestThreads {
         Ok(Self { fast: fast?, next: AtomicUsize::new(0), id, slow: Some(slow), slow_handle, stop })
     }
 
-    /// Where a new guest starts: on the thread that spawns it, or on the next in turn.
+    /// Where a new guest starts: on the thread that spawns it, or on the next in turn that is not busy.
+    /// When all are, on the next in turn.
     #[must_use]
     pub fn fast(&self) -> &Handle {
-        let here = FAST.get().filter(|(set, _)| *set == self.id).map(|(_, index)| index);
-        let index = here.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed) % self.fast.len());
-        &self.fast[index]
+        &self.fast_thread().handle
+    }
+
+    fn fast_thread(&self) -> &Arc<FastThread> {
+        if let Some((_, index)) = FAST.get().filter(|(set, _)| *set == self.id) {
+            return &self.fast[index];
+        }
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.fast.len();
+        let (before, after) = self.fast.split_at(turn);
+        let is_free = |thread: &&Arc<FastThread>| !thread.is_busy.load(Ordering::Relaxed);
+        after.iter().chain(before).find(is_free).unwrap_or(&self.fast[turn])
     }
 
     /// Runs an attempt to its end: on a fast thread, and on the slow ones while `slow` says so.
     pub fn run(&self, attempt: impl Future<Output = ()> + Send + 'static, slow: Arc<AtomicBool>) {
-        let fast_thread = self.fast();
-        fast_thread.spawn(Guest {
+        let fast_thread = self.fast_thread();
+        fast_thread.handle.spawn(Guest {
             attempt: Some(Box::pin(attempt)),
             slow,
             is_on_slow: false,
@@ -78,7 +94,11 @@ impl GuestThreads {
 }
 
 /// Starts one fast thread; its runtime lives until the set is stopped.
-fn fast_thread(set: usize, index: usize, mut stopped: watch::Receiver<bool>) -> std::io::Result<Handle> {
+fn fast_thread(
+    set: usize,
+    index: usize,
+    mut stopped: watch::Receiver<bool>,
+) -> std::io::Result<Arc<FastThread>> {
     let runtime = Builder::new_current_thread().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(format!("guest-{index}")).spawn(move || {
@@ -87,7 +107,7 @@ fn fast_thread(set: usize, index: usize, mut stopped: watch::Receiver<bool>) -> 
         let _ = runtime.block_on(stopped.wait_for(|stopped| *stopped));
         runtime.shutdown_background();
     })?;
-    Ok(handle)
+    Ok(Arc::new(FastThread { handle, is_busy: AtomicBool::new(false) }))
 }
 
 impl Drop for GuestThreads {
@@ -105,7 +125,7 @@ struct Guest {
     attempt: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     slow: Arc<AtomicBool>,
     is_on_slow: bool,
-    fast_thread: Handle,
+    fast_thread: Arc<FastThread>,
     slow_threads: Handle,
 }
 
@@ -113,8 +133,17 @@ impl Future for Guest {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(attempt) = self.attempt.as_mut() else { return Poll::Ready(()) };
-        if attempt.as_mut().poll(cx).is_ready() {
+        let is_on_slow = self.is_on_slow;
+        let Self { attempt: Some(attempt), fast_thread, .. } = &mut *self else { return Poll::Ready(()) };
+        let polled = if is_on_slow {
+            attempt.as_mut().poll(cx)
+        } else {
+            fast_thread.is_busy.store(true, Ordering::Relaxed);
+            let polled = attempt.as_mut().poll(cx);
+            fast_thread.is_busy.store(false, Ordering::Relaxed);
+            polled
+        };
+        if polled.is_ready() {
             return Poll::Ready(());
         }
         let is_slow = self.slow.load(Ordering::Relaxed);
@@ -128,7 +157,7 @@ impl Future for Guest {
             fast_thread: self.fast_thread.clone(),
             slow_threads: self.slow_threads.clone(),
         };
-        let there = if is_slow { &self.slow_threads } else { &self.fast_thread };
+        let there = if is_slow { &self.slow_threads } else { &self.fast_thread.handle };
         there.spawn(moved);
         Poll::Ready(())
     }
@@ -164,5 +193,25 @@ mod tests {
         threads.run(attempt, slow);
         let names: Vec<_> = been.await.expect("it ends").into_iter().flatten().collect();
         assert_eq!(names, ["guest-0", "guest-slow", "guest-0", "guest-0"]);
+    }
+    #[tokio::test]
+    async fn what_comes_from_elsewhere_goes_where_no_guest_executes() {
+        let threads = GuestThreads::start(2).expect("the machine has threads");
+        let name = || std::thread::current().name().map(str::to_owned);
+        let (entered, is_in) = tokio::sync::oneshot::channel();
+        let (leave, left) = std::sync::mpsc::channel::<()>();
+        let computes = async move {
+            let _ = entered.send(name());
+            // Until the test is done with it, or gone.
+            let _ = left.recv();
+        };
+        threads.run(computes, Arc::default());
+        let busy = is_in.await.expect("it began");
+        for _ in 0..4 {
+            let (seen, been) = tokio::sync::oneshot::channel();
+            threads.run(async move { drop(seen.send(name())) }, Arc::default());
+            assert_ne!(been.await.expect("it does not wait for the one that computes"), busy);
+        }
+        drop(leave);
     }
 }

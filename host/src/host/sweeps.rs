@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sublane_core::Timestamp;
 use sublane_core::lane::REPORT_AFTER;
+use sublane_core::{Run, Timestamp};
+use sublane_store::{LogLevel, LogLine, RunFilter};
 use tokio::sync::{Notify, watch};
 
 use super::Inner;
 use crate::clock::Clock;
+use crate::error::chain;
 use crate::retention::{self, Collected};
+use crate::{late, progress as reports};
 
 impl Inner {
     /// Decides what is due, and notes when the next is.
@@ -66,7 +69,59 @@ impl Inner {
 }
 
 impl Inner {
-    async fn remove_old(&self, with_files: bool, logs_from: &mut Option<sublane_store::Position>) {
+    /// Runs that wait and were begun by an earlier host: the newest of them are watched from now on.
+    /// The others are when they go on. Gives whether they could be looked at.
+    async fn watch_waiting(&self) -> bool {
+        const LIMIT: u32 = 1_000;
+        let filter = RunFilter { state: Some("waiting".to_owned()), limit: LIMIT, ..RunFilter::default() };
+        let waiting = self.store.runs(filter).await;
+        if let Err(error) = &waiting {
+            tracing::warn!(%error, "which runs wait could not be read; the next sweep tries again");
+        }
+        waiting.map(|runs| runs.iter().for_each(|run| self.late.watch(run))).is_ok()
+    }
+
+    /// Says of runs that their time is nearly up: to the operator, in their logs, and to people.
+    async fn tell_late(&self) {
+        const LIMIT: usize = 256;
+        let now = self.clock.now();
+        for id in self.late.take(now, LIMIT) {
+            match self.store.run(id).await {
+                Ok(Some(run)) if !run.is_ended() => self.tell_of_late(&run, now),
+                Ok(_) => self.late.ended(id),
+                Err(error) => {
+                    tracing::warn!(run = %id, %error, "a run whose time is nearly up could not be read")
+                }
+            }
+        }
+    }
+
+    fn tell_of_late(&self, run: &Run, now: Timestamp) {
+        let left = run.spec.deadline().since(now);
+        if left < late::LEAST {
+            return;
+        }
+        let (id, left_s) = (run.spec.id, left.as_secs());
+        let (run_name, agent) = (&run.spec.name, run.spec.agent_name());
+        tracing::warn!(run = %id, run_name, agent, left_s, "the time of a run is nearly up");
+        self.logs.push(LogLine {
+            run: id,
+            number: 0,
+            generation: run.generation,
+            attempt: run.attempt,
+            at: now,
+            level: LogLevel::Warn,
+            plugin: None,
+            dropped: 0,
+            line: format!("(the host) {} % of its time is used: {}", late::PER_CENT, reports::left(left))
+                .into(),
+        });
+        self.progress.late(run, || !self.late.lives(id));
+    }
+}
+
+impl Inner {
+    async fn remove_old(self: &Arc<Self>, with_files: bool, logs_from: &mut Option<sublane_store::Position>) {
         let (store, settings) = (&*self.store, &self.settings.retention);
         let lines = retention::logs(store, settings, &*self.clock, logs_from).await;
         let runs = match lines {
@@ -82,14 +137,16 @@ impl Inner {
             ),
             false => (Ok(Collected::default()), Ok(Collected::default())),
         };
+        let code = if with_files { self.remove_code().await } else { 0 };
         match runs.and_then(|runs| Ok((runs, files?, versions?))) {
-            Ok((runs, files, versions)) if runs.rows + files.files + versions.versions > 0 => {
+            Ok((runs, files, versions)) if runs.rows + files.files + versions.versions + code > 0 => {
                 tracing::info!(
                     runs = runs.runs,
                     rows = runs.rows,
                     files = files.files,
                     bytes = files.bytes,
                     versions = versions.versions,
+                    code,
                     "removed what is old"
                 );
             }
@@ -102,6 +159,19 @@ impl Inner {
 }
 
 impl Inner {
+    /// Files of compiled code that are removed; that they cannot be keeps nothing else from going.
+    async fn remove_code(self: &Arc<Self>) -> u64 {
+        let (now, age) = (self.clock.now(), self.settings.retention.cache);
+        let removed = self.clone().blocking(move |host| host.versions.remove_old_code(now, age)).await;
+        match removed.and_then(|removed| removed.map_err(|error| chain(&error))) {
+            Ok(files) => files,
+            Err(error) => {
+                tracing::warn!(error, "old compiled code could not be removed");
+                0
+            }
+        }
+    }
+
     async fn remove_versions(&self) -> Result<Collected, retention::CollectError> {
         self.touch_versions();
         // One that is in memory is on its way to a run, or in a tool call.
@@ -121,13 +191,16 @@ async fn woken(hint: &Notify, clock: &dyn Clock, at: Timestamp, stopped: &mut wa
     }
 }
 
-/// Decides waits and deadlines that are due. At the start, woken by whoever opens one, when the
-/// next one is due; also every sweep.
+/// Decides waits and deadlines that are due, and says which deadlines are near. At the start, woken
+/// by whoever opens one, when the next one is due; also every sweep.
 pub(super) async fn due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    let mut knows_waiting = false;
     loop {
         if let Err(error) = host.fire_due().await {
             tracing::error!(%error, "what is due could not be decided; the next sweep tries again");
         }
+        knows_waiting = knows_waiting || host.watch_waiting().await;
+        host.tell_late().await;
         host.lanes.cool_down(host.settings.hot_window, host.clock.now());
         let begun = host.clock.now();
         let latest = begun.after(host.settings.sweep);

@@ -37,7 +37,7 @@ fn fault(error: ArtifactError) -> wasmtime::Error {
     Exit::Fault(chain(&error)).into()
 }
 
-fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {
+pub(super) fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {
     let bad = |c: char| is_treacherous(c) || c == '/' || c == '\\';
     let chars = name.chars().count();
     if !(1..=MAX_NAME_CHARS).contains(&chars) || name.contains(bad) || name == "." || name == ".." {
@@ -67,6 +67,8 @@ impl artifact::Host for Ctx {
         if let Err(error) = check_name(&name, &media_type) {
             return Ok(Err(error.into()));
         }
+        let redactor = live.attempt.host.secrets.redactor();
+        let (name, media_type) = (redactor.text(&name).into(), redactor.text(&media_type).into());
         let staging = live.attempt.host.artifacts.create().await.map_err(fault)?;
         Ok(Ok(self.table.push(Writer { staging: Some(staging), name, media_type })?))
     }

@@ -47,7 +47,8 @@ impl delivery::Host for Ctx {
                 ChannelGrant::Origin => live.attempt.spec.origin.clone(),
                 ChannelGrant::Address(destination) => destination,
             };
-            Ok(Ok(Command::Deliver { destination, text: message.text.into(), artifacts }))
+            let text = live.attempt.host.secrets.redactor().text(&message.text).into();
+            Ok(Ok(Command::Deliver { destination, text, artifacts }))
         });
         answer(done.await.map(|sent| sent.map(|id| id.to_string())))
     }

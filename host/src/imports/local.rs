@@ -24,6 +24,7 @@ impl log::Host for Ctx {
             return Ok(());
         }
         let (run, plugin) = (live.attempt.spec.id, live.plugin.manifest.id.as_str());
+        let message = live.attempt.host.secrets.redactor().text(&message);
         let said = cut(&message, MAX_LINE_BYTES);
         let message = line(said);
         match level {
@@ -88,6 +89,7 @@ impl progress::Host for Ctx {
         let Some(live) = self.called()? else { return Ok(()) };
         let attempt = &live.attempt;
         if !attempt.journal.is_replaying() {
+            let note = attempt.host.secrets.redactor().text(&note);
             let note = line(cut(&note, MAX_NOTE_BYTES));
             let is_over = || attempt.meter.stopped().is_some();
             attempt.host.progress.report(&attempt.spec, percent.min(100), &note, is_over);

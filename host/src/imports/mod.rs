@@ -18,8 +18,10 @@ macro_rules! live {
 pub mod artifact;
 mod delivery;
 mod files;
+mod http;
 mod kv;
 mod local;
+mod secret;
 mod subagent;
 mod tools;
 mod translate;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sublane_core::grants::{Capability, Denied, Side, who_refuses};
+use sublane_core::grants::{Authority, Capability, Denied, Side, who_refuses};
 use sublane_core::journal::encode;
 use sublane_core::{Answer, Entry, Grants, Import, ImportError, Path, Timestamp};
 use sublane_store::{Command, Parked, StoreError, Wait, WaitFor};
@@ -271,6 +273,26 @@ impl Live {
             "denied"
         );
         ImportError::Denied(capability.to_string())
+    }
+
+    /// As [`Self::denied`], for a secret of which no grant speaks: no place and no audience was asked for.
+    fn denied_secret(&self, name: &str) -> ImportError {
+        let named = |side: &Authority| side.secrets.iter().any(|grant| grant.name == name);
+        let side = match (named(&self.plugin.manifest.asks), named(&self.plugin.allows)) {
+            (false, _) => Side::Manifest,
+            (true, false) => Side::Operator,
+            (true, true) => Side::Parent,
+        };
+        let capability = local::line(&format!("secrets {name}"));
+        tracing::warn!(
+            target: "sublane::denied",
+            run = %self.attempt.spec.id,
+            plugin = %self.plugin.manifest.id,
+            %capability,
+            refused_by = %side,
+            "denied"
+        );
+        ImportError::Denied(capability)
     }
 
     fn refusing_side(&self, capability: &Capability<'_>) -> Side {

@@ -7,6 +7,7 @@ mod spawn;
 use std::collections::HashSet;
 
 use sublane_core::journal::{SpawnAnswer, WaitAnswer};
+use sublane_core::run::cancel_reason;
 use sublane_core::{Import, ImportError, Run, RunId};
 use sublane_store::{Command, RunFilter, WaitFor};
 
@@ -151,13 +152,19 @@ impl subagent::Host for Ctx {
         let import = Import::Cancel;
         let live = live!(self, import);
         let args = args(import, &[run.as_bytes(), reason.as_bytes()]);
+        // People are told who it was, whatever a plugin says.
+        let who = match live.is_tool {
+            true => live.plugin.manifest.id.clone(),
+            false => live.attempt.spec.agent_name(),
+        };
         let cancelled = live.command(import, args, async |_| {
             if reason.len() > MAX_REASON_BYTES {
                 let rule =
                     format!("a reason has at most {MAX_REASON_BYTES} bytes, this one {}", reason.len());
                 return Ok(Err(ImportError::Invalid(rule)));
             }
-            Ok(parse_id(&run).map(|run| Command::Cancel { run, reason: super::local::line(&reason).into() }))
+            let reason = cancel_reason(&super::local::line(&reason), &who).into();
+            Ok(parse_id(&run).map(|run| Command::Cancel { run, reason }))
         });
         answer(cancelled.await)
     }

@@ -42,10 +42,18 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         transaction: impl Transaction<T>,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
+
+    /// The first damage that a transaction met, as [`Store::damage`].
+    fn damage(&self) -> Option<StoreError> {
+        None
+    }
 }
 
 #[async_trait]
 impl<B: Backend> Store for B {
+    fn damage(&self) -> Option<StoreError> {
+        Backend::damage(self)
+    }
     async fn recover(
         &self,
         max_crashes: u32,

@@ -84,6 +84,8 @@ impl StoreError {
 /// The operations. Each is one transaction: when it returns `Ok`, it is durable.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// The first damage that an operation met since the store was opened, which was its answer as well.
+    fn damage(&self) -> Option<StoreError>;
     /// A host takes the store over: what other processes had claimed is ready again.
     /// Attempts that were executing are counted as crashes; a run with more than
     /// `max_crashes` of them ends as crash-looping.

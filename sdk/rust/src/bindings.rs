@@ -31,6 +31,8 @@ macro_rules! exports_of {
                 "sublane:plugin/artifact@0.1.0": crate::bindings::imports::sublane::plugin::artifact,
                 "sublane:plugin/kv@0.1.0": crate::bindings::imports::sublane::plugin::kv,
                 "sublane:plugin/files@0.1.0": crate::bindings::imports::sublane::plugin::files,
+                "sublane:plugin/http@0.1.0": crate::bindings::imports::sublane::plugin::http,
+                "sublane:plugin/secret@0.1.0": crate::bindings::imports::sublane::plugin::secret,
                 "sublane:plugin/timer@0.1.0": crate::bindings::imports::sublane::plugin::timer,
                 "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
                 "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,

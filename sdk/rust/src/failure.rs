@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use crate::bindings::imports::sublane::plugin::types::Failure as Raw;
 use crate::error::Error;
+use crate::http::HttpError;
 
 /// The most bytes of a message. Longer ones are cut.
 const MESSAGE_BYTES: usize = 4 * 1024;
@@ -17,7 +18,7 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// who asked.
 ///
 /// `?` makes one of every error, string included, with its `Display` as the
-/// message; an [`Error`] also says whether the task may be tried again.
+/// message; an [`Error`] or an [`HttpError`] also says whether the task may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     message: String,
@@ -50,7 +51,9 @@ impl Failure {
 
 impl<E: Display + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        let retryable = (&error as &dyn Any).downcast_ref::<Error>().is_some_and(Error::is_retryable);
+        let any = &error as &dyn Any;
+        let retryable = any.downcast_ref::<Error>().is_some_and(Error::is_retryable)
+            || any.downcast_ref::<HttpError>().is_some_and(HttpError::is_retryable);
         Self { retryable, ..Self::new(error.to_string()) }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line beside a host whose plugins change.
 
+use futures_util::future::join_all;
 use serde_json::json;
 use sublane_tests::command::CommandLine;
 use sublane_tests::{Setup, component, temporary};
@@ -112,6 +113,36 @@ async fn a_plugin_is_added_to_the_configuration_and_taken_out_of_it() {
 
     let empty = line.run(&["plugin", "add", directory.path().to_str().expect("text")]).await;
     assert_eq!((empty.exit, empty.err.contains("has no component (*.wasm)")), (2, true), "{empty:?}");
+}
+
+/// Three commands at once: each plugin is in the configuration in the end, and the command that names an
+/// id that was taken meanwhile is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn plugins_that_are_added_at_once_are_all_added() {
+    let directory = temporary();
+    let line = CommandLine::alone(&directory);
+    let mut folders = Vec::new();
+    for (place, id) in ["a", "b", "b"].into_iter().enumerate() {
+        let folder = directory.path().join(format!("plugin-{place}"));
+        std::fs::create_dir(&folder).expect("a new directory");
+        std::fs::copy(component("hello-agent"), folder.join("hello.wasm")).expect("the component is copied");
+        let manifest = format!("id = \"{id}\"\nversion = \"0.1.0\"\n");
+        std::fs::write(folder.join("plugin.toml"), manifest).expect("the manifest is written");
+        folders.push(folder.to_str().expect("text").to_owned());
+    }
+    let added = folders.iter().map(async |folder| line.run(&["plugin", "add", folder]).await);
+    let mut refused = join_all(added).await;
+    refused.retain(|said| said.exit != 0);
+    let [said] = refused.as_slice() else { panic!("{refused:?}") };
+    assert_eq!((said.exit, said.err.contains("there is a plugin `b` already")), (2, true), "{said:?}");
+    let listed = line.json(&["plugin", "list"]).await;
+    let ids: Vec<_> = listed["plugins"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
+    assert_eq!(ids, ["a", "b"]);
+    let removed = ["a", "b"].iter().map(async |id| line.run(&["plugin", "remove", id]).await);
+    for said in join_all(removed).await {
+        assert_eq!(said.exit, 0, "{said:?}");
+    }
+    assert_eq!(line.json(&["plugin", "list"]).await, json!({ "plugins": [] }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,16 +1,19 @@
 //! A machine that does not go along: a disk that cannot be written to, a store that is
 //! damaged, a clock that jumps.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 use sublane::clock::ManualClock;
 use sublane_core::{Outcome, RunState, Timestamp};
 use sublane_tests::command::binary;
 use sublane_tests::history::History;
+use sublane_tests::serving::Serving;
 use sublane_tests::{Setup, component};
 use tempfile::TempDir;
 
@@ -111,7 +114,7 @@ fn a_store_that_is_damaged_inside_is_not_worked_on() {
         (&["serve"][..], &["is damaged: ", "sublane store backup --help"][..]),
         (&["store", "gc"], &["is damaged: "]),
         (&["lanes", "pause", "main"], &[ADVICE]),
-        (&["store", "check"], &["the file is damaged", "violations"]),
+        (&["store", "check"], &["the file is damaged", "violation"]),
     ] {
         let output = sublane(directory.path(), words).output().expect("it starts");
         check(words, &output, DAMAGED, told);
@@ -140,6 +143,39 @@ fn of_a_damaged_store_no_copy_is_made() {
     assert_eq!(std::fs::read(&copy).expect("there"), b"yesterday's", "the last copy is as it was");
     let left = std::fs::read_dir(directory.path()).expect("there").count();
     assert_eq!(left, 4, "configuration, state, cache and the copy of yesterday");
+}
+
+/// Pages that are overwritten while a host serves: it says so with what to do, and so does whoever asks
+/// it; nothing panics. It goes on as far as it can, and what it was is seen at its end as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_damaged_under_a_host_is_told_by_all() {
+    let directory = worked();
+    let file = directory.path().join("state/sublane.db");
+    let mut host = Serving::start(&directory.path().join("sublane.toml")).ready().await;
+    host.say("before");
+    host.until("it is answered", |delivered| delivered.len() == 1).await;
+    let beside = rusqlite::Connection::open(&file).expect("SQLite");
+    let version: i64 = beside.query_row("PRAGMA user_version", (), |row| row.get(0)).expect("readable");
+    beside.query_row("PRAGMA wal_checkpoint(FULL)", (), |_| Ok(())).expect("it is in the file");
+    let mut bytes = std::fs::read(&file).expect("there");
+    let half = bytes.len() / 2;
+    noise(&mut bytes[8_192..half]);
+    let pages = std::fs::OpenOptions::new().write(true).open(&file).expect("there");
+    pages.write_all_at(&bytes, 0).expect("overwritten in place");
+    // A commit of somebody else: what the host holds in memory is read again.
+    beside.pragma_update(None, "user_version", version).expect("written");
+    host.say("after");
+    host.logs(ADVICE).await;
+    for words in [&["runs", "list"][..], &["lanes", "list"], &["store", "backup", "today.db"]] {
+        let output = sublane(directory.path(), words).output().expect("it starts");
+        check(words, &output, DAMAGED, &["is damaged: "]);
+    }
+    host.signal(Signal::TERM);
+    let served = host.end().await;
+    assert_eq!(served.exit, Some(DAMAGED), "{}", served.log);
+    let last = served.log.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: the store") && last.contains(ADVICE), "{}", served.log);
+    assert!(!served.log.contains("panicked"), "{}", served.log);
 }
 
 /// Bytes that nobody wrote, the same each time.

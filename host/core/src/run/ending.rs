@@ -112,6 +112,15 @@ pub enum Outcome {
     },
 }
 
+/// The reason of a cancellation: what is said of it, which may be nothing, and who says it.
+#[must_use]
+pub fn cancel_reason(said: &str, who: &str) -> String {
+    match said.trim().trim_end_matches('.') {
+        "" => format!("{who} cancelled it"),
+        said => format!("{said} (by {who})"),
+    }
+}
+
 impl Outcome {
     /// A failure with its message.
     #[must_use]

@@ -84,24 +84,31 @@ impl Add {
             (_, Some(AllowWord::Same)) => Choice::Same,
             (_, None) => consent::ask(manifest, differs.as_ref(), !global.json)?,
         };
-        let old = sublane::strict::load(&config.file).map_err(Failed::wrong)?;
         let named = as_named(&component, &config.file)?;
-        let allowed = match choice {
-            Choice::Nothing => Some(Allowed::Nothing),
-            Choice::Asked => Some(Allowed::Asked),
-            Choice::Now => Some(Allowed::These(allow::table(&allow::known(&manifest.asks, &config, id)))),
-            Choice::Same => None,
-        };
-        let new = match &before {
-            Some(_) => edit::upgraded(&old, id, &named, allowed),
-            None => edit::added(&old, id, &named, allowed.unwrap_or(Allowed::Nothing)),
-        };
-        let new = new.map_err(Failed::wrong)?;
-        let next = Config::parse(&config.file, &new).map_err(|problems| {
-            let why = "nothing was changed: with it the configuration would be wrong; change this first";
-            Failed::wrong(anyhow::Error::from(problems).context(why))
-        })?;
-        edit::replace(&config.file, &old, &new)?;
+        let mut next = Config::default();
+        runtime.block_on(edit::change(&config.file, |old| {
+            let now = Config::parse(&config.file, old).map_err(Failed::wrong)?;
+            let there = now.plugins.get(id);
+            if there.map(|there| &there.allow) != before.as_ref().map(|before| &before.allow) {
+                return Err(Failed::wrong(anyhow!("[plugins.{id}] was changed meanwhile: repeat this")));
+            }
+            let allowed = match choice {
+                Choice::Nothing => Some(Allowed::Nothing),
+                Choice::Asked => Some(Allowed::Asked),
+                Choice::Now => Some(Allowed::These(allow::table(&allow::known(&manifest.asks, &now, id)))),
+                Choice::Same => None,
+            };
+            let new = match &before {
+                Some(_) => edit::upgraded(old, id, &named, allowed),
+                None => edit::added(old, id, &named, allowed.unwrap_or(Allowed::Nothing)),
+            };
+            let new = new.map_err(Failed::wrong)?;
+            next = Config::parse(&config.file, &new).map_err(|problems| {
+                let why = "nothing was changed: with it the configuration would be wrong; change this first";
+                Failed::wrong(anyhow::Error::from(problems).context(why))
+            })?;
+            Ok(new)
+        }))?;
         let sides = Sides::of(manifest, &next.plugins[id].allow);
         if !global.json {
             say(&render::section("is able to", sides.may()));

@@ -1,15 +1,20 @@
 //! Changes `[plugins]` in a configuration's text, and leaves all else in it as it was written.
 //!
-//! Owns how the file is replaced: whole or not at all, with its mode and its owner, and never
-//! over what somebody else has written meanwhile. Knows no rule of the configuration.
+//! Owns how the file is replaced: by one command after the other, whole or not at all, with its mode
+//! and its owner, and never over what somebody else has written meanwhile. Knows no rule of the
+//! configuration.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use sublane::clock::{Clock as _, SystemClock};
 use toml_edit::{DocumentMut, InlineTable, Item, Table, Value};
+
+use crate::cli::{Failed, Result};
 
 /// What stands behind `allow`.
 #[derive(Clone, Debug)]
@@ -20,6 +25,49 @@ pub(super) enum Allowed {
     Asked,
     /// These keys.
     These(Table),
+}
+
+/// How long another command may take, which holds the turn for as long as it writes a file.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The time between two looks whether it has ended.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Changes a configuration by what `change` makes of its text. Commands that do so at once wait for
+/// each other, for up to five seconds: each sees what the one before it wrote.
+///
+/// # Errors
+/// Those of `change`; that the file cannot be read or written, or that another command does not end.
+pub(super) async fn change(file: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+    let _turn = turn(file).await?;
+    let old = sublane::strict::load(file).map_err(Failed::wrong)?;
+    let new = change(&old)?;
+    if new == old {
+        return Ok(());
+    }
+    Ok(replace(file, &old, &new)?)
+}
+
+/// The directory that has the file, locked until it is dropped. Not the file itself: it is replaced.
+async fn turn(file: &Path) -> anyhow::Result<File> {
+    let file = file.canonicalize().with_context(|| format!("{} cannot be found", file.display()))?;
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    let opened =
+        File::open(directory).with_context(|| format!("{} cannot be opened", directory.display()))?;
+    let until = SystemClock.now().after(PATIENCE);
+    loop {
+        match opened.try_lock() {
+            Ok(()) => return Ok(opened),
+            Err(TryLockError::WouldBlock) if SystemClock.now() < until => {
+                SystemClock.sleep_until(SystemClock.now().after(LOOK)).await;
+            }
+            Err(TryLockError::WouldBlock) => bail!(
+                "another command is changing {} and does not end: look at it, then repeat this",
+                file.display()
+            ),
+            // Some file systems lock no directories: what is left is the look before the file is replaced.
+            Err(TryLockError::Error(_)) => return Ok(opened),
+        }
+    }
 }
 
 /// The text with a plugin more.
@@ -227,14 +275,15 @@ fn heading<'d>(document: &'d mut DocumentMut, path: &[String]) -> Option<&'d mut
 }
 
 /// Puts `new` in the place of a file that holds `old`.
-pub(super) fn replace(file: &Path, old: &str, new: &str) -> anyhow::Result<()> {
+fn replace(file: &Path, old: &str, new: &str) -> anyhow::Result<()> {
     // A link stays one: what it leads to is replaced.
     let file = file.canonicalize().with_context(|| format!("{} cannot be found", file.display()))?;
     let unwritten = || format!("{} cannot be written", file.display());
     let replaced = || -> anyhow::Result<()> {
         let directory = file.parent().unwrap_or(Path::new("/"));
         let meta = std::fs::metadata(&file)?;
-        let mut staged = tempfile::NamedTempFile::new_in(directory)?;
+        let mut staged = tempfile::NamedTempFile::new_in(directory)
+            .context("whoever changes it must be able to write to its directory")?;
         staged.write_all(new.as_bytes())?;
         let own = staged.as_file();
         let is_ours = own.metadata().map(|own| (own.uid(), own.gid()))?;
@@ -253,145 +302,4 @@ pub(super) fn replace(file: &Path, old: &str, new: &str) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use expect_test::expect;
-
-    use super::*;
-
-    const TEXT: &str = "\
-# Ours.
-state = \"s\"   # here
-
-# The plugins.
-# Ask Ada.
-[plugins.film]
-component = \"film.wasm\" # built on Monday
-
-[plugins.film.allow]
-# Not more.
-cpu = \"1s\"
-
-# How it is said.
-[channels.console]
-kind = \"console\"
-# The end.
-";
-
-    #[test]
-    fn a_plugin_more_leaves_the_rest_as_it_is() {
-        let text = added(TEXT, "song", "song.wasm", Allowed::Asked).expect("TOML");
-        let without = removed(&text, "song").expect("it is there");
-        assert_eq!(without, TEXT);
-        let new: String =
-            text.lines().filter(|line| !TEXT.contains(line)).map(|line| format!("{line}\n")).collect();
-        expect![[r#"
-            [plugins.song]
-            component = "song.wasm"
-            allow = "asked"
-        "#]]
-        .assert_eq(&new);
-        assert_eq!(
-            added("", "song", "song.wasm", Allowed::Nothing).expect("TOML"),
-            "[plugins.song]\ncomponent = \"song.wasm\"\n"
-        );
-        assert_eq!(
-            added("plugins = {}\n", "song", "song.wasm", Allowed::Nothing).expect("TOML"),
-            "plugins = { song = { component = \"song.wasm\" } }\n"
-        );
-    }
-
-    #[test]
-    fn a_plugin_less_leaves_what_was_written_above_it() {
-        expect![[r#"
-            # Ours.
-            state = "s"   # here
-
-            # The plugins.
-            # Ask Ada.
-
-            # How it is said.
-            [channels.console]
-            kind = "console"
-            # The end.
-        "#]]
-        .assert_eq(&removed(TEXT, "film").expect("it is there"));
-        assert!(removed(TEXT, "song").is_err());
-        let alone = "# All.\n[plugins.film]\ncomponent = \"film.wasm\"\n";
-        assert_eq!(removed(alone, "film").expect("it is there"), "# All.\n");
-        let inline = "plugins = { film = { component = \"a\" }, song = { component = \"b\" } }\n";
-        assert_eq!(removed(inline, "film").expect("there"), "plugins = { song = { component = \"b\" } }\n");
-    }
-
-    fn these(text: &str) -> Table {
-        let document: DocumentMut = text.parse().expect("TOML");
-        document.as_table().clone()
-    }
-
-    #[test]
-    fn an_upgrade_changes_the_component_and_what_it_is_to_be_allowed() {
-        let same = upgraded(TEXT, "film", "new.wasm", None).expect("it is there");
-        assert_eq!(same, TEXT.replace("\"film.wasm\"", "\"new.wasm\""), "comments stay");
-        let more = Some(Allowed::These(these("cpu = \"2s\"\n")));
-        let text = upgraded(
-            "# A.\n[plugins.film]\ncomponent = \"film.wasm\"\n# Ask.\nallow = \"asked\"\n\n# B.\n[lanes.x]\nslots = 1\n",
-            "film",
-            "film.wasm",
-            more,
-        );
-        expect![[r#"
-            # A.
-            [plugins.film]
-            component = "film.wasm"
-
-            # Ask.
-            [plugins.film.allow]
-            cpu = "2s"
-
-            # B.
-            [lanes.x]
-            slots = 1
-        "#]]
-        .assert_eq(&text.expect("it is there"));
-        let inline = "plugins = { film = { component = \"a\" } }\n";
-        let text = upgraded(inline, "film", "b", Some(Allowed::These(these("cpu = \"2s\"\n"))));
-        assert_eq!(
-            text.expect("it is there"),
-            "plugins = { film = { component = \"b\", allow = { cpu = \"2s\" } } }\n"
-        );
-    }
-
-    #[test]
-    fn what_is_revoked_goes_and_what_is_written_around_it_stays() {
-        let asked = these("kv = []\nartifacts = { bytes = \"1MiB\" }\n");
-        let text =
-            |allow: &str| format!("# A.\n[plugins.film]\ncomponent = \"film.wasm\"\n{allow}# The end.\n");
-        let check = |allow: &str, kinds: &[&str], left: &str| {
-            assert_eq!(revoked(&text(allow), "film", kinds, &asked).expect("there"), text(left), "{allow}");
-        };
-        check("allow = { kv = [], cpu = \"1s\" }\n", &["kv"], "allow = { cpu = \"1s\" }\n");
-        let table = "\n# Not more.\n[plugins.film.allow]\nkv = [] # ours\ncpu = \"1s\" # enough\n";
-        check(table, &["kv", "http"], "\n# Not more.\n[plugins.film.allow]\ncpu = \"1s\" # enough\n");
-        check(table, &[], "\n# Not more.\n[plugins.film.allow]\n");
-        check("allow = \"asked\"\n", &[], "");
-        check("", &["kv"], "");
-        check("allow = \"asked\"\n", &["kv"], "\n[plugins.film.allow]\nartifacts = { bytes = \"1MiB\" }\n");
-    }
-
-    #[test]
-    fn a_file_is_replaced_with_its_mode_and_not_over_others() {
-        let directory = tempfile::tempdir().expect("a directory for the test");
-        let (file, link) = (directory.path().join("real.toml"), directory.path().join("sublane.toml"));
-        std::fs::write(&file, "old").expect("written");
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).expect("set");
-        std::os::unix::fs::symlink(&file, &link).expect("a link");
-        let error = replace(&link, "older", "new").expect_err("it was changed");
-        assert!(format!("{error:#}").contains("somebody has changed it meanwhile"), "{error:#}");
-        replace(&link, "old", "new").expect("replaced");
-        assert_eq!(std::fs::read_to_string(&file).expect("there"), "new");
-        assert!(link.symlink_metadata().expect("there").is_symlink());
-        assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o640);
-        assert_eq!(std::fs::read_dir(directory.path()).expect("there").count(), 2, "nothing is left");
-    }
-}
+mod tests;

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 use sublane::config::Config;
-use sublane::engine::cache::Cache;
 use sublane::open::{VERSIONS, store_file};
 use sublane::plugin::Manifest;
 use sublane::plugin::manifest::FILE_NAME;
 use sublane_store::{LiveVersion, PluginRow};
 
-use super::engines;
 use super::reload::serves;
+use super::{Lent, engines};
 use crate::cli::config::{Vetted, load};
 use crate::cli::reader::Reader;
 use crate::cli::{Exit, Global, Result, chain, render, say, say_json, small_runtime};
@@ -73,12 +72,7 @@ async fn listed(config: &Config) -> anyhow::Result<Vec<Listed>> {
             rows = reader.store.plugins().await?;
         }
     }
-    let temporary = tempfile::tempdir()?;
-    // A cache that a host will have is used; none is made, which could then belong to somebody else.
-    let cache = match config.cache.exists() {
-        true => Cache::open(&config.cache)?,
-        false => Cache::open(&temporary.path().join("cache"))?,
-    };
+    let lent = Lent::by(config)?;
     let engines = engines()?;
     let mut ids: Vec<&String> = config.plugins.keys().collect();
     ids.extend(rows.iter().map(|row| &row.id));
@@ -89,7 +83,7 @@ async fn listed(config: &Config) -> anyhow::Result<Vec<Listed>> {
     for id in ids {
         let mut plugin = Listed::of(id, &rows, &live, config);
         if let Some(configured) = config.plugins.get(id) {
-            match load(&engines, &cache, id, configured).await {
+            match load(&engines, &lent.cache, id, configured).await {
                 Ok((loaded, vetted)) => plugin.has(loaded.digest, vetted),
                 Err(error) => plugin.problem = Some(chain(&error)),
             }

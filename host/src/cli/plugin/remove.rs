@@ -54,12 +54,8 @@ impl Remove {
             let file = config.file.display();
             return Err(Failed::wrong(anyhow!("{file} names no plugin `{name}`; {hint}")));
         }
-        let old = sublane::strict::load(&config.file).map_err(Failed::wrong)?;
-        let new = edit::removed(&old, &name).map_err(Failed::wrong)?;
-        Config::parse(&config.file, &new).map_err(|problems| {
-            let why = "without it the configuration would be wrong; change this first";
-            Failed::wrong(anyhow::Error::from(problems).context(why))
-        })?;
+        // Looked at before anybody is asked, and anew when it is done: a question takes its time.
+        without(&config, &name, &sublane::strict::load(&config.file).map_err(Failed::wrong)?)?;
         let runtime = small_runtime()?;
         let runs = runtime.block_on(living(&config, &name))?;
         let living = match (cancel_runs, keep_runs) {
@@ -67,7 +63,7 @@ impl Remove {
             _ if keep_runs || runs == 0 => Living::Keep,
             _ => ask(&name, runs)?,
         };
-        edit::replace(&config.file, &old, &new)?;
+        runtime.block_on(edit::change(&config.file, |old| without(&config, &name, old)))?;
         // First the plugin, so that nothing begins while its runs are cancelled.
         let reloaded = match serves(&config)? {
             true => runtime.block_on(reload(&config, vec![name.clone()]))?,
@@ -95,6 +91,16 @@ impl Remove {
         }
         Ok(Exit::Done)
     }
+}
+
+/// The configuration's text without the plugin.
+fn without(config: &Config, name: &str, text: &str) -> Result<String> {
+    let new = edit::removed(text, name).map_err(Failed::wrong)?;
+    Config::parse(&config.file, &new).map_err(|problems| {
+        let why = "without it the configuration would be wrong; change this first";
+        Failed::wrong(anyhow::Error::from(problems).context(why))
+    })?;
+    Ok(new)
 }
 
 /// How many runs of a plugin live.

@@ -47,20 +47,21 @@ impl Revoke {
         let manifest = Manifest::load(&plugin.component.with_file_name(FILE_NAME))
             .map_err(|error| Failed::wrong(anyhow!(chain(&error))))?;
         let was = Sides::of(&manifest, &plugin.allow);
-        let old = sublane::strict::load(&config.file).map_err(Failed::wrong)?;
         let named: Vec<&str> = kinds.iter().map(String::as_str).collect();
         let asked = allow::table(&allow::known(&manifest.asks, &config, &id));
-        let new = edit::revoked(&old, &id, &named, &asked).map_err(Failed::wrong)?;
-        let next = Config::parse(&config.file, &new).map_err(|problems| {
-            let why = "without it the configuration would be wrong; change this first";
-            Failed::wrong(anyhow::Error::from(problems).context(why))
-        })?;
-        if new != old {
-            edit::replace(&config.file, &old, &new)?;
-        }
+        let mut next = Config::default();
+        let runtime = small_runtime()?;
+        runtime.block_on(edit::change(&config.file, |old| {
+            let new = edit::revoked(old, &id, &named, &asked).map_err(Failed::wrong)?;
+            next = Config::parse(&config.file, &new).map_err(|problems| {
+                let why = "without it the configuration would be wrong; change this first";
+                Failed::wrong(anyhow::Error::from(problems).context(why))
+            })?;
+            Ok(new)
+        }))?;
         // Also where the file says so already: the host may not have read it.
         let reloaded = match serves(&config)? {
-            true => small_runtime()?.block_on(reload(&config, vec![id.clone()]))?,
+            true => runtime.block_on(reload(&config, vec![id.clone()]))?,
             false => Vec::new(),
         };
         let is = Sides::of(&manifest, &next.plugins[&id].allow);

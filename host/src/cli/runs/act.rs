@@ -2,11 +2,15 @@
 
 use sublane::config::Config;
 use sublane::intents::{Answer, Intent};
+use sublane_core::run::cancel_reason;
 use sublane_core::{Outcome, Run};
 
 use crate::cli::act::act;
 use crate::cli::reader::Reader;
 use crate::cli::{Failed, Global, Result, console, render, say, say_json};
+
+/// Bytes of a reason, as of one that a plugin gives.
+const MAX_REASON_BYTES: usize = 1 << 10;
 
 const CANCEL_EXAMPLES: &str = "\
 Examples:
@@ -71,7 +75,7 @@ pub(in crate::cli) struct Cancel {
     /// Instead: every run of this conversation, by its id or its `channel:address`
     #[arg(long, value_name = "CONVERSATION", allow_hyphen_values = true)]
     conversation: Option<String>,
-    /// Why, for the people who are told [default: an operator cancelled it]
+    /// Why, for the people who are told, beside who it was ($USER); at most 1 KiB
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -89,7 +93,12 @@ pub(in crate::cli) struct Send {
 
 impl Cancel {
     pub(super) async fn answer(self, config: &Config, reader: &Reader, global: &Global) -> Result<()> {
-        let reason = self.reason.unwrap_or_else(|| format!("{} cancelled it", console::user()));
+        let said = self.reason.unwrap_or_default();
+        if said.len() > MAX_REASON_BYTES {
+            let rule = format!("a reason has at most {MAX_REASON_BYTES} bytes, this one {}", said.len());
+            return Err(Failed::wrong(anyhow::anyhow!(rule)));
+        }
+        let reason = cancel_reason(&sublane::channel::scrub_line(&said), &console::user());
         let mut run = None;
         let intent = match (&self.run, &self.conversation) {
             (Some(called), _) => {

@@ -1,5 +1,6 @@
 //! `sublane runs list`.
 
+use clap::builder::NonEmptyStringValueParser;
 use serde::Serialize;
 use sublane::clock::{Clock as _, SystemClock};
 use sublane_core::grants::AgentPattern;
@@ -22,7 +23,7 @@ pub(in crate::cli) struct List {
     #[arg(long, value_name = "PLUGIN/AGENT", conflicts_with = "plugin")]
     agent: Option<AgentPattern>,
     /// Only runs of this plugin's agents
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     plugin: Option<String>,
     /// Only runs of this conversation: its id, or its `channel:address`
     #[arg(long, value_name = "CONVERSATION", allow_hyphen_values = true)]
@@ -30,7 +31,7 @@ pub(in crate::cli) struct List {
     #[command(flatten)]
     ages: Ages,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 50, value_name = "NUMBER", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
     #[command(flatten)]
     follow: Follow,

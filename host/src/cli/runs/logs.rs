@@ -26,7 +26,7 @@ pub(in crate::cli) struct Logs {
     #[arg(long, value_enum, default_value_t = Least(LogLevel::Trace))]
     level: Least,
     /// Only so many, the newest [default: all that are kept]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     lines: Option<usize>,
     /// Those of all runs below it as well
     #[arg(long)]

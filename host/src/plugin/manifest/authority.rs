@@ -37,6 +37,8 @@ pub(crate) enum Reference<'a> {
     Channel(&'a ChannelGrant),
     /// A directory of the operator's, by name.
     Directory(&'a str),
+    /// A secret of the operator's, by name.
+    Secret(&'a str),
 }
 
 /// Reads an authority; each name in it is shown to `vet`, which may report it.
@@ -71,7 +73,7 @@ pub(crate) fn read_authority(item: &Item<'_>, vet: impl Fn(&Item<'_>, Reference<
     let kv = listed(&table, "kv", kv);
     let http = listed(&table, "http", http);
     let files = listed(&table, "files", |entry| files(entry, &vet));
-    let secrets = listed(&table, "secrets", secret);
+    let secrets = listed(&table, "secrets", |entry| secret(entry, &vet));
     let models = listed(&table, "models", |entry| entry.parse());
     let artifacts = table.get("artifacts").map(|item| artifact_bytes(&item));
     let timeout = table.get("timeout").map(|item| item.duration(TIMEOUT.0..=TIMEOUT.1));
@@ -204,9 +206,13 @@ fn files(item: &Item<'_>, vet: impl Fn(&Item<'_>, Reference<'_>)) -> Option<File
     Some(FileGrant { root: root?, path: path?, mode: mode? })
 }
 
-fn secret(item: &Item<'_>) -> Option<SecretGrant> {
+fn secret(item: &Item<'_>, vet: impl Fn(&Item<'_>, Reference<'_>)) -> Option<SecretGrant> {
     let table = item.table(&["name", "header", "query", "body", "audience"])?;
-    let name = table.require("name").and_then(|item| item.name());
+    let name = table.require("name").and_then(|item| {
+        let name = item.name()?;
+        vet(&item, Reference::Secret(name));
+        Some(name)
+    });
     let audience = table.require("audience").and_then(|item| item.parse());
     let is_word = |text: &str| {
         (1..=128).contains(&text.len())

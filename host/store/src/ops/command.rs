@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sublane_core::delivery::DeliveryBody;
 use sublane_core::journal::encode;
 use sublane_core::{
-    Answer, ArtifactRef, DeliveryId, Destination, Entry, ImportError, LimitHit, Outcome, RunId,
+    Answer, ArtifactRef, DeliveryId, Destination, Entry, ImportError, LimitHit, Outcome, Purse, RunId,
 };
 
 use super::{By, Effects, Result, claimed, must_run};
@@ -63,6 +63,14 @@ pub enum Command {
     },
     /// Make a staged file an artifact of the run. The file is durable already.
     Artifact(ArtifactRef),
+    /// What a request to another machine came to: its answer as the journal keeps it, and the file
+    /// that was made of what it brought, which is durable already. What it spent goes with it.
+    Requested {
+        /// JSON text.
+        answer: Arc<str>,
+        /// The file.
+        file: Option<ArtifactRef>,
+    },
     /// Nothing but the answer: a refusal that was decided before the store was asked.
     Refused(ImportError),
 }
@@ -80,6 +88,7 @@ pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command)
             encode(&deliver(rows, by, &entry, destination, &text, &artifacts, generation, &mut effects)?)
         }
         Command::Artifact(artifact) => encode(&add_artifact(rows, by, artifact)?),
+        Command::Requested { answer, file } => requested(rows, by, answer, file)?,
         Command::Refused(error) => encode::<()>(&Err(error)),
     };
     rows.insert_entry(by.run, generation, &entry)?;
@@ -181,6 +190,19 @@ fn add_artifact(rows: &mut dyn Rows, by: &By, artifact: ArtifactRef) -> Result<A
     rows.update_run(&run)?;
     rows.link_artifact(by.run, &artifact)?;
     Ok(Ok(artifact))
+}
+
+/// A file that the purse does not pay for takes the place of the answer.
+fn requested(rows: &mut dyn Rows, by: &By, answer: Arc<str>, file: Option<ArtifactRef>) -> Result<Arc<str>> {
+    if by.spent != Purse::default() {
+        let mut run = must_run(rows, by.run)?;
+        run.purse.spend(by.spent);
+        rows.update_run(&run)?;
+    }
+    match file.map(|file| add_artifact(rows, by, file)).transpose()? {
+        Some(Err(error)) => Ok(encode::<()>(&Err(error))),
+        _ => Ok(answer),
+    }
 }
 
 /// An artifact that a run may read: its own, its task's, or one that a run it spawned gave back.

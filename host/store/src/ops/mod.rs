@@ -219,14 +219,23 @@ pub fn recover(rows: &mut dyn Rows, max_crashes: u32, link_base: &str, now: Time
         }
         for id in page {
             let mut run = must_run(rows, id)?;
-            if matches!(run.state, RunState::Waiting { .. }) {
-                step(&mut run, Step::Evict, now)?;
-                rows.update_run(&run)?;
-                recovered.evicted += 1;
-            } else {
-                step(&mut run, Step::Interrupt { crashed: true }, now)?;
-                requeue(rows, run, max_crashes, link_base, now, &mut recovered.effects)?;
-                recovered.crashed += 1;
+            match run.state {
+                RunState::Waiting { .. } => {
+                    step(&mut run, Step::Evict, now)?;
+                    rows.update_run(&run)?;
+                    recovered.evicted += 1;
+                }
+                RunState::Running { .. } => {
+                    // One whose wait was decided just now, by an ending above, executed nothing.
+                    let resumed = &mut recovered.effects.resumed;
+                    let woken = resumed.iter().position(|(resumed, ..)| *resumed == id);
+                    let crashed = woken.map(|at| resumed.swap_remove(at)).is_none();
+                    step(&mut run, Step::Interrupt { crashed }, now)?;
+                    requeue(rows, run, max_crashes, link_base, now, &mut recovered.effects)?;
+                    *(if crashed { &mut recovered.crashed } else { &mut recovered.evicted }) += 1;
+                }
+                // It ended with another one of the page.
+                _ => {}
             }
         }
     }

@@ -329,6 +329,8 @@ impl Check<'_> {
 fn follows(last: &[u32], path: &[u32]) -> bool {
     let Some((number, above)) = path.split_last() else { return false };
     match number {
+        // Which version a tool call was begun on: before all that it does.
+        0 => !above.is_empty(),
         // The first of a call, whose own entry comes when it has answered.
         1 => true,
         number => {

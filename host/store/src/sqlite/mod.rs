@@ -30,6 +30,7 @@ mod version;
 mod writer;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use rusqlite::Connection;
 use sublane_core::Timestamp;
@@ -53,6 +54,8 @@ pub struct SqliteStore {
     // Readers go first: the last connection to close leaves no log behind.
     readers: Readers,
     writer: Option<Writer>,
+    /// The first damage that was met.
+    damage: OnceLock<StoreError>,
 }
 
 impl SqliteStore {
@@ -81,20 +84,34 @@ impl SqliteStore {
         };
         let writer = writer.map(Writer::start).transpose().map_err(refused)?;
         let readers = Readers::start(readers).map_err(refused)?;
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer, damage: OnceLock::new() })
+    }
+
+    /// Remembers what a transaction came to, if it met damage.
+    fn noted<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &done
+            && error.is_damage()
+        {
+            self.damage.get_or_init(|| error.clone());
+        }
+        done
     }
 }
 
 impl Backend for SqliteStore {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
         match &self.writer {
-            Some(writer) => writer.run(transaction).await,
+            Some(writer) => self.noted(writer.run(transaction).await),
             None => Err(StoreError::Io("it was opened for reading only".into())),
         }
     }
 
     async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.readers.run(transaction).await
+        self.noted(self.readers.run(transaction).await)
+    }
+
+    fn damage(&self) -> Option<StoreError> {
+        self.damage.get().cloned()
     }
 }
 

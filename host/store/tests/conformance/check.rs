@@ -1,13 +1,14 @@
 //! A store that is whole is found whole; each thing that can be wrong with it gives a line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sublane_store::SqliteStore;
+use sublane_core::{Entry, Import, Path};
 use sublane_store::sqlite::{Checked, backup, check};
+use sublane_store::{SqliteStore, Store as _};
 use tempfile::TempDir;
 
 use crate::older::fill;
-use crate::support::artifact;
+use crate::support::{artifact, entry, root};
 
 /// A store with something of everything, and the files that it speaks of.
 async fn whole() -> (TempDir, PathBuf) {
@@ -23,7 +24,7 @@ async fn whole() -> (TempDir, PathBuf) {
     (directory, path)
 }
 
-fn look(path: &Path) -> Checked {
+fn look(path: &std::path::Path) -> Checked {
     check(path, path.parent().expect("a directory")).expect("it can be opened")
 }
 
@@ -34,6 +35,30 @@ async fn a_store_that_is_whole_has_no_violations() {
     assert_eq!(checked.violations, Vec::<String>::new());
     assert_eq!((checked.runs, checked.deliveries, checked.artifacts), (5, 4, 4));
     assert!(checked.entries > 4);
+}
+
+/// What a tool call did stands below it, behind the entry that says which version it was begun on; the
+/// call's own comes when it has answered.
+#[tokio::test]
+async fn the_entries_of_a_tool_call_are_whole() {
+    let (_directory, path) = whole().await;
+    let store = SqliteStore::open(&path).expect("there");
+    let by = root(&store, 77).await;
+    let at = |numbers: &[u32]| {
+        let place = numbers.iter().fold(Path::root(), |place, number| place.then(*number));
+        Entry { path: place, ..entry(1, Import::KvGet, "{}") }
+    };
+    let violations = async |added: &[&[u32]]| {
+        let entries = added.iter().map(|numbers| at(numbers)).collect();
+        store.append(by.clone(), entries).await.expect("it has its claim");
+        look(&path).violations
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(violations(&[&[1], &[2, 0]]).await, none, "begun");
+    assert_eq!(violations(&[&[2, 1], &[2, 2], &[2, 2, 0], &[2, 2, 1], &[2, 3]]).await, none, "under way");
+    assert_eq!(violations(&[&[2], &[3], &[4, 0], &[4, 1], &[4], &[5]]).await, none, "answered");
+    let gaps = violations(&[&[6, 0], &[6, 2], &[0]]).await;
+    assert_eq!(gaps.len(), 2, "{gaps:?}");
 }
 
 #[tokio::test]

@@ -164,6 +164,26 @@ pub(crate) async fn an_artifact_is_taken_from_the_purse(store: &dyn Store) {
     assert_eq!(get(store, by.run).await.purse.artifact_bytes, left);
 }
 
+pub(crate) async fn a_request_pays_with_its_answer_and_brings_its_file(store: &dyn Store) {
+    let by = root(store, 1).await;
+    let film = artifact(1);
+    let spent = sublane_core::Purse { requests: 1, bytes_in: 7, ..Default::default() };
+    let paying = By { spent, ..by.clone() };
+    let requested = |file| Command::Requested { answer: r#"{"Ok":"answered"}"#.into(), file };
+    let before = get(store, by.run).await.purse;
+    let answer = command::<String>(store, &paying, 1, requested(Some(film.clone()))).await.0;
+    assert_eq!(answer.as_deref(), Ok("answered"));
+    let mut left = before;
+    left.spend(sublane_core::Purse { artifact_bytes: film.size, ..spent });
+    assert_eq!(get(store, by.run).await.purse, left);
+    assert_eq!(store.readable_artifact(by.run, film.id.clone().into()).await.expect("readable"), Ok(film));
+    let large = ArtifactRef { size: left.artifact_bytes + 1, ..artifact(2) };
+    let refused = command::<String>(store, &by, 2, requested(Some(large))).await.0.expect_err("too large");
+    assert!(matches!(&refused, ImportError::Limit(hit) if hit.which == "purse.artifact-bytes"));
+    assert_eq!(command::<String>(store, &by, 3, requested(None)).await.0.as_deref(), Ok("answered"));
+    assert_eq!(get(store, by.run).await.purse, left);
+}
+
 pub(crate) async fn a_run_reads_its_own_its_tasks_and_its_childrens_artifacts(store: &dyn Store) {
     let mut task = message(1, "console:me");
     task.spec.artifacts = vec![artifact(1)];

@@ -81,6 +81,7 @@ on_every_store! {
         a_full_mailbox_is_a_limit
         a_run_sends_to_people_with_one_id_per_place
         an_artifact_is_taken_from_the_purse
+        a_request_pays_with_its_answer_and_brings_its_file
         a_run_reads_its_own_its_tasks_and_its_childrens_artifacts
         a_refusal_before_the_store_is_an_entry_too
         intents_are_applied_in_order_and_once
@@ -163,6 +164,8 @@ on_every_store! {
     recovery {
         an_executing_attempt_is_counted_as_a_crash_and_goes_on
         a_run_that_takes_its_hosts_with_it_ends
+        a_tree_that_takes_its_hosts_with_it_ends_whole
+        a_parked_parent_is_no_crash_when_its_child_crashed_once_too_often
         a_parked_attempt_is_evicted_without_a_crash
         a_wait_outlives_its_host
         a_delivery_under_way_is_tried_again_and_noted_as_ambiguous

@@ -2,7 +2,7 @@
 
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{DeliveryState, RunState};
-use sublane_store::{DeliveryFilter, Recovered, Store, WaitFor};
+use sublane_store::{By, DeliveryFilter, Recovered, Store, WaitFor};
 
 use crate::support::{
     MAX_CRASHES, accept, at, claim, ended_as, get, link_base, park, root, spawn, state, success, token, wait,
@@ -41,6 +41,45 @@ pub(crate) async fn a_run_that_takes_its_hosts_with_it_ends(store: &dyn Store) {
     let owed =
         store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.expect("readable");
     assert_eq!(owed, recovered.effects.deliveries, "its attempt is begun, not one that was interrupted");
+}
+
+/// Crashed so often that one more ends it; both execute again.
+async fn nearly_crash_looping(store: &dyn Store, parent: By) -> (By, By) {
+    let child = spawn(store, &parent, 1).await;
+    let mut both = (parent, claim(store, child).await);
+    for _ in 0..MAX_CRASHES {
+        recover(store).await;
+        both = (claim(store, both.0.run).await, claim(store, child).await);
+    }
+    both
+}
+
+pub(crate) async fn a_tree_that_takes_its_hosts_with_it_ends_whole(store: &dyn Store) {
+    let parent = root(store, 1).await;
+    let (parent, child) = nearly_crash_looping(store, parent).await;
+    let recovered = recover(store).await;
+    let mut ended = recovered.effects.ended;
+    ended.sort_unstable();
+    let mut both = [parent.run, child.run];
+    both.sort_unstable();
+    assert_eq!(ended, both, "each once, whichever ended first");
+    assert_eq!(ended_as(store, parent.run).await, "failed");
+    let next = recover(store).await;
+    assert_eq!((next.crashed, next.evicted), (0, 0), "and the next host finds nothing to do");
+}
+
+pub(crate) async fn a_parked_parent_is_no_crash_when_its_child_crashed_once_too_often(store: &dyn Store) {
+    let parent = root(store, 1).await;
+    let (parent, child) = nearly_crash_looping(store, parent).await;
+    let what = WaitFor::Runs { runs: vec![child.run], all: true };
+    park(store, &parent, wait(&parent, 2, what, None)).await;
+    let recovered = recover(store).await;
+    assert_eq!((recovered.crashed, recovered.evicted), (1, 1));
+    assert_eq!(recovered.effects.ended, [child.run]);
+    assert!(recovered.effects.resumed.is_empty(), "there is no instance to go on");
+    assert!(recovered.effects.ready.iter().any(|ready| ready.run == parent.run), "it replays");
+    let run = get(store, parent.run).await;
+    assert_eq!((run.state, run.crashes), (RunState::Queued, MAX_CRASHES), "it executed nothing");
 }
 
 pub(crate) async fn a_parked_attempt_is_evicted_without_a_crash(store: &dyn Store) {

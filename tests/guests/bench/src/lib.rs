@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use sublane_sdk::{Failure, Scope, Spawn, agent, plugin};
+use sublane_sdk::{Failure, Scope, Spawn, agent, data, http, plugin};
 
 /// Gives back what it got.
 #[agent]
@@ -34,4 +34,20 @@ fn start(times: u32) -> Result<u32, Failure> {
     Ok(times)
 }
 
-plugin!(agents: [echo, call, start]);
+/// Makes a small request so many times, and wants each answered.
+#[agent]
+fn ask(errand: Errand) -> Result<u32, Failure> {
+    for _ in 0..errand.times {
+        http::post(&errand.url).body("x").send()?.ok()?;
+    }
+    Ok(errand.times)
+}
+
+/// What `ask` does.
+#[data]
+struct Errand {
+    url: String,
+    times: u32,
+}
+
+plugin!(agents: [echo, call, start, ask]);

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sublane_sdk::subagent::{self, Child};
 use sublane_sdk::{
-    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, kv, log, mailbox, progress,
-    random, timer, tool, tools,
+    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, kv, log, mailbox,
+    progress, random, secret, timer, tool, tools,
 };
 
 /// What the agent is to do.
@@ -93,8 +93,16 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     seen.note("sent", delivery::send("origin", "something to remember"));
     seen.note("mailbox", mailbox::receive_within::<String>(Duration::from_millis(20)));
     shelf(&mut seen);
+    asked(&mut seen);
     seen.locals();
     Ok(seen.0)
+}
+
+/// Nobody listens there, and nobody may be asked elsewhere.
+fn asked(seen: &mut Seen) {
+    seen.note("nobody", http::get("http://127.0.0.1:9/").send());
+    seen.note("denied", http::get("http://127.0.0.1:10/").send());
+    seen.note("secret", secret::placeholder("elsewhere"));
 }
 
 /// What can be done twice without a difference; moving and removing can not.

@@ -9,11 +9,11 @@ use sublane_sdk::log::Level;
 use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
 use sublane_sdk::{
-    Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, kv, log, mailbox, progress, random,
-    timer, tools, wait_all, wait_any,
+    Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, http, kv, log, mailbox, progress,
+    random, secret, timer, tools, wait_all, wait_any,
 };
 
-use crate::step::{SpawnAsk, Step, root_and_path};
+use crate::step::{HttpAsk, SpawnAsk, Step, root_and_path};
 
 /// A scope for so many levels of relays.
 pub(crate) fn levels(levels: u32) -> SpawnScope {
@@ -125,6 +125,8 @@ impl Hands {
                 let (root, path) = root_and_path(&path);
                 json!(files::remove(root, &path).map_err(text)?)
             }
+            Step::Http(ask) => self.http(ask)?,
+            Step::Placeholder(name) => json!(secret::placeholder(&name).map_err(text)?),
             Step::Sleep(ms) => json!(timer::sleep(Duration::from_millis(ms)).map_err(text)?),
             Step::Progress { percent, note } => json!(progress::report(percent, &note)),
             Step::Now => json!(millis(clock::now())),
@@ -143,6 +145,46 @@ impl Hands {
             }
             Step::Fail(_) | Step::FailUnless { .. } => unreachable!("giving up is taken before"),
         })
+    }
+
+    fn http(&mut self, ask: HttpAsk) -> Result<Value, String> {
+        let mut known = Vec::new();
+        for name in &ask.secrets {
+            known.push((format!("{{{name}}}"), secret::placeholder(name).map_err(text)?));
+        }
+        let fill = |text: &str| known.iter().fold(text.to_owned(), |text, (name, is)| text.replace(name, is));
+        let mut request = http::request(ask.method.as_deref().unwrap_or("GET"), fill(&ask.url));
+        for (name, value) in &ask.headers {
+            request = request.header(name, fill(value));
+        }
+        if let Some(body) = &ask.body {
+            request = request.body(fill(body));
+        }
+        if ask.send_file {
+            request = request.file(self.files.first().ok_or("there is no file")?);
+        }
+        if let Some(ms) = ask.timeout_ms {
+            request = request.timeout(Duration::from_millis(ms));
+        }
+        if let Some(bytes) = ask.max_body {
+            request = request.max_body(bytes);
+        }
+        if let Some(name) = &ask.into_file {
+            request = request.into_file(name);
+        }
+        if let Some(redirects) = ask.max_redirects {
+            request = request.max_redirects(redirects);
+        }
+        let response = request.send().map_err(text)?;
+        let headers: Value = response.headers.iter().map(|(name, value)| json!([name, value])).collect();
+        let mut done = json!({
+            "status": response.status, "url": response.url, "headers": headers, "body": response.text(),
+        });
+        if let Some(file) = response.file {
+            done["file"] = json!({ "name": file.name, "media-type": file.media_type, "size": file.size });
+            self.files.push(file);
+        }
+        Ok(done)
     }
 
     fn spawn(&mut self, ask: SpawnAsk) -> Result<Value, String> {

@@ -69,6 +69,10 @@ pub(crate) enum Step {
     FileMove { path: String, to: String },
     /// Remove something.
     FileRemove(String),
+    /// Make a request.
+    Http(HttpAsk),
+    /// What stands for a secret.
+    Placeholder(String),
     /// Sleep.
     Sleep(u64),
     /// Report progress.
@@ -85,6 +89,25 @@ pub(crate) enum Step {
     Fail(String),
     /// Give up unless there is a value.
     FailUnless { bucket: String, key: String, why: String },
+}
+
+/// A request. `{NAME}` in the URL, in a header or in the body is the placeholder of a secret.
+#[data]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct HttpAsk {
+    pub(crate) method: Option<String>,
+    pub(crate) url: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
+    /// Sends the first file that there is.
+    pub(crate) send_file: bool,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) max_body: Option<u64>,
+    pub(crate) into_file: Option<String>,
+    pub(crate) max_redirects: Option<u32>,
+    /// Secrets whose placeholders are put in.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// A spawn.

@@ -32,3 +32,4 @@ mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one
 mod stopping; // a host that is asked to stop, or stands still, and the one after it
 mod subagents; // spawn, wait, look, speak, cancel, deliver
+mod values; // small values: who may change one first, and how large they are

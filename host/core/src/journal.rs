@@ -163,6 +163,7 @@ imports! {
     ArtifactOpen "artifact.open" Effect,
     KvGet "kv.get" Effect,
     KvSet "kv.set" Command,
+    KvSetIf "kv.set-if" Command,
     KvDelete "kv.delete" Command,
     KvListKeys "kv.list-keys" Effect,
     FilesRead "files.read" Effect,

@@ -1,7 +1,7 @@
 //! `kv`: small durable values.
 
 use sublane_core::grants::KvMode;
-use sublane_core::{Import, ImportError};
+use sublane_core::{Import, ImportError, LimitHit};
 use sublane_store::Command;
 
 use super::translate::{Bytes, answer};
@@ -19,13 +19,18 @@ const MAX_KEYS: u32 = 1_000;
 type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 
 fn check_key(key: &str) -> Result<(), ImportError> {
-    if key.is_empty() || key.len() > MAX_KEY_BYTES {
-        return Err(ImportError::Invalid(format!(
-            "a key has 1 to {MAX_KEY_BYTES} bytes, this one {}",
-            key.len()
-        )));
+    if key.is_empty() {
+        return Err(ImportError::Invalid(format!("a key has 1 to {MAX_KEY_BYTES} bytes, this one none")));
     }
-    Ok(())
+    check_size("kv.key-bytes", key.len(), MAX_KEY_BYTES)
+}
+
+fn check_value(value: &[u8]) -> Result<(), ImportError> {
+    check_size("kv.value-bytes", value.len(), MAX_VALUE_BYTES)
+}
+
+fn check_size(which: &'static str, bytes: usize, limit: usize) -> Result<(), ImportError> {
+    if bytes > limit { Err(ImportError::Limit(LimitHit::new(which, limit as u64))) } else { Ok(()) }
 }
 
 impl kv::Host for Ctx {
@@ -55,14 +60,34 @@ impl kv::Host for Ctx {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
                 return Ok(Err(live.denied(denied)));
             }
-            if let Err(error) = check_key(&key) {
+            if let Err(error) = check_key(&key).and_then(|()| check_value(&value)) {
                 return Ok(Err(error));
             }
-            if value.len() > MAX_VALUE_BYTES {
-                let limit = sublane_core::LimitHit::new("kv.value-bytes", MAX_VALUE_BYTES as u64);
-                return Ok(Err(ImportError::Limit(limit)));
-            }
             Ok(Ok(Command::KvSet { bucket: bucket.into(), key: key.into(), value }))
+        });
+        answer(done.await)
+    }
+
+    async fn set_if(
+        &mut self,
+        bucket: String,
+        key: String,
+        held: Option<Vec<u8>>,
+        value: Vec<u8>,
+    ) -> Reply<bool> {
+        let import = Import::KvSetIf;
+        let live = live!(self, import);
+        let (is_there, there) = held.as_ref().map_or((&b"0"[..], &b""[..]), |held| (b"1", held));
+        let args = args(import, &[bucket.as_bytes(), key.as_bytes(), is_there, there, &value]);
+        let done = live.command(import, args, async |live| {
+            if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
+                return Ok(Err(live.denied(denied)));
+            }
+            let held_fits = held.as_ref().map_or(Ok(()), |held| check_value(held));
+            if let Err(error) = check_key(&key).and(held_fits).and(check_value(&value)) {
+                return Ok(Err(error));
+            }
+            Ok(Ok(Command::KvSetIf { bucket: bucket.into(), key: key.into(), held, value }))
         });
         answer(done.await)
     }
@@ -93,6 +118,10 @@ impl kv::Host for Ctx {
         let done = live.effect(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv_prefix(&bucket, &prefix, KvMode::Read) {
                 return Ok(Err(live.denied(denied)));
+            }
+            let longest = prefix.len().max(after.as_ref().map_or(0, String::len));
+            if let Err(error) = check_size("kv.key-bytes", longest, MAX_KEY_BYTES) {
+                return Ok(Err(error));
             }
             let store = &live.attempt.host.store;
             let after = after.map(Into::into);

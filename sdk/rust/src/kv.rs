@@ -21,6 +21,57 @@ pub fn set(bucket: &str, key: &str, value: &[u8]) -> Result<(), Error> {
     Ok(raw::set(bucket, key, value)?)
 }
 
+/// Sets a value only if the right thing is there: `kv::when("films", "turn").is(b"1").set(b"2")`.
+pub fn when<'a>(bucket: &'a str, key: &'a str) -> When<'a> {
+    When { bucket, key }
+}
+
+/// A key of which something is to be said before it is set.
+#[derive(Debug, Clone, Copy)]
+#[must_use = "nothing is set before `set`"]
+pub struct When<'a> {
+    bucket: &'a str,
+    key: &'a str,
+}
+
+impl<'a> When<'a> {
+    /// Nothing may be there.
+    pub fn is_absent(self) -> Condition<'a> {
+        Condition { key: self, held: None }
+    }
+
+    /// This must be there, byte for byte.
+    pub fn is(self, held: &[u8]) -> Condition<'a> {
+        Condition { key: self, held: Some(held.to_vec()) }
+    }
+
+    /// What [`get`] gave must still be there.
+    pub fn is_still(self, got: Option<&[u8]>) -> Condition<'a> {
+        Condition { key: self, held: got.map(<[u8]>::to_vec) }
+    }
+}
+
+/// What must be there, so that a value is set.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is set before `set`"]
+pub struct Condition<'a> {
+    key: When<'a>,
+    held: Option<Vec<u8>>,
+}
+
+impl Condition<'_> {
+    /// Sets the value if the condition holds, in one step and exactly once whatever crashes.
+    /// `false` = something else is there, and nothing was changed.
+    pub fn set(self, value: &[u8]) -> Result<bool, Error> {
+        Ok(raw::set_if(self.key.bucket, self.key.key, self.held.as_deref(), value)?)
+    }
+
+    /// As [`Condition::set`], to JSON text.
+    pub fn set_json<T: Serialize + ?Sized>(self, value: &T) -> Result<bool, Error> {
+        self.set(json::to_text("the value", value)?.as_bytes())
+    }
+}
+
 /// Removes a value; what is not there is no error.
 pub fn delete(bucket: &str, key: &str) -> Result<(), Error> {
     Ok(raw::delete(bucket, key)?)

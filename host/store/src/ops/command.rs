@@ -31,6 +31,17 @@ pub enum Command {
         /// The value.
         value: Vec<u8>,
     },
+    /// Set a value if what is there is what the guest takes to be there.
+    KvSetIf {
+        /// The bucket.
+        bucket: Arc<str>,
+        /// The key.
+        key: Arc<str>,
+        /// What must be there; `None` = nothing.
+        held: Option<Vec<u8>>,
+        /// The value.
+        value: Vec<u8>,
+    },
     /// Remove a value.
     KvDelete {
         /// The bucket.
@@ -81,6 +92,9 @@ pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command)
     let mut effects = Effects::default();
     entry.result = match command {
         Command::KvSet { bucket, key, value } => encode(&kv_set(rows, &bucket, &key, &value)?),
+        Command::KvSetIf { bucket, key, held, value } => {
+            encode(&kv_set_if(rows, &bucket, &key, held.as_deref(), &value)?)
+        }
         Command::KvDelete { bucket, key } => encode(&kv_delete(rows, &bucket, &key)?),
         Command::Send { to, message } => encode(&send(rows, by, to, &message, &mut effects)?),
         Command::Cancel { run, reason } => encode(&cancel(rows, by, run, &reason, &mut effects)?),
@@ -110,6 +124,20 @@ fn kv_set(rows: &mut dyn Rows, bucket: &str, key: &str, value: &[u8]) -> Result<
     rows.kv_set(bucket, key, value)?;
     rows.set_kv_bytes(bucket, bytes)?;
     Ok(Ok(()))
+}
+
+/// Whether it was set. The comparison and the write are one transaction.
+fn kv_set_if(
+    rows: &mut dyn Rows,
+    bucket: &str,
+    key: &str,
+    held: Option<&[u8]>,
+    value: &[u8],
+) -> Result<Answer<bool>> {
+    if rows.kv_get(bucket, key)?.as_deref() != held {
+        return Ok(Ok(false));
+    }
+    Ok(kv_set(rows, bucket, key, value)?.map(|()| true))
 }
 
 fn kv_delete(rows: &mut dyn Rows, bucket: &str, key: &str) -> Result<Answer<()>> {

@@ -61,6 +61,32 @@ pub(crate) async fn keys_are_set_read_listed_and_removed(store: &dyn Store) {
     assert_eq!(value("a/1").await, None);
 }
 
+pub(crate) async fn a_key_is_set_if_what_is_there_is_what_must_be(store: &dyn Store) {
+    let by = root(store, 1).await;
+    let mut seq = 0;
+    let mut set_if = async |held: Option<&[u8]>, value: &[u8]| {
+        seq += 1;
+        let held = held.map(<[u8]>::to_vec);
+        let command_ =
+            Command::KvSetIf { bucket: "notes".into(), key: "k".into(), held, value: value.to_vec() };
+        command::<bool>(store, &by, seq, command_).await.0
+    };
+    let value = async || store.kv_get("notes".into(), "k".into()).await.expect("readable");
+    assert_eq!(set_if(Some(b""), b"1").await, Ok(false), "nothing is not an empty value");
+    assert_eq!(value().await, None);
+    assert_eq!(set_if(None, b"").await, Ok(true));
+    assert_eq!(set_if(None, b"2").await, Ok(false), "an empty value is a value");
+    assert_eq!(set_if(Some(b""), b"2").await, Ok(true));
+    assert_eq!(set_if(Some(b""), b"3").await, Ok(false));
+    assert_eq!(set_if(Some(b"2"), b"3").await, Ok(true));
+    assert_eq!(value().await.as_deref(), Some(&b"3"[..]));
+    let large = vec![7; (64 << 20) + 1];
+    let full = set_if(Some(b"3"), &large).await.expect_err("the bucket is full");
+    assert!(matches!(&full, ImportError::Limit(hit) if hit.which == "kv.bucket-bytes"), "{full}");
+    assert_eq!(set_if(Some(b"other"), &large).await, Ok(false), "what is not set hits no limit");
+    assert_eq!(value().await.as_deref(), Some(&b"3"[..]));
+}
+
 pub(crate) async fn a_bucket_has_a_bound(store: &dyn Store) {
     let by = root(store, 1).await;
     let mut seq = 0;

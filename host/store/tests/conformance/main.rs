@@ -76,6 +76,7 @@ on_every_store! {
     }
     command {
         keys_are_set_read_listed_and_removed
+        a_key_is_set_if_what_is_there_is_what_must_be
         a_bucket_has_a_bound
         a_message_goes_to_a_child_only
         a_full_mailbox_is_a_limit

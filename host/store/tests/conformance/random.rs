@@ -64,7 +64,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
             .prop_map(|(n, place, repeated, keyed)| Step::Accept { n, place, repeated, keyed }),
         8 => pick.clone().prop_map(Step::Claim),
         2 => pick.clone().prop_map(Step::Append),
-        6 => (pick.clone(), 0..8_u8, pick.clone()).prop_map(|(by, what, to)| Step::Command(by, what, to)),
+        6 => (pick.clone(), 0..9_u8, pick.clone()).prop_map(|(by, what, to)| Step::Command(by, what, to)),
         8 => (pick.clone(), any::<bool>(), any::<bool>(), any::<bool>(), 1..60_000_u64).prop_map(
             |(by, attached, keyed, owes, deadline)| Step::Spawn { by, attached, keyed, owes, deadline }
         ),
@@ -282,6 +282,7 @@ fn command(what: u8, to: RunId) -> Command {
             artifacts: vec![],
         },
         6 => Command::Artifact(artifact(1)),
+        7 => Command::KvSetIf { bucket, key, held: Some(vec![1; 3]), value: vec![what; 2] },
         _ => Command::Refused(sublane_core::ImportError::Denied("kv".into())),
     }
 }

@@ -115,6 +115,8 @@ fn shelf(seen: &mut Seen) {
     seen.note("size", files::stat("shelf", &["nothing"]).map(|stat| stat.size));
     seen.note("moved", files::rename("elsewhere", &["a"], &["c"]));
     seen.note("removed", files::remove("elsewhere", &["c"]));
+    seen.note("changed", kv::when("memory", "one").is(b"1").set(b"2"));
+    seen.note("not changed", kv::when("memory", "one").is_absent().set(b"3"));
 }
 
 fn values(seen: &mut Seen) {

@@ -78,6 +78,10 @@ impl Hands {
             Step::KvSet { bucket, key, value } => {
                 json!(kv::set(&bucket, &key, value.as_bytes()).map_err(text)?)
             }
+            Step::KvSetIf { bucket, key, held, value } => {
+                let held = held.as_ref().map(String::as_bytes);
+                json!(kv::when(&bucket, &key).is_still(held).set(value.as_bytes()).map_err(text)?)
+            }
             Step::KvDelete { bucket, key } => json!(kv::delete(&bucket, &key).map_err(text)?),
             Step::KvList { bucket, prefix } => json!(kv::list_keys(&bucket, &prefix, None).map_err(text)?),
             Step::Tools => {

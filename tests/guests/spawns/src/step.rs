@@ -43,6 +43,8 @@ pub(crate) enum Step {
     KvGet { bucket: String, key: String },
     /// Set a value to text.
     KvSet { bucket: String, key: String, value: String },
+    /// Set a value to text if this text is there, or nothing.
+    KvSetIf { bucket: String, key: String, held: Option<String>, value: String },
     /// Remove a value.
     KvDelete { bucket: String, key: String },
     /// List keys.

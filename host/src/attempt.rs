@@ -29,6 +29,9 @@ pub enum Exit {
     /// Somebody stopped it.
     #[error("the attempt was stopped: {0:?}")]
     Stopped(Stop),
+    /// Its plugin is paused, and it had not begun.
+    #[error("the plugin is paused")]
+    Paused,
     /// The journal does not answer.
     #[error(transparent)]
     Journal(JournalError),

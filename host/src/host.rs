@@ -37,6 +37,7 @@ use crate::http::Client;
 use crate::lanes::Lanes;
 use crate::late::Late;
 use crate::outbox::Outbox;
+use crate::pauses::Pauses;
 use crate::plugin::Plugins;
 use crate::progress::Progress;
 use crate::runlog::RunLogs;
@@ -126,6 +127,8 @@ pub struct Inner {
     pub progress: Progress,
     /// Whose time is nearly up.
     pub late: Late,
+    /// Plugins that break down again and again.
+    pub pauses: Pauses,
     /// What guests log.
     pub logs: RunLogs,
     /// Numbers.
@@ -322,6 +325,7 @@ impl Host {
         }
         let set = parts.store.lane_settings().await?;
         let allowed = Allowed::new(&parts.plugins, plugins::has_runs(&*parts.store).await?);
+        let pauses = Pauses::new(parts.store.pauses().await?);
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
         let changed = watch::channel(0).0;
@@ -349,6 +353,7 @@ impl Host {
             outbox,
             progress: Progress::new(parts.channels),
             late: Late::default(),
+            pauses,
             logs: RunLogs::default(),
             settings,
             answers: parts.answers,

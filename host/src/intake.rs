@@ -12,6 +12,7 @@ use sublane_core::{
 use sublane_store::{Accept, Accepted, StoreError};
 
 use crate::host::Inner;
+use crate::plugin::schema::Unfit;
 
 /// Why work was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +36,14 @@ pub enum IntakeError {
     /// The task is not JSON.
     #[error("the task is not JSON: {0}")]
     NotJson(serde_json::Error),
+    /// The task is not what the agent takes.
+    #[error("{agent} does not take this: {why}")]
+    Unfit {
+        /// The agent.
+        agent: String,
+        /// Where it does not fit, and why.
+        why: Unfit,
+    },
     /// The store refused it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,6 +115,8 @@ impl Inner {
                 })
                 .collect(),
         })?;
+        let unfit = |why| IntakeError::Unfit { agent: format!("{plugin_id}/{}", agent.name), why };
+        agent.input_schema.check("the task", &task.input).map_err(unfit)?;
         let now = self.clock.now();
         let (grants, purse): (Grants, Purse) = plugin.root_within(now, self.lanes.timeout(task.lane));
         let id = RunId::new(now, random()?);

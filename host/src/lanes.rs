@@ -213,6 +213,9 @@ impl Lanes {
 
     /// A run is ready. One of a lane that is not configured waits on `subagent`.
     pub fn offer(&self, host: &Arc<Inner>, ready: Ready) {
+        if host.pauses.holds(&ready.plugin, ready.run, || host.clock.now()) {
+            return;
+        }
         let key = Key::new(&ready.plugin, ready.parent);
         let next = {
             let mut state = self.state.lock();

@@ -25,6 +25,7 @@ pub mod lanes;
 pub mod late;
 pub mod open;
 pub mod outbox;
+pub mod pauses;
 pub mod plugin;
 pub mod progress;
 pub mod retention;

@@ -172,6 +172,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         max_depth: config.limits.depth,
         max_crashes: config.limits.crashes,
+        max_breakdowns: config.limits.breakdowns,
         hot_window: config.limits.hot_window,
         journal_entries: config.limits.journal_entries,
         retention: config.retention,

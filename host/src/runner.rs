@@ -79,6 +79,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
         }
     };
     let Claimed { run, entries } = claimed;
+    let is_new = entries.is_empty();
     host.late.watch(&run);
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
@@ -99,6 +100,9 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     tracing::debug!(parent: &span, attempt = run.attempt, "attempt begins");
     let unavailable = |why| Ok(Ended::Outcome(Outcome::failed(Failure::PluginUnavailable, why)));
     let ended = match plugin {
+        Ok(_) if is_new && host.pauses.hold(&run.spec.plugin, id, host.clock.now()) => {
+            Ok(Ended::Left(Exit::Paused))
+        }
         Ok(plugin) if plugin.agent(Some(&run.spec.agent)).is_some() => {
             execute(&attempt, &plugin).instrument(span.clone()).await
         }
@@ -310,10 +314,12 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
         match ended {
             Ok(Ended::Outcome(outcome)) => {
                 tracing::info!(outcome = outcome.kind(), "run ended");
+                // Before the ending can be seen: whoever begins the next run meets the pause.
+                host.count_breakdown(run, &outcome).await;
                 host.store.finish(by, outcome).await
             }
             Ok(Ended::Left(Exit::Stale | Exit::Stopped(Stop::Killed))) => Err(StoreError::Stale(id)),
-            Ok(Ended::Left(Exit::Stopped(_))) => {
+            Ok(Ended::Left(Exit::Stopped(_) | Exit::Paused)) => {
                 host.store.interrupt(by, false, host.settings.max_crashes).await
             }
             Ok(Ended::Left(exit)) => interrupted(attempt, by, &exit.to_string()).await,

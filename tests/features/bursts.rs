@@ -158,7 +158,7 @@ async fn thirty_children_that_end_in_the_same_instant_are_thirty_results() {
     let host = Setup::in_memory().clock(Arc::new(clock.clone())).plugin("spawns").start().await;
     let child = |n: usize| {
         json!({ "spawn": {
-            "agent": "spawns/act", "task": [{ "sleep": 60_000 }, { "random": null }], "name": format!("child-{n}"),
+            "agent": "spawns/act", "task": [{ "sleep": 60_000 }, "random"], "name": format!("child-{n}"),
             "deliver": ["origin"], "scope": { "cpu-ms": 500 },
         } })
     };

@@ -206,7 +206,7 @@ async fn a_cancellation_meets_a_run_however_early_it_comes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parent_learns_how_its_child_misbehaved() {
     let host = host().await;
-    let steps = json!([{ "spawn": { "agent": "misbehaves/panic" } }, { "wait": {} }, { "now": null }]);
+    let steps = json!([{ "spawn": { "agent": "misbehaves/panic" } }, { "wait": {} }, "now"]);
     let done = value(&host.run("spawns/act", steps).await);
     let failed = done[1][0]["failed"].as_str().expect("it failed");
     assert!(

@@ -19,6 +19,7 @@ mod loading; // what is no plugin is refused when it is loaded
 mod newcomer; // what somebody meets who has just begun
 mod operating; // the manual of operators: its commands and its reference of the configuration
 mod options; // odd values of options are told, or borne
+mod pauses; // a plugin that breaks down again and again has to wait
 mod plugins; // plugins are replaced and removed while their runs go on
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
@@ -32,4 +33,5 @@ mod signatures; // receivers in other languages accept what a host signs
 mod steering; // what operators see and do, beside a running host and without one
 mod stopping; // a host that is asked to stop, or stands still, and the one after it
 mod subagents; // spawn, wait, look, speak, cancel, deliver
+mod tools; // what is checked before a tool starts, and who pays for it
 mod values; // small values: who may change one first, and how large they are

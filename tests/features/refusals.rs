@@ -27,10 +27,10 @@ async fn a_tool_that_is_called_wrongly_says_what_it_takes() {
     ]);
     let done = value(&host.run("spawns/act", steps).await);
     for (step, words) in [
-        (0, "invalid type: integer `5`, expected a sequence"),
-        (1, "missing field `steps`"),
-        (2, "invalid type"),
-        (3, "unknown variant `fly`"),
+        (0, "invalid: the arguments at /steps: it is number and must be array"),
+        (1, "invalid: the arguments: `steps` is missing"),
+        (2, "invalid: the arguments: it is array and must be object"),
+        (3, "invalid: the arguments at /steps/0"),
         (4, "there is no such thing"),
     ] {
         assert!(error(&done, step).contains(words), "{step}: {words}: {done}");

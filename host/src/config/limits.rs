@@ -18,6 +18,9 @@ pub struct Limits {
     /// Attempts of a run that may end with their process; one more and the run fails as
     /// `crash-looping`. 1 to 100, default 3.
     pub crashes: u32,
+    /// Runs of a plugin that end in a row by a trap or a limit, with which it is paused.
+    /// 1 to 1,000, default 5.
+    pub breakdowns: u32,
     /// How long a waiting run's instance stays in memory. 0 s to 10 min, default 10 s.
     pub hot_window: Duration,
     /// Instances at once on each engine. 5 to 10,000, default 1,000 small and 16 large.
@@ -31,6 +34,7 @@ impl Default for Limits {
         Self {
             depth: MAX_DEPTH,
             crashes: 3,
+            breakdowns: 5,
             hot_window: Duration::from_secs(10),
             instances: PoolSizes::default(),
             journal_entries: journal::MAX_ENTRIES,
@@ -42,6 +46,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Limits> {
     let table = item.table(&[
         "depth",
         "crashes",
+        "breakdowns",
         "hot-window",
         "instances-small",
         "instances-large",
@@ -52,6 +57,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Limits> {
     let instances = pool::SMALLEST..=10_000;
     let depth = whole("depth", 1..=MAX_DEPTH, defaults.depth);
     let crashes = whole("crashes", 1..=100, defaults.crashes);
+    let breakdowns = whole("breakdowns", 1..=1_000, defaults.breakdowns);
     let hot_window = table
         .get("hot-window")
         .map_or(Some(defaults.hot_window), |item| item.duration(Duration::ZERO..=Duration::from_secs(600)));
@@ -61,6 +67,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Limits> {
     Some(Limits {
         depth: depth?,
         crashes: crashes?,
+        breakdowns: breakdowns?,
         hot_window: hot_window?,
         instances: PoolSizes { small: small?, large: large? },
         journal_entries: journal_entries?,

@@ -145,6 +145,9 @@ impl Inner {
         // Runs that live are held to it at their next call, wherever they are.
         self.allowed.set(&next);
         for Reloaded { plugin, change, is, .. } in &reloaded {
+            if let Err(error) = self.lift_pause(plugin).await {
+                tracing::warn!(plugin, %error, "a pause that was lifted could not be removed from the store");
+            }
             let digest = is.as_ref().map(|label| &*label.digest).unwrap_or_default();
             tracing::info!(plugin, ?change, digest, "a plugin was read anew");
         }

@@ -15,6 +15,8 @@ pub struct Settings {
     pub max_depth: u32,
     /// Attempts of a run that may end with their host before it fails as crash-looping. Default 3.
     pub max_crashes: u32,
+    /// Breakdowns of a plugin in a row, by a trap or a limit, with which it is paused. Default 5.
+    pub max_breakdowns: u32,
     /// How long a parked attempt keeps its instance. Default 10 s.
     pub hot_window: Duration,
     /// Entries that the journal of one run may have. Default [`MAX_ENTRIES`].
@@ -39,6 +41,7 @@ impl Default for Settings {
         Self {
             max_depth: sublane_core::lane::MAX_DEPTH,
             max_crashes: 3,
+            max_breakdowns: 5,
             hot_window: Duration::from_secs(10),
             journal_entries: MAX_ENTRIES,
             sweep: Duration::from_secs(1),

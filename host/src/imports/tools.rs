@@ -131,9 +131,19 @@ impl Live {
             Some(digest) => Some(self.begun_on(path, plugin, &digest).await?),
             None => self.attempt.host.plugins().get(plugin).cloned(),
         };
-        let Some(callee) = callee.filter(|callee| callee.tools.iter().any(|known| known.name == tool)) else {
+        let known = callee
+            .and_then(|callee| Some((callee.tools.iter().find(|known| known.name == tool)?.clone(), callee)));
+        let Some((known, callee)) = known else {
             return Ok(Err(ImportError::NotFound));
         };
+        if let Err(unfit) = known.input_schema.check("the arguments", &arguments) {
+            return Ok(Err(unfit.into()));
+        }
+        let now = self.attempt.now();
+        if let Some(until) = self.attempt.host.pauses.until(plugin, now).filter(|_| !is_noted) {
+            let wait_ms = u64::try_from(until.since(now).as_millis()).unwrap_or(u64::MAX);
+            return Ok(Err(ImportError::Unavailable(Some(wait_ms))));
+        }
         match self.execute(path, &callee, is_noted, tool, arguments).await {
             Ok(Ok(json)) if json.len() > MAX_JSON_BYTES => {
                 Ok(Ok(Called::Crashed(format!("its result has more than {MAX_JSON_BYTES} bytes"))))

@@ -10,6 +10,7 @@ pub mod kept;
 pub mod load;
 pub mod manifest;
 mod registry;
+pub mod schema;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::engine::{Class, Engines};
 use crate::imports::{Ctx, Instance};
 
 use self::load::Shape;
+use self::schema::Schema;
 
 pub use allow::Allow;
 pub use files::Files;
@@ -70,8 +72,8 @@ pub struct Definition {
     pub name: String,
     /// What it does.
     pub description: String,
-    /// JSON Schema of its input.
-    pub input_schema: serde_json::Value,
+    /// What its input looks like.
+    pub input_schema: Schema,
 }
 
 /// What follows from a component's bytes alone: it is kept beside its code.
@@ -330,6 +332,10 @@ impl Plugin {
 
 /// Bytes of an agent's or a tool's description.
 const MAX_DESCRIPTION_BYTES: usize = 4 << 10;
+/// Agents, or tools, of one plugin.
+const MAX_DEFINITIONS: usize = 64;
+/// Bytes of the schemas of one plugin's agents, or of its tools.
+const MAX_SCHEMAS_BYTES: usize = 512 << 10;
 /// Characters of an agent's or a tool's name.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -340,6 +346,7 @@ fn definitions(
     separator: char,
 ) -> Result<Vec<Definition>, String> {
     let mut definitions: Vec<Definition> = Vec::new();
+    let mut schema_bytes = 0;
     for (name, description, schema) in described {
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == separator;
         if name.is_empty() || name.chars().count() > MAX_NAME_CHARS || !name.chars().all(fits) {
@@ -354,8 +361,17 @@ fn definitions(
         if description.len() > MAX_DESCRIPTION_BYTES {
             return Err(format!("the description of `{name}` has more than {MAX_DESCRIPTION_BYTES} bytes"));
         }
-        let input_schema = serde_json::from_str(&schema)
+        schema_bytes += schema.len();
+        if schema_bytes > MAX_SCHEMAS_BYTES {
+            return Err(format!("its input schemas have more than {MAX_SCHEMAS_BYTES} bytes together"));
+        }
+        if definitions.len() == MAX_DEFINITIONS {
+            return Err(format!("it has more than {MAX_DEFINITIONS}"));
+        }
+        let source = serde_json::from_str(&schema)
             .map_err(|error| format!("the input schema of `{name}` is not JSON: {error}"))?;
+        let input_schema = Schema::new(source)
+            .map_err(|why| format!("the input schema of `{name}` cannot be used: {why}"))?;
         definitions.push(Definition { name, description, input_schema });
     }
     Ok(definitions)
@@ -372,10 +388,21 @@ mod tests {
     #[test]
     fn what_a_plugin_says_of_itself_keeps_to_the_contract() {
         assert_eq!(of(&["render", "cut-2"], "{}").map(|known| known.len()), Ok(2));
-        for (names, schema) in
-            [(&["Render"][..], "{}"), (&[""], "{}"), (&["a/b"], "{}"), (&["a", "a"], "{}"), (&["a"], "{")]
-        {
+        for (names, schema) in [
+            (&["Render"][..], "{}"),
+            (&[""], "{}"),
+            (&["a/b"], "{}"),
+            (&["a", "a"], "{}"),
+            (&["a"], "{"),
+            (&["a"], "7"),
+        ] {
             assert!(of(names, schema).is_err(), "{names:?} {schema}");
         }
+        let many: Vec<String> = (0..=MAX_DEFINITIONS).map(|n| format!("a{n}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(of(&many, "{}"), Err("it has more than 64".to_owned()));
+        let long = format!(r#"{{"description":"{}"}}"#, "a".repeat(60_000));
+        let refused = of(&many[..9], &long).expect_err("540,000 bytes");
+        assert_eq!(refused, "its input schemas have more than 524288 bytes together");
     }
 }

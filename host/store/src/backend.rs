@@ -19,8 +19,8 @@ use crate::ops::{
     Recovered, Removed, Settled, WaitsFor,
 };
 use crate::rows::{
-    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LiveVersion, LogLine, PluginRow,
-    Rows, RunFilter, Wait,
+    Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LiveVersion, LogLine, PauseRow,
+    PluginRow, Rows, RunFilter, Wait,
 };
 use crate::{Spawn, Spawned, Store, StoreError};
 
@@ -266,6 +266,15 @@ impl<B: Backend> Store for B {
 
     async fn plugins(&self) -> Result<Vec<PluginRow>, StoreError> {
         self.read(move |rows| rows.plugins()).await
+    }
+    async fn pauses(&self) -> Result<Vec<PauseRow>, StoreError> {
+        self.read(move |rows| rows.pauses()).await
+    }
+    async fn set_pause(&self, pause: PauseRow) -> Result<(), StoreError> {
+        self.write(move |rows| rows.put_pause(&pause)).await
+    }
+    async fn lift_pause(&self, plugin: Arc<str>) -> Result<(), StoreError> {
+        self.write(move |rows| rows.delete_pause(&plugin)).await
     }
     async fn live_versions(&self) -> Result<Vec<LiveVersion>, StoreError> {
         self.read(move |rows| rows.live_versions()).await

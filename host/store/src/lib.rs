@@ -29,8 +29,8 @@ pub use ops::{
 };
 pub use rows::{
     Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LiveVersion,
-    LogLevel, LogLine, LogRows, OperatorRows, PluginRow, Removal, Rows, RunFilter, VersionRows, Wait,
-    WaitFor,
+    LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter, VersionRows,
+    Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -264,6 +264,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The plugins that the host has, or had last, by their names.
     async fn plugins(&self) -> Result<Vec<PluginRow>, StoreError>;
+    /// Plugins whose last run failed by a trap or a limit, by their names.
+    async fn pauses(&self) -> Result<Vec<PauseRow>, StoreError>;
+    /// Notes how a plugin fails, instead of what was noted before.
+    async fn set_pause(&self, pause: PauseRow) -> Result<(), StoreError>;
+    /// Forgets how a plugin fails.
+    async fn lift_pause(&self, plugin: Arc<str>) -> Result<(), StoreError>;
     /// The versions that living runs are on, by plugin and digest. Walks the living runs: for people.
     async fn live_versions(&self) -> Result<Vec<LiveVersion>, StoreError>;
     /// Whether a run lives on the version with this digest.

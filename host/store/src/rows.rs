@@ -26,7 +26,7 @@ pub use hold::HoldRows;
 pub use log::{LogLevel, LogLine, LogPlace, LogRows};
 pub use operator::{Intent, LaneSetting, OperatorRows};
 pub use removal::Removal;
-pub use version::{LiveVersion, PluginRow, VersionRows};
+pub use version::{LiveVersion, PauseRow, PluginRow, VersionRows};
 
 /// What a parked run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -151,23 +151,26 @@ impl Authority {
         let spawn = self.spawn.as_ref().zip(other.spawn.as_ref()).and_then(|(a, b)| meet_spawn(a, b));
         let http = meet_each(&self.http, &other.http, HttpGrant::meet);
         let models = meet_each(&self.models, &other.models, ModelPattern::meet);
+        let tools = meet_each(&self.tools, &other.tools, meet_tools);
         let met = self.purse.at_most(other.purse);
-        // Whoever may not do a thing needs nothing to spend on it.
+        // Whoever may not do a thing needs nothing to spend on it; whoever calls tools pays for theirs.
+        let may_ask = !http.is_empty() || !tools.is_empty();
+        let may_model = !models.is_empty() || !tools.is_empty();
         let only = |may: bool, amount: u64| if may { amount } else { 0 };
         let purse = Purse {
             spawns: only(spawn.is_some(), met.spawns),
             artifact_bytes: only(artifacts, met.artifact_bytes),
-            requests: only(!http.is_empty(), met.requests),
-            bytes_out: only(!http.is_empty(), met.bytes_out),
-            bytes_in: only(!http.is_empty(), met.bytes_in),
-            tokens: only(!models.is_empty(), met.tokens),
-            money_micros: only(!models.is_empty(), met.money_micros),
+            requests: only(may_ask, met.requests),
+            bytes_out: only(may_ask, met.bytes_out),
+            bytes_in: only(may_ask, met.bytes_in),
+            tokens: only(may_model, met.tokens),
+            money_micros: only(may_model, met.money_micros),
             ..met
         };
         Self {
             spawn,
             channels: meet_each(&self.channels, &other.channels, |a, b| (a == b).then(|| a.clone())),
-            tools: meet_each(&self.tools, &other.tools, meet_tools),
+            tools,
             kv: meet_each(&self.kv, &other.kv, meet_kv),
             http,
             files: meet_each(&self.files, &other.files, FileGrant::meet),

@@ -236,6 +236,25 @@ fn neither_side_widens_the_other() {
 }
 
 #[test]
+fn who_may_call_tools_keeps_what_their_requests_cost() {
+    let purse = Purse {
+        requests: 3,
+        bytes_out: 4,
+        bytes_in: 5,
+        tokens: 6,
+        money_micros: 7,
+        ..Authority::default().purse
+    };
+    let bare = Authority { purse, ..Authority::default() };
+    assert_eq!(bare.meet(&bare).purse, Authority::default().purse, "it can do nothing with them");
+    let calls = Authority { tools: vec![tools("video", None)], ..bare.clone() };
+    assert_eq!(calls.meet(&calls).purse, purse);
+    assert_eq!(calls.meet(&bare).purse.requests, 0, "both sides have to allow tools");
+    let less = Authority { purse: Purse { requests: 1, ..purse }, ..calls.clone() };
+    assert_eq!(calls.meet(&less).purse, less.purse);
+}
+
+#[test]
 fn a_denial_says_which_side_refused() {
     let asked = Capability::Artifacts;
     let without = Authority { artifacts: false, ..video() };

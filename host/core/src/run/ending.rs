@@ -56,6 +56,20 @@ impl Failure {
 }
 
 impl Failure {
+    /// Whether the plugin broke down: it trapped, or met a limit that it could not go on without.
+    #[must_use]
+    pub fn is_breakdown(self) -> bool {
+        matches!(
+            self,
+            Self::Trapped
+                | Self::OutOfMemory
+                | Self::StackOverflow
+                | Self::OutOfCpu
+                | Self::OutOfCalls
+                | Self::JournalFull
+        )
+    }
+
     /// Every reason there is.
     pub const ALL: [Self; 11] = [
         Self::Failed,

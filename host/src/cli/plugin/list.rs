@@ -1,11 +1,15 @@
 //! `sublane plugin list`: which plugins there are, in which version, and how many runs live on each.
 
+use std::time::Duration;
+
 use serde::Serialize;
+use sublane::clock::{Clock as _, SystemClock};
 use sublane::config::Config;
 use sublane::open::{VERSIONS, store_file};
 use sublane::plugin::Manifest;
 use sublane::plugin::manifest::FILE_NAME;
-use sublane_store::{LiveVersion, PluginRow};
+use sublane_core::Timestamp;
+use sublane_store::{LiveVersion, PauseRow, PluginRow};
 
 use super::reload::serves;
 use super::{Lent, engines};
@@ -34,10 +38,25 @@ struct Listed {
     problem: Option<String>,
     /// What the running host has.
     loaded: Option<Version>,
+    /// How it breaks down, where it did last.
+    breakdowns: Option<Breakdowns>,
     /// Runs that live on the version that lies there.
     runs: u64,
     /// Other versions that runs live on.
     others: Vec<Version>,
+}
+
+#[derive(Serialize)]
+struct Breakdowns {
+    /// Runs in a row that ended by a trap or a limit.
+    in_a_row: u32,
+    /// How the last one did.
+    why: String,
+    /// Milliseconds since 1970 until when no new run begins.
+    paused_until_ms: Option<u64>,
+    /// For people.
+    #[serde(skip)]
+    left: Option<Duration>,
 }
 
 #[derive(Serialize)]
@@ -64,10 +83,11 @@ impl List {
 }
 
 async fn listed(config: &Config) -> anyhow::Result<Vec<Listed>> {
-    let (mut rows, mut live) = (Vec::new(), Vec::new());
+    let (mut rows, mut live, mut pauses) = (Vec::new(), Vec::new(), Vec::new());
     if store_file(&config.state).exists() {
         let reader = Reader::open(config)?;
         live = reader.store.live_versions().await?;
+        pauses = reader.store.pauses().await?;
         if serves(config)? {
             rows = reader.store.plugins().await?;
         }
@@ -82,6 +102,10 @@ async fn listed(config: &Config) -> anyhow::Result<Vec<Listed>> {
     let mut listed = Vec::new();
     for id in ids {
         let mut plugin = Listed::of(id, &rows, &live, config);
+        plugin.breakdowns = pauses
+            .iter()
+            .find(|pause| pause.plugin == *id)
+            .map(|pause| Breakdowns::of(pause, SystemClock.now()));
         if let Some(configured) = config.plugins.get(id) {
             match load(&engines, &lent.cache, id, configured).await {
                 Ok((loaded, vetted)) => plugin.has(loaded.digest, vetted),
@@ -91,6 +115,18 @@ async fn listed(config: &Config) -> anyhow::Result<Vec<Listed>> {
         listed.push(plugin);
     }
     Ok(listed)
+}
+
+impl Breakdowns {
+    fn of(pause: &PauseRow, now: Timestamp) -> Self {
+        let until = pause.until.filter(|until| *until > now);
+        Self {
+            in_a_row: pause.failures,
+            why: pause.why.clone(),
+            paused_until_ms: until.map(|until| until.0),
+            left: until.map(|until| until.since(now)),
+        }
+    }
 }
 
 impl Listed {
@@ -113,7 +149,7 @@ impl Listed {
         });
         let others = others.collect();
         let id = id.to_owned();
-        Self { id, found: None, digest: None, problem: None, loaded, runs: 0, others }
+        Self { id, found: None, digest: None, problem: None, loaded, breakdowns: None, runs: 0, others }
     }
 
     /// This is the version that lies where the configuration says.
@@ -152,6 +188,16 @@ impl Listed {
             }
         }
         field("problem", self.problem.as_slice());
+        if let Some(Breakdowns { in_a_row, why, left: Some(left), .. }) = &self.breakdowns {
+            let (left, runs) = (render::duration(*left), render::count(*in_a_row, "run"));
+            field(
+                "paused",
+                &[
+                    format!("for {left}: {runs} in a row failed, the last because {why}"),
+                    format!("new runs wait; `sublane plugin reload {}` lifts it", self.id),
+                ],
+            );
+        }
         match &self.loaded {
             Some(loaded) if Some(&loaded.digest) != self.digest.as_ref() => {
                 let has = named(&loaded.version, &loaded.digest);

@@ -87,6 +87,7 @@ impl Live {
             return Err(self.denied(denied));
         }
         let (plugin, agent) = known.ok_or(ImportError::NotFound)?;
+        agent.input_schema.check("the task", &request.task.input)?;
         let depth = parent.depth + 1;
         if depth > host.settings.max_depth {
             return Err(ImportError::Limit(LimitHit::new("spawn.depth", u64::from(host.settings.max_depth))));

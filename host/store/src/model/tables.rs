@@ -11,7 +11,7 @@ use sublane_core::{
 };
 
 use super::index::Due;
-use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, PluginRow, Wait};
+use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, PauseRow, PluginRow, Wait};
 
 /// A row with the number of its insertion: "newest first" means by this.
 pub(super) struct Numbered<T> {
@@ -63,6 +63,7 @@ pub(super) struct Tables {
     pub(super) intent_answers: BTreeMap<i64, Arc<str>>,
     pub(super) lanes: BTreeMap<String, LaneSetting>,
     pub(super) plugins: BTreeMap<String, PluginRow>,
+    pub(super) pauses: BTreeMap<String, PauseRow>,
 }
 
 impl Tables {

@@ -6,7 +6,7 @@ use sublane_core::RunId;
 
 use super::tables::{Tables, oldest};
 use crate::StoreError;
-use crate::rows::{LiveVersion, PluginRow, VersionRows};
+use crate::rows::{LiveVersion, PauseRow, PluginRow, VersionRows};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -37,6 +37,20 @@ impl VersionRows for Tables {
 
     fn plugins(&mut self) -> Result<Vec<PluginRow>> {
         Ok(self.plugins.values().cloned().collect())
+    }
+
+    fn pauses(&mut self) -> Result<Vec<PauseRow>> {
+        Ok(self.pauses.values().cloned().collect())
+    }
+
+    fn put_pause(&mut self, pause: &PauseRow) -> Result<()> {
+        self.pauses.insert(pause.plugin.clone(), pause.clone());
+        Ok(())
+    }
+
+    fn delete_pause(&mut self, plugin: &str) -> Result<()> {
+        self.pauses.remove(plugin);
+        Ok(())
     }
 
     fn put_plugin(&mut self, plugin: &PluginRow) -> Result<()> {

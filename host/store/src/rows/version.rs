@@ -28,6 +28,19 @@ pub struct PluginRow {
     pub since: Timestamp,
 }
 
+/// How a plugin fails: runs of it in a row, by a trap or a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseRow {
+    /// The plugin.
+    pub plugin: String,
+    /// How many, at least one.
+    pub failures: u32,
+    /// No new run of it begins before.
+    pub until: Option<Timestamp>,
+    /// How the last one failed, for people.
+    pub why: String,
+}
+
 /// What knows which version is whose.
 pub trait VersionRows {
     /// The versions that living runs are on, by plugin and digest. Walks the living runs.
@@ -40,4 +53,10 @@ pub trait VersionRows {
     fn put_plugin(&mut self, plugin: &PluginRow) -> Result<()>;
     /// Forgets a plugin.
     fn delete_plugin(&mut self, id: &str) -> Result<()>;
+    /// Plugins whose last run failed by a trap or a limit, by their names.
+    fn pauses(&mut self) -> Result<Vec<PauseRow>>;
+    /// Notes how a plugin fails, instead of what was noted before.
+    fn put_pause(&mut self, pause: &PauseRow) -> Result<()>;
+    /// Forgets how it fails.
+    fn delete_pause(&mut self, plugin: &str) -> Result<()>;
 }

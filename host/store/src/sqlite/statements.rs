@@ -254,5 +254,8 @@ statements! {
     Plugins: "SELECT id, version, digest, since FROM plugin WHERE id >= '' ORDER BY id";
     PluginPut: "INSERT OR REPLACE INTO plugin (id, version, digest, since) VALUES (?1, ?2, ?3, ?4)";
     PluginDelete: "DELETE FROM plugin WHERE id = ?1";
+    Pauses: "SELECT plugin, failures, until, why FROM plugin_pause WHERE plugin >= '' ORDER BY plugin";
+    PausePut: "INSERT OR REPLACE INTO plugin_pause (plugin, failures, until, why) VALUES (?1, ?2, ?3, ?4)";
+    PauseDelete: "DELETE FROM plugin_pause WHERE plugin = ?1";
     LaneSettingPut: "INSERT OR REPLACE INTO lane (name, paused, slots, queue_length) VALUES (?1, ?2, ?3, ?4)";
 }

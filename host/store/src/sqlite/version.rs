@@ -10,7 +10,7 @@ use super::codec::instant;
 use super::session::Session;
 use super::statements::Sql;
 use crate::StoreError;
-use crate::rows::{LiveVersion, PluginRow, VersionRows};
+use crate::rows::{LiveVersion, PauseRow, PluginRow, VersionRows};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -57,5 +57,25 @@ impl VersionRows for Session<'_> {
 
     fn delete_plugin(&mut self, id: &str) -> Result<()> {
         self.execute(Sql::PluginDelete, params![id]).map(drop)
+    }
+
+    fn pauses(&mut self) -> Result<Vec<PauseRow>> {
+        self.all("plugin_pause", Sql::Pauses, (), |row| {
+            Ok(PauseRow {
+                plugin: row.text()?.to_owned(),
+                failures: row.number()?,
+                until: row.maybe_instant()?,
+                why: row.text()?.to_owned(),
+            })
+        })
+    }
+
+    fn put_pause(&mut self, pause: &PauseRow) -> Result<()> {
+        let PauseRow { plugin, failures, until, why } = pause;
+        self.execute(Sql::PausePut, params![plugin, failures, until.map(instant), why]).map(drop)
+    }
+
+    fn delete_pause(&mut self, plugin: &str) -> Result<()> {
+        self.execute(Sql::PauseDelete, params![plugin]).map(drop)
     }
 }

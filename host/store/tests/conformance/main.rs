@@ -177,6 +177,7 @@ on_every_store! {
         a_version_is_needed_as_long_as_a_run_lives_on_it
         the_runs_of_a_version_are_cancelled_some_at_a_time
         the_plugins_of_a_host_are_noted
+        how_a_plugin_fails_is_noted_until_it_is_lifted
     }
     retention {
         a_run_goes_when_it_ended_long_enough_ago

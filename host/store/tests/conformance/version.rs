@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sublane_core::RunId;
-use sublane_store::{LiveVersion, PluginRow, Store};
+use sublane_store::{LiveVersion, PauseRow, PluginRow, Store};
 
 use crate::support::{at, claim, ended_as, link_base, message, success};
 
@@ -78,4 +78,23 @@ pub(crate) async fn the_plugins_of_a_host_are_noted(store: &dyn Store) {
     );
     store.set_plugins(vec![row("notes", OLD, 3)]).await.expect("noted");
     assert_eq!(store.plugins().await.expect("readable"), [row("notes", OLD, 1)]);
+}
+
+pub(crate) async fn how_a_plugin_fails_is_noted_until_it_is_lifted(store: &dyn Store) {
+    let row = |plugin: &str, failures: u32, until: Option<u64>| PauseRow {
+        plugin: plugin.to_owned(),
+        failures,
+        until: until.map(at),
+        why: "it crashed".to_owned(),
+    };
+    assert!(store.pauses().await.expect("readable").is_empty());
+    for pause in [row("video", 1, None), row("notes", 1, None), row("video", 5, Some(60_000))] {
+        store.set_pause(pause).await.expect("noted");
+    }
+    let noted = store.pauses().await.expect("readable");
+    assert_eq!(noted, [row("notes", 1, None), row("video", 5, Some(60_000))], "the newest of each");
+    for plugin in ["video", "video", "nobody"] {
+        store.lift_pause(plugin.into()).await.expect("lifted twice is lifted");
+    }
+    assert_eq!(store.pauses().await.expect("readable"), [row("notes", 1, None)]);
 }

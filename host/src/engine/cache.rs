@@ -53,6 +53,9 @@ pub enum CacheError {
     /// Wasmtime refuses the component.
     #[error("the component cannot be compiled: {0:#}")]
     Compile(wasmtime::Error),
+    /// It has more memories, tables or instances, or larger ones, than the instances of a host have room for.
+    #[error("the component does not fit into an instance: {0:#}")]
+    Oversized(wasmtime::Error),
 }
 
 /// A directory of compiled components.
@@ -144,7 +147,11 @@ impl Entry {
     /// The component, if its code is here and whole.
     #[must_use]
     pub fn component(&self) -> Option<Component> {
-        let component = self.load()?;
+        let loaded = self.load()?;
+        let out_of_date = |error: &wasmtime::Error| {
+            tracing::debug!(error = format!("{error:#}"), "a compiled component is out of date");
+        };
+        let component = loaded.inspect_err(out_of_date).ok()?;
         if std::fs::metadata(self.path.with_extension("digest")).is_ok_and(|meta| is_untouched(&meta)) {
             self.touch();
         }
@@ -154,14 +161,25 @@ impl Entry {
     /// The component, compiled now of its bytes. Its code is kept.
     ///
     /// # Errors
-    /// [`CacheError::Compile`] says why Wasmtime refuses it.
+    /// [`CacheError::Compile`] says why Wasmtime refuses it, [`CacheError::Oversized`] what it has too
+    /// much of.
     pub fn compile(&self, wasm: &[u8]) -> Result<Component, CacheError> {
         let kib = wasm.len().div_ceil(1 << 10);
         tracing::info!(kib, "compiling a component for the first time; its code is kept");
         let code = self.engine.precompile_component(wasm).map_err(CacheError::Compile)?;
         self.write("cwasm", &code)?;
         self.write("digest", &xxh3_128(&code).to_be_bytes())?;
-        self.load().ok_or_else(|| self.io(std::io::Error::other("what was just written does not load")))
+        match self.load() {
+            Some(Ok(component)) => Ok(component),
+            // It is not the cache's fault: this engine made the code, and has no room for what it declares.
+            Some(Err(error)) => {
+                for extension in ["cwasm", "digest"] {
+                    std::fs::remove_file(self.path.with_extension(extension)).map_err(|e| self.io(e))?;
+                }
+                Err(CacheError::Oversized(error))
+            }
+            None => Err(self.io(std::io::Error::other("what was just written is not there"))),
+        }
     }
 
     /// What was found out about the component, if it was kept and is whole.
@@ -184,8 +202,8 @@ impl Entry {
         self.write("found", &[&xxh3_128(&json).to_be_bytes(), json.as_slice()].concat())
     }
 
-    /// The compiled component, if it is there and whole.
-    fn load(&self) -> Option<Component> {
+    /// The compiled component, if it is there and whole; or why the engine does not take it.
+    fn load(&self) -> Option<wasmtime::Result<Component>> {
         let code_path = self.path.with_extension("cwasm");
         let digest = std::fs::read(self.path.with_extension("digest")).ok()?;
         if digest != xxh3_128(&map(&code_path).ok()?).to_be_bytes() {
@@ -199,8 +217,7 @@ impl Entry {
         // was written by this host from Wasmtime's own compiler, and its digest was
         // just compared with the one written beside it. Wasmtime itself checks that
         // version and configuration agree.
-        let component = unsafe { Component::deserialize_file(&self.engine, &code_path) };
-        component.inspect_err(|error| tracing::debug!(%error, "a compiled component is out of date")).ok()
+        Some(unsafe { Component::deserialize_file(&self.engine, &code_path) })
     }
 
     /// Says that it was used: what is not used for long is removed.

@@ -1,6 +1,6 @@
 //! A spawn's request by itself: its hash for the journal, and what is wrong with it.
 
-use sublane_core::{Import, ImportError};
+use sublane_core::{Import, ImportError, LimitHit};
 
 use crate::bindings::sublane::plugin::subagent;
 use crate::imports::check_json;
@@ -13,6 +13,10 @@ const MAX_ARTIFACTS: usize = 32;
 const MAX_NAME_CHARS: usize = 64;
 /// Bytes of a dedupe key.
 const MAX_DEDUPE_BYTES: usize = 128;
+/// Rules of a scope, and what their lists name, all together. The row of a run holds them.
+const MAX_SCOPE_RULES: usize = 1_000;
+/// Bytes of their texts.
+const MAX_SCOPE_BYTES: usize = 64 << 10;
 
 /// What can be seen to be wrong with a request by itself.
 pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError> {
@@ -35,6 +39,12 @@ pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError>
     {
         return invalid(format!("a dedupe key has 1 to {MAX_DEDUPE_BYTES} bytes"));
     }
+    let (rules, bytes) = size(&request.scope);
+    let within = |which, found, limit: usize| {
+        if found > limit { Err(ImportError::Limit(LimitHit::new(which, limit as u64))) } else { Ok(()) }
+    };
+    within("scope.rules", rules, MAX_SCOPE_RULES)?;
+    within("scope.bytes", bytes, MAX_SCOPE_BYTES)?;
     if let Some(spawn) = &request.scope.spawn
         && !(1..=20).contains(&spawn.active_children)
     {
@@ -44,6 +54,37 @@ pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError>
         return invalid("a time-out of 0 would end the run before it began".to_owned());
     }
     Ok(())
+}
+
+/// How many rules a scope has, with what their lists name, and how many bytes of text.
+fn size(scope: &subagent::Scope) -> (usize, usize) {
+    let (mut rules, mut bytes) = (0, 0);
+    let mut count = |texts: &[&String]| {
+        rules += 1;
+        bytes += texts.iter().map(|text| text.len()).sum::<usize>();
+    };
+    let agents = scope.spawn.iter().flat_map(|spawn| &spawn.agents);
+    agents.chain(&scope.channels).chain(&scope.models).for_each(|text| count(&[text]));
+    for tool in &scope.tools {
+        count(&[&tool.plugin]);
+        tool.tools.iter().for_each(|name| count(&[name]));
+    }
+    scope.kv.iter().for_each(|kv| count(&[&kv.bucket, &kv.prefix]));
+    for http in &scope.http {
+        count(&[&http.to]);
+        http.methods.iter().for_each(|method| count(&[method]));
+    }
+    for files in &scope.files {
+        count(&[&files.root]);
+        files.path.iter().for_each(|name| count(&[name]));
+    }
+    for secret in &scope.secrets {
+        let (subagent::SecretPlace::Header(place)
+        | subagent::SecretPlace::Query(place)
+        | subagent::SecretPlace::Body(place)) = &secret.place;
+        count(&[&secret.name, place, &secret.audience]);
+    }
+    (rules, bytes)
 }
 
 /// The hash of everything in a request. Each field is there with its length or

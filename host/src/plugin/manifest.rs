@@ -11,6 +11,7 @@ use std::path::Path;
 use sublane_core::grants::Authority;
 
 use crate::engine::{MAX_MEMORY_BYTES, SMALL_MEMORY_BYTES};
+use crate::scrub::is_treacherous;
 use crate::strict::{self, Item, Problems, StrictError, Table};
 
 pub(crate) use authority::{Reference, TIMEOUT, read_authority};
@@ -82,9 +83,13 @@ fn version(item: &Item<'_>) -> Option<String> {
 
 fn description(item: &Item<'_>) -> Option<String> {
     let text = item.text()?;
-    let fits = text.chars().count() <= 200 && !text.contains('\n');
+    let fits = text.chars().count() <= 200 && !text.chars().any(is_treacherous);
     if !fits {
-        item.fail(&format!("`{}` must be one line of at most 200 characters", item.path()));
+        item.fail(&format!(
+            "`{}` must be one line of at most 200 characters, none of which steers a terminal or turns the \
+             direction of writing",
+            item.path()
+        ));
     }
     fits.then(|| text.to_owned())
 }

@@ -3,6 +3,7 @@
 
 mod asking;
 mod kinds;
+mod least;
 mod revoking;
 
 use serde_json::{Value, json};

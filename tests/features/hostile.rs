@@ -2,6 +2,7 @@
 //! told, and nobody else notices.
 
 mod bounds;
+mod corpus;
 mod growth;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod crash; // what a killed host leaves behind, and what the next one makes of i
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says
 mod files; // results as files: whole, once, and when the directory comes late
+mod fuzzing; // what strangers write is read or refused, whatever it is
 mod growth; // what a host holds comes to a plateau
 mod handmade; // no tests: components written by hand
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody

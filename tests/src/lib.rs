@@ -8,6 +8,7 @@ pub mod command;
 pub mod crash;
 mod denials;
 mod fussy;
+pub mod fuzz;
 pub mod history;
 mod named;
 mod places;

@@ -9,6 +9,7 @@ mod build;
 mod crash;
 mod demo;
 mod dist;
+mod fuzz;
 mod repo;
 mod setup;
 mod soak;
@@ -37,6 +38,7 @@ enum Task {
     Bench(bench::Bench),
     Crash(crash::Crash),
     Dist(dist::Dist),
+    Fuzz(fuzz::Fuzz),
     Setup(setup::Setup),
     Soak(soak::Soak),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Task::Bench(task) => task.run(),
         Task::Crash(task) => task.run(),
         Task::Dist(task) => task.run(),
+        Task::Fuzz(task) => task.run(),
         Task::Setup(task) => task.run(),
         Task::Soak(task) => task.run(),
     };

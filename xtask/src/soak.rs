@@ -15,6 +15,9 @@ pub(crate) struct Soak {
     /// Runs in all; what is held is told after each tenth
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     runs: u32,
+    /// Try the properties of authority on so many random cases each instead
+    #[arg(long, value_name = "CASES", num_args = 0..=1, default_missing_value = "1000000")]
+    properties: Option<u32>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -22,6 +25,9 @@ pub(crate) struct Soak {
 
 impl Soak {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(cases) = self.properties {
+            return properties(cases);
+        }
         build::all(&setup::toolchain()?, true)?;
         repo::run(repo::build(&["soak"]).arg("--quiet"))?;
         let mut soak = Command::new(repo::target().join("debug/soak"));
@@ -30,4 +36,15 @@ impl Soak {
         ensure!(status.success(), "the soak failed ({status})");
         Ok(())
     }
+}
+
+/// What must hold of grants and purses, on many more random cases than `test` has.
+fn properties(cases: u32) -> Result<()> {
+    let cases = cases.to_string();
+    for (which, filter) in [(["--lib"].as_slice(), "properties"), (&["--test", "conformance"], "purses")] {
+        let mut cargo = repo::cargo_in("");
+        cargo.args(["test", "--locked", "--workspace"]).args(which).args(["--", filter]);
+        repo::run(cargo.env("SUBLANE_PROPERTY_CASES", &cases))?;
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use sublane_tests::repository;
 
 use super::read;
 
-const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
 
 /// Where a path may begin that a document shortens.
 const ROOTS: [&str; 6] = ["", "host/src", "host/core/src", "host/store/src", "host/store", "sdk/rust"];

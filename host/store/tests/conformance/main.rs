@@ -14,6 +14,7 @@ mod hold;
 mod journal;
 mod log;
 mod older;
+mod purses;
 mod random;
 mod recovery;
 mod retention;

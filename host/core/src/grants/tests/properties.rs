@@ -1,7 +1,8 @@
 //! What must hold of authority whatever is asked: it only shrinks, nothing
 //! covered is denied, and nothing that is spent is ever created.
 //!
-//! The world is small, so that what is held and what is wanted meet often.
+//! The world is small, so that what is held and what is wanted meet often. `SUBLANE_PROPERTY_CASES`
+//! says how many cases each property has.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -194,7 +195,18 @@ fn questions() -> Vec<Capability<'static>> {
     all
 }
 
+/// How many cases there are in a normal test; `cargo xtask soak --properties` has a million.
+const CASES: u32 = 10_000;
+
+fn config() -> ProptestConfig {
+    let said = std::env::var("SUBLANE_PROPERTY_CASES").ok();
+    let cases = said.map_or(CASES, |said| said.parse().expect("SUBLANE_PROPERTY_CASES is a number"));
+    ProptestConfig { cases, ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn no_sequence_of_attenuations_widens_anything(scopes in vec((a_scope(), any::<bool>()), 5)) {
         let root = Grants::root(&everything(), &everything(), NOW, 80).0;

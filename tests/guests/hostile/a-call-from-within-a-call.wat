@@ -1,0 +1,6 @@
+;; Calls the host while the host waits for room for the answer to an earlier call.
+(import "sublane:plugin/random@0.1.0" "bytes" (func $bytes (param i32 i32)))
+(memory 1)
+(func $realloc (param i32 i32 i32 i32) (result i32)
+    (call $bytes (i32.const 64) (i32.const 256)) (i32.const 1024))
+(func $run (result i32) (call $bytes (i32.const 64) (i32.const 256)) unreachable)

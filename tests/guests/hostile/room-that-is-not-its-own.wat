@@ -1,0 +1,5 @@
+;; Gives the host an address for an answer that is beyond its memory.
+(import "sublane:plugin/random@0.1.0" "bytes" (func $bytes (param i32 i32)))
+(memory 1)
+(func $realloc (param i32 i32 i32 i32) (result i32) (i32.const -16))
+(func $run (result i32) (call $bytes (i32.const 64) (i32.const 256)) unreachable)

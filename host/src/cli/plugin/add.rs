@@ -85,8 +85,7 @@ impl Add {
             (_, None) => consent::ask(manifest, differs.as_ref(), !global.json)?,
         };
         let named = as_named(&component, &config.file)?;
-        let mut next = Config::default();
-        runtime.block_on(edit::change(&config.file, |old| {
+        let next = runtime.block_on(edit::change(&config.file, |old| {
             let now = Config::parse(&config.file, old).map_err(Failed::wrong)?;
             let there = now.plugins.get(id);
             if there.map(|there| &there.allow) != before.as_ref().map(|before| &before.allow) {
@@ -103,11 +102,11 @@ impl Add {
                 None => edit::added(old, id, &named, allowed.unwrap_or(Allowed::Nothing)),
             };
             let new = new.map_err(Failed::wrong)?;
-            next = Config::parse(&config.file, &new).map_err(|problems| {
+            let next = Config::parse(&config.file, &new).map_err(|problems| {
                 let why = "nothing was changed: with it the configuration would be wrong; change this first";
                 Failed::wrong(anyhow::Error::from(problems).context(why))
             })?;
-            Ok(new)
+            Ok((new, next))
         }))?;
         let sides = Sides::of(manifest, &next.plugins[id].allow);
         if !global.json {

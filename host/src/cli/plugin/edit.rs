@@ -32,19 +32,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The time between two looks whether it has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Changes a configuration by what `change` makes of its text. Commands that do so at once wait for
+/// Changes a configuration by what `change` makes of its text, and gives what it read of it. Commands that do so at once wait for
 /// each other, for up to five seconds: each sees what the one before it wrote.
 ///
 /// # Errors
 /// Those of `change`; that the file cannot be read or written, or that another command does not end.
-pub(super) async fn change(file: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
+pub(super) async fn change<T>(file: &Path, change: impl FnOnce(&str) -> Result<(String, T)>) -> Result<T> {
     let _turn = turn(file).await?;
     let old = sublane::strict::load(file).map_err(Failed::wrong)?;
-    let new = change(&old)?;
-    if new == old {
-        return Ok(());
+    let (new, read) = change(&old)?;
+    if new != old {
+        replace(file, &old, &new)?;
     }
-    Ok(replace(file, &old, &new)?)
+    Ok(read)
 }
 
 /// The directory that has the file, locked until it is dropped. Not the file itself: it is replaced.

@@ -63,7 +63,7 @@ impl Remove {
             _ if keep_runs || runs == 0 => Living::Keep,
             _ => ask(&name, runs)?,
         };
-        runtime.block_on(edit::change(&config.file, |old| without(&config, &name, old)))?;
+        runtime.block_on(edit::change(&config.file, |old| Ok((without(&config, &name, old)?, ()))))?;
         // First the plugin, so that nothing begins while its runs are cancelled.
         let reloaded = match serves(&config)? {
             true => runtime.block_on(reload(&config, vec![name.clone()]))?,

@@ -49,15 +49,14 @@ impl Revoke {
         let was = Sides::of(&manifest, &plugin.allow);
         let named: Vec<&str> = kinds.iter().map(String::as_str).collect();
         let asked = allow::table(&allow::known(&manifest.asks, &config, &id));
-        let mut next = Config::default();
         let runtime = small_runtime()?;
-        runtime.block_on(edit::change(&config.file, |old| {
+        let next = runtime.block_on(edit::change(&config.file, |old| {
             let new = edit::revoked(old, &id, &named, &asked).map_err(Failed::wrong)?;
-            next = Config::parse(&config.file, &new).map_err(|problems| {
+            let next = Config::parse(&config.file, &new).map_err(|problems| {
                 let why = "without it the configuration would be wrong; change this first";
                 Failed::wrong(anyhow::Error::from(problems).context(why))
             })?;
-            Ok(new)
+            Ok((new, next))
         }))?;
         // Also where the file says so already: the host may not have read it.
         let reloaded = match serves(&config)? {

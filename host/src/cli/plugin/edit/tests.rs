@@ -147,7 +147,9 @@ fn whoever_changes_a_file_at_once_waits_for_the_others() {
     let file = directory.path().join("sublane.toml");
     std::fs::write(&file, TEXT).expect("written");
     let add = |id: String| {
-        let added = |old: &str| added(old, &id, "song.wasm", Allowed::Nothing).map_err(Failed::wrong);
+        let added = |old: &str| {
+            added(old, &id, "song.wasm", Allowed::Nothing).map(|new| (new, ())).map_err(Failed::wrong)
+        };
         let runtime = crate::cli::small_runtime().expect("a runtime");
         runtime.block_on(change(&file, added)).unwrap_or_else(|failed| panic!("{:#}", failed.error));
     };

@@ -194,6 +194,7 @@ mod tests {
         let names: Vec<_> = been.await.expect("it ends").into_iter().flatten().collect();
         assert_eq!(names, ["guest-0", "guest-slow", "guest-0", "guest-0"]);
     }
+
     #[tokio::test]
     async fn what_comes_from_elsewhere_goes_where_no_guest_executes() {
         let threads = GuestThreads::start(2).expect("the machine has threads");
@@ -208,6 +209,10 @@ mod tests {
         threads.run(computes, Arc::default());
         let busy = is_in.await.expect("it began");
         for _ in 0..4 {
+            // The one before has said where it is, and is perhaps not yet gone from there.
+            while threads.fast.iter().all(|thread| thread.is_busy.load(Ordering::Relaxed)) {
+                tokio::task::yield_now().await;
+            }
             let (seen, been) = tokio::sync::oneshot::channel();
             threads.run(async move { drop(seen.send(name())) }, Arc::default());
             assert_ne!(been.await.expect("it does not wait for the one that computes"), busy);

@@ -115,7 +115,7 @@ fn the_first_plugin_of_the_readme_is_the_example() {
 
 #[test]
 fn the_architecture_fits_its_frame() {
-    assert!(document("ARCHITECTURE.md").lines().count() < 300, "fewer than 300 lines are read to the end");
+    assert!(document("ARCHITECTURE.md").lines().count() < 400, "fewer than 400 lines are read to the end");
 }
 
 /// Each function that a plugin imports, with the class that its documentation

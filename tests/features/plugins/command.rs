@@ -134,7 +134,7 @@ async fn plugins_that_are_added_at_once_are_all_added() {
     let mut refused = join_all(added).await;
     refused.retain(|said| said.exit != 0);
     let [said] = refused.as_slice() else { panic!("{refused:?}") };
-    assert_eq!((said.exit, said.err.contains("there is a plugin `b` already")), (2, true), "{said:?}");
+    assert_eq!((said.exit, said.err.contains("[plugins.b] was changed meanwhile")), (2, true), "{said:?}");
     let listed = line.json(&["plugin", "list"]).await;
     let ids: Vec<_> = listed["plugins"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
     assert_eq!(ids, ["a", "b"]);

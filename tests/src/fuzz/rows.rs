@@ -67,7 +67,7 @@ impl World {
         let store = SqliteStore::open(&path).expect("a new store");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let run = runtime.block_on(async {
-            let purse = Purse { cpu_us: 1_000, spawns: 3, ..Purse::default() };
+            let purse = Purse { cpu_us: 1_000, host_calls: 1_000, spawns: 3, ..Purse::default() };
             let conversation = NewConversation { id: ConversationId([1; 16]), origin: destination(), purse };
             let ask = PurseAsk::exactly(Purse { spawns: 1, ..Purse::default() });
             let accept = Accept { conversation, event: None, spec: Box::new(spec()), ask };

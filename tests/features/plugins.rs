@@ -15,7 +15,7 @@ use sublane::host::plugins::Change;
 use sublane::intake::{IntakeError, Task};
 use sublane::intents::Intent;
 use sublane::plugin::Files;
-use sublane::retention::{self, Retention};
+use sublane::retention;
 use sublane_core::{Failure, Outcome, Run, RunId, Timestamp};
 use sublane_tests::{Setup, TestHost, component, temporary, value};
 
@@ -269,9 +269,8 @@ async fn a_plugin_that_is_removed_is_gone_and_its_runs_end() {
 async fn a_version_is_kept_until_nobody_needs_it() {
     let directory = temporary();
     let clock = ManualClock::at(Timestamp(1_800_000_000_000));
-    let retention = Retention { versions: Duration::from_secs(60), ..Retention::default() };
     let mut setup = Setup::durable(&directory).clock(Arc::new(clock.clone())).plugin("remembers");
-    setup.settings.retention = retention;
+    setup.settings.retention.versions = Duration::from_secs(60);
     let host = setup.start().await;
     let kept = || -> Vec<&'static str> {
         let is_there = |version: &&str| directory.path().join("components").join(digest(version)).is_dir();

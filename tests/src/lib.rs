@@ -35,6 +35,7 @@ use sublane::host::{Host, Inner, Parts, Settings};
 use sublane::http;
 use sublane::intake::Task;
 use sublane::plugin::{Allow, Plugins};
+use sublane::retention::Retention;
 use sublane::secrets::{SecretConfig, Secrets, Source as SecretSource};
 use sublane::versions::Versions;
 use sublane_core::grants::Authority;
@@ -116,10 +117,13 @@ impl Setup {
     #[must_use]
     pub fn on(store: Arc<dyn Store>, directory: Arc<TempDir>) -> Self {
         let pools = PoolSizes { small: 24, large: 5 };
+        // All tests share one compile cache, and clocks that are moved by hand know nothing of its age.
+        let cache = Duration::from_secs(100 * 365 * 86_400);
+        let retention = Retention { cache, ..Retention::default() };
         Self {
             store,
             clock: Arc::new(SystemClock),
-            settings: Settings { pools, guest_threads: 2, ..Settings::default() },
+            settings: Settings { pools, retention, guest_threads: 2, ..Settings::default() },
             lanes: Vec::new(),
             plugins: Vec::new(),
             answers: HashMap::new(),

@@ -8,7 +8,6 @@ use sublane::host::Inner;
 use sublane::imports::{Ctx, Instance};
 use tokio::task::JoinHandle;
 use wasmtime::Engine;
-use wasmtime::component::ResourceTable;
 
 /// The task of `echo`: 100 characters as JSON text.
 pub(crate) fn input() -> String {
@@ -19,7 +18,7 @@ pub(crate) fn input() -> String {
 pub(crate) async fn spawn(engine: &Engine, memory_bytes: u64, pre: &AgentPre<Ctx>, input: &str) -> f64 {
     let begin = crate::now();
     let limiter = Limiter::new(memory_bytes);
-    let ctx = Ctx { limiter, table: ResourceTable::new(), instance: Instance::Unprivileged };
+    let ctx = Ctx::new(limiter, Instance::Unprivileged);
     let mut store = wasmtime::Store::new(engine, ctx);
     store.limiter(|ctx| &mut ctx.limiter);
     store.set_epoch_deadline(1_000);

@@ -20,7 +20,7 @@ use sublane::imports::{Ctx, Instance};
 use sublane::plugin::Plugin;
 use sublane_core::{Import, Outcome, Output, Path, Run, RunId, Timestamp, Token};
 use sublane_store::{Model, Parked, Store as _, Wait, WaitFor};
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::Linker;
 
 use crate::durable::{Script, by};
 
@@ -125,7 +125,7 @@ pub(crate) async fn spawns(
 
 fn store(stub: &Stub) -> wasmtime::Store<Ctx> {
     let limiter = Limiter::new(stub.plugin.manifest.memory_bytes);
-    let ctx = Ctx { limiter, table: ResourceTable::new(), instance: Instance::Unprivileged };
+    let ctx = Ctx::new(limiter, Instance::Unprivileged);
     let mut store = wasmtime::Store::new(&stub.host.engines.of(stub.plugin.class).engine, ctx);
     store.limiter(|ctx| &mut ctx.limiter);
     store.set_epoch_deadline(100_000);
@@ -138,7 +138,7 @@ type Spawned = (Option<RunId>, types::Output);
 /// The caller's component, with the stub behind `spawn-subagent` and `wait`.
 fn caller(stub: &Arc<Stub>) -> wasmtime::Result<AgentPre<Ctx>> {
     let mut linker = Linker::new(&stub.host.engines.of(stub.plugin.class).engine);
-    sublane::imports::link(&mut linker)?;
+    sublane::imports::link(&mut linker, stub.child.instance_pre().component())?;
     linker.allow_shadowing(true);
     let mut interface = linker.instance("sublane:plugin/subagent@0.1.0")?;
     let behind = stub.clone();

@@ -47,7 +47,7 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
         let component = unsafe { Component::deserialize_file(engine, &code) };
         let component = component.map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let mut linker = Linker::new(engine);
-        sublane::imports::link(&mut linker).map_err(|error| anyhow::anyhow!("{error:#}"))?;
+        sublane::imports::link(&mut linker, &component).map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let pre = linker.instantiate_pre(&component).and_then(AgentPre::new);
         let pre = pre.map_err(|error| anyhow::anyhow!("{error:#}"))?;
         bare::spawn(engine, memory_bytes, &pre, &input).await;

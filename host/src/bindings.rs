@@ -60,3 +60,23 @@ pub mod agent {
 pub mod toolbox {
     exports_of!("toolbox");
 }
+
+/// What the host does of WASI 0.2. The rest is linked without bindings: `imports/wasi/denied.rs`.
+pub mod wasi {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "served",
+        imports: {
+            "wasi:io/poll.poll": async | trappable,
+            "wasi:io/poll.[method]pollable.block": async | trappable,
+            default: trappable,
+        },
+        with: {
+            "wasi:io/error.error": crate::imports::wasi::stream::Never,
+            "wasi:io/poll.pollable": crate::imports::wasi::poll::Pollable,
+            "wasi:io/streams.input-stream": crate::imports::wasi::stream::Stdin,
+            "wasi:io/streams.output-stream": crate::imports::wasi::stream::Output,
+        },
+        require_store_data_send: true,
+    });
+}

@@ -9,7 +9,6 @@ use std::sync::atomic::AtomicBool;
 use sublane_core::{Failure, Outcome, Output, Path, Run, RunId};
 use sublane_store::{By, Claimed, StoreError};
 use tracing::Instrument as _;
-use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
 use crate::attempt::{Attempt, Exit};
@@ -152,14 +151,11 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
         allowed_at: 0,
         is_tool: false,
         unnoted: None,
+        lines: Default::default(),
     };
     let mut store = store(
         &class.engine,
-        Ctx {
-            limiter: Limiter::new(spec.grants.caps().memory_bytes),
-            table: ResourceTable::new(),
-            instance: Instance::Live(Box::new(live)),
-        },
+        Ctx::new(Limiter::new(spec.grants.caps().memory_bytes), Instance::Live(Box::new(live))),
     );
     let returned = {
         let task = task_to_guest(spec);
@@ -170,6 +166,10 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
         let metered = Metered::new(called, &attempt.meter, &host.engines.ticker);
         attempt.meter.or_stop(metered).await
     };
+    // One that goes on in another attempt writes the whole line there.
+    if returned.as_ref().is_ok_and(|ended| ended.as_ref().err().is_none_or(|error| !error.is::<Exit>())) {
+        store.data_mut().end_lines();
+    }
     drop(store);
     drop(place);
     Ok(match returned {

@@ -296,6 +296,11 @@ fn no_guest_is_without_a_test() {
             if directory == "tests/guests/hostile" {
                 continue;
             }
+            // In other languages than Rust they are none either.
+            if !repository().join(&directory).join("Cargo.toml").exists() {
+                assert!(tests.contains(&format!("\"{directory}\"")), "no test names {directory}");
+                continue;
+            }
             let is_member = our_crates().iter().any(|(_, member)| *member == directory);
             assert!(is_member, "{directory} is no member of the workspace");
         }

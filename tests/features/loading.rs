@@ -126,7 +126,13 @@ async fn a_file_that_is_missing_is_named() {
 #[tokio::test]
 async fn an_unknown_import_is_refused_by_name() {
     let served = "served are sublane:plugin/types@0.1.0, sublane:plugin/subagent@0.1.0";
-    for import in ["wasi:sockets/tcp@0.2.0", "sublane:plugin/teleport@0.1.0", "sublane:other/log@0.1.0"] {
+    for import in [
+        "wasi:nn/graph@0.2.0",
+        "wasi:http/incoming-handler@0.2.0",
+        "wasi:sockets/tcp-something-else@0.2.0",
+        "sublane:plugin/teleport@0.1.0",
+        "sublane:other/log@0.1.0",
+    ] {
         let bytes = wat(&format!(r#"(component (import "{import}" (instance)))"#));
         let named = format!("it imports `{import}`, which this host does not serve");
         check_refused(&bytes, &[&named, served]).await;
@@ -138,6 +144,11 @@ async fn an_import_of_another_version_is_refused_by_name() {
     for import in ["sublane:plugin/log@0.2.0", "sublane:plugin/log@1.0.0", "sublane:plugin/log"] {
         let bytes = wat(&format!(r#"(component (import "{import}" (instance)))"#));
         check_refused(&bytes, &[&format!("it imports `{import}`; this host serves version 0.1.0")]).await;
+    }
+    for import in ["wasi:io/poll@0.3.0", "wasi:sockets/tcp@0.2.0-rc-1", "wasi:cli/exit"] {
+        let bytes = wat(&format!(r#"(component (import "{import}" (instance)))"#));
+        check_refused(&bytes, &[&format!("it imports `{import}`; of WASI this host serves version 0.2")])
+            .await;
     }
     let next = |text: &str| text.replace("sublane:plugin@0.1.0", "sublane:plugin@0.2.0");
     let bytes =

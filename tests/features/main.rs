@@ -36,3 +36,4 @@ mod stopping; // a host that is asked to stop, or stands still, and the one afte
 mod subagents; // spawn, wait, look, speak, cancel, deliver
 mod tools; // what is checked before a tool starts, and who pays for it
 mod values; // small values: who may change one first, and how large they are
+mod wasi; // plugins in other languages, and what they get of WASI

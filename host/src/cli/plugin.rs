@@ -169,6 +169,8 @@ pub(super) struct PluginView {
     agents: Vec<Definition>,
     tools: Vec<Definition>,
     imports: Vec<String>,
+    /// Interfaces of WASI that it imports.
+    wasi: Vec<String>,
     asks: sublane_core::Authority,
 }
 
@@ -191,6 +193,7 @@ impl PluginView {
             agents: plugin.agents.clone(),
             tools: plugin.tools.clone(),
             imports: plugin.imports.clone(),
+            wasi: plugin.wasi.clone(),
             asks,
         }
     }
@@ -211,6 +214,7 @@ impl PluginView {
         text.push_str(&render::section("has tools", &definitions(&self.tools)));
         let imports = if self.imports.is_empty() { "nothing".to_owned() } else { self.imports.join(", ") };
         text.push_str(&render::section("imports", &[imports]));
+        text.push_str(&render::section("uses WASI", &sublane::plugin::wasi::told(&self.wasi)));
         text.push_str(&render::section("asks to", &render::authority(&manifest.asks)));
         text
     }

@@ -103,7 +103,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        8
+        2 * super::MAX_CORE_INSTANCES as usize
     }
 
     fn tables(&self) -> usize {

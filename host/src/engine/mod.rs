@@ -24,6 +24,8 @@ use self::ticker::Ticker;
 pub const SMALL_MEMORY_BYTES: u64 = 4 << 20;
 /// Linear memory that a plugin can have at most, in bytes.
 pub const MAX_MEMORY_BYTES: u64 = 1 << 30;
+/// Core modules of one component, with its shims, on the large engine.
+pub const MAX_CORE_INSTANCES: u32 = 64;
 /// Bytes of the stack that host code runs on; its overflow would end the process.
 const ASYNC_STACK_BYTES: usize = 2 << 20;
 /// Bytes of the guest's own stack in it.
@@ -118,15 +120,20 @@ impl EngineClass {
 /// The configuration of one engine. The benchmarks measure what it costs.
 fn config(class: Class, instances: u32) -> Config {
     let mut pool = PoolingAllocationConfig::new();
-    // A component of a Rust plugin has one core module and two shims.
+    // A component of a Rust plugin has one core module and two shims; one of Python has its libraries
+    // and adapters as modules of their own.
+    let core_instances = match class {
+        Class::Small => 4,
+        Class::Large => MAX_CORE_INSTANCES,
+    };
     pool.total_component_instances(instances)
-        .total_core_instances(instances * 4)
+        .total_core_instances(instances * core_instances)
         .total_memories(instances)
         .total_tables(instances * 2)
         .total_stacks(instances)
         .max_memories_per_component(1)
         .max_tables_per_component(2)
-        .max_core_instances_per_component(4)
+        .max_core_instances_per_component(core_instances)
         .pagemap_scan(Enabled::Auto);
     match class {
         Class::Small => pool

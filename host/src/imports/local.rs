@@ -20,11 +20,30 @@ impl types::Host for Ctx {}
 impl log::Host for Ctx {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
         let Some(live) = self.called()? else { return Ok(()) };
-        if live.attempt.journal.is_replaying() {
-            return Ok(());
+        live.say(level, &message);
+        if matches!(level, log::Level::Error) {
+            live.last_words(&message);
         }
-        let (run, plugin) = (live.attempt.spec.id, live.plugin.manifest.id.as_str());
-        let message = live.attempt.host.secrets.redactor().text(&message);
+        Ok(())
+    }
+}
+
+impl Live {
+    /// What the guest says of an error: if it breaks down now, this is why.
+    pub(super) fn last_words(&self, message: &str) {
+        if !self.attempt.journal.is_replaying() {
+            let message = self.attempt.host.secrets.redactor().text(message);
+            self.attempt.last_error(&scrub_text(cut(&message, MAX_LINE_BYTES)));
+        }
+    }
+
+    /// Writes a line to the log of the run; nothing is repeated on replay.
+    pub(super) fn say(&self, level: log::Level, message: &str) {
+        if self.attempt.journal.is_replaying() {
+            return;
+        }
+        let (run, plugin) = (self.attempt.spec.id, self.plugin.manifest.id.as_str());
+        let message = self.attempt.host.secrets.redactor().text(message);
         let said = cut(&message, MAX_LINE_BYTES);
         let message = line(said);
         match level {
@@ -32,13 +51,9 @@ impl log::Host for Ctx {
             log::Level::Debug => tracing::debug!(target: "sublane::guest", %run, plugin, "{message}"),
             log::Level::Info => tracing::info!(target: "sublane::guest", %run, plugin, "{message}"),
             log::Level::Warn => tracing::warn!(target: "sublane::guest", %run, plugin, "{message}"),
-            log::Level::Error => {
-                tracing::error!(target: "sublane::guest", %run, plugin, "{message}");
-                live.attempt.last_error(&scrub_text(said));
-            }
+            log::Level::Error => tracing::error!(target: "sublane::guest", %run, plugin, "{message}"),
         }
-        keep(live, level, said);
-        Ok(())
+        keep(self, level, said);
     }
 }
 

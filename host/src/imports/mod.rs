@@ -25,6 +25,7 @@ mod secret;
 mod subagent;
 mod tools;
 mod translate;
+pub mod wasi;
 
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ use sublane_core::grants::{Authority, Capability, Denied, Side, who_refuses};
 use sublane_core::journal::encode;
 use sublane_core::{Answer, Entry, Grants, Import, ImportError, Path, Timestamp};
 use sublane_store::{Command, Parked, StoreError, Wait, WaitFor};
-use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 
 use crate::attempt::{Attempt, Exit};
 use crate::engine::guest::Stop;
@@ -53,7 +54,7 @@ pub const MAX_JSON_BYTES: usize = 256 << 10;
 pub struct Ctx {
     /// Its limits; no store is made without them.
     pub limiter: Limiter,
-    /// Its open artifacts.
+    /// Its open artifacts, and its handles of WASI.
     pub table: ResourceTable,
     /// Who it is.
     pub instance: Instance,
@@ -85,17 +86,28 @@ pub struct Live {
     pub is_tool: bool,
     /// The place of the tool call, as long as the journal does not say which version it is on.
     pub unnoted: Option<Path>,
+    /// What it began to write to stdout and stderr.
+    pub lines: wasi::stream::Lines,
 }
 
-/// Adds everything that the host serves.
-pub fn link(linker: &mut Linker<Ctx>) -> wasmtime::Result<()> {
-    crate::bindings::Imports::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)
+/// Adds everything that the host serves, and denies what else of WASI the component imports.
+pub fn link(linker: &mut Linker<Ctx>, component: &Component) -> wasmtime::Result<()> {
+    crate::bindings::Imports::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
+    wasi::link(linker, component)
 }
 
 /// An answer on its way to the guest.
 type Answered<T> = wasmtime::Result<Answer<T>>;
 
 impl Ctx {
+    /// What a new instance has.
+    #[must_use]
+    pub fn new(limiter: Limiter, instance: Instance) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(wasi::MAX_HANDLES);
+        Self { limiter, table, instance }
+    }
+
     /// The live instance, or the denial that one without any grants gets.
     fn live(&mut self, import: Import) -> Result<&mut Live, ImportError> {
         match &mut self.instance {

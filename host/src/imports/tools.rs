@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sublane_core::{Import, ImportError, LimitHit, Path};
-use wasmtime::component::ResourceTable;
 
 use super::translate::answer;
 use super::{Ctx, Exit, Instance, Live, MAX_JSON_BYTES, check_json};
@@ -203,16 +202,20 @@ impl Live {
             allowed_at: 0,
             is_tool: true,
             unnoted: (!is_noted).then(|| path.clone()),
+            lines: Default::default(),
         };
         let mut store = runner::store(
             &class.engine,
-            Ctx {
-                limiter: Limiter::new(callee.manifest.memory_bytes),
-                table: ResourceTable::new(),
-                instance: Instance::Live(Box::new(live)),
-            },
+            Ctx::new(Limiter::new(callee.manifest.memory_bytes), Instance::Live(Box::new(live))),
         );
-        let toolbox = pre.instantiate_async(&mut store).await?;
-        toolbox.sublane_plugin_tools_entry().call_call_tool(&mut store, tool, &arguments).await
+        let called = async {
+            let toolbox = pre.instantiate_async(&mut store).await?;
+            toolbox.sublane_plugin_tools_entry().call_call_tool(&mut store, tool, &arguments).await
+        };
+        let called = called.await;
+        if called.as_ref().err().is_none_or(|error| !error.is::<Exit>()) {
+            store.data_mut().end_lines();
+        }
+        called
     }
 }

@@ -7,6 +7,8 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
+use super::wasi;
+
 /// The package and the version that this host serves.
 pub const PACKAGE: &str = "sublane:plugin";
 /// See [`PACKAGE`].
@@ -24,7 +26,11 @@ pub const EXPORTS: &[&str] = &["agent-entry", "tools-entry"];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It imports an interface that the host does not serve.
-    #[error("it imports `{import}`, which this host does not serve; served are {}", served())]
+    #[error(
+        "it imports `{import}`, which this host does not serve; served are {}, and of WASI 0.2 what \
+         languages need: wasi:io, clocks, random, cli, and filesystem, sockets and http, which are denied",
+        served()
+    )]
     UnknownImport {
         /// The import.
         import: String,
@@ -32,6 +38,12 @@ pub enum Refused {
     /// It imports an interface in a version that the host does not serve.
     #[error("it imports `{import}`; this host serves version {VERSION}: build it with a matching SDK")]
     WrongVersion {
+        /// The import.
+        import: String,
+    },
+    /// It imports an interface of WASI in a version that the host does not serve.
+    #[error("it imports `{import}`; of WASI this host serves version 0.2")]
+    OtherWasi {
         /// The import.
         import: String,
     },
@@ -64,6 +76,9 @@ pub struct Shape {
     pub tools: bool,
     /// Imported interfaces, by their short names.
     pub imports: Vec<String>,
+    /// Imported interfaces of WASI, without their versions.
+    #[serde(default)]
+    pub wasi: Vec<String>,
 }
 
 /// Refuses bytes that are no component, before the compiler sees them.
@@ -88,9 +103,13 @@ pub fn check_bytes(bytes: &[u8]) -> Result<(), Refused> {
 /// [`Refused`] names the import or says what is exported instead.
 pub fn shape(engine: &Engine, component: &Component) -> Result<Shape, Refused> {
     let ty = component.component_type();
-    let mut imports = Vec::new();
+    let (mut imports, mut wasi) = (Vec::new(), Vec::new());
     for (name, _) in ty.imports(engine) {
-        imports.push(known(name, IMPORTS)?.to_owned());
+        match wasi::import(name) {
+            Some(wasi::Import::Known(name)) => wasi.push(name.to_owned()),
+            Some(wasi::Import::OtherVersion) => return Err(Refused::OtherWasi { import: name.to_owned() }),
+            None => imports.push(known(name, IMPORTS)?.to_owned()),
+        }
     }
     let exports: Vec<String> = ty
         .exports(engine)
@@ -98,7 +117,7 @@ pub fn shape(engine: &Engine, component: &Component) -> Result<Shape, Refused> {
         .map(|(name, _)| name.to_owned())
         .collect();
     let exported = |what: &str| exports.iter().any(|export| *export == format!("{PACKAGE}/{what}@{VERSION}"));
-    let shape = Shape { agents: exported("agent-entry"), tools: exported("tools-entry"), imports };
+    let shape = Shape { agents: exported("agent-entry"), tools: exported("tools-entry"), imports, wasi };
     if !shape.agents && !shape.tools {
         let found = ty.exports(engine).map(|(name, _)| format!("`{name}`")).collect();
         return Err(Refused::NoKnownExport { found });

@@ -11,6 +11,7 @@ pub mod load;
 pub mod manifest;
 mod registry;
 pub mod schema;
+pub mod wasi;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use sublane_core::grants::Authority;
 use sublane_core::{Grants, Purse, Timestamp};
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::Linker;
 
 use crate::bindings::agent::AgentPre;
 use crate::bindings::toolbox::ToolboxPre;
@@ -59,6 +60,8 @@ pub struct Plugin {
     pub tools: Vec<Definition>,
     /// Interfaces that it imports.
     pub imports: Vec<String>,
+    /// Interfaces of WASI that it imports, without their versions.
+    pub wasi: Vec<String>,
     /// Ready to be instantiated as an agent.
     pub agent_pre: Option<AgentPre<Ctx>>,
     /// Ready to be instantiated for a tool call.
@@ -204,6 +207,7 @@ impl Plugin {
             agents: self.agents.clone(),
             tools: self.tools.clone(),
             imports: self.imports.clone(),
+            wasi: self.wasi.clone(),
             agent_pre: self.agent_pre.clone(),
             toolbox_pre: self.toolbox_pre.clone(),
         }
@@ -256,7 +260,7 @@ impl Plugin {
         };
         let unfit = |error: wasmtime::Error| refused(Refused::NotAComponent(format!("{error:#}")));
         let mut linker = Linker::<Ctx>::new(engine);
-        crate::imports::link(&mut linker).map_err(unfit)?;
+        crate::imports::link(&mut linker, &component).map_err(unfit)?;
         let pre = linker.instantiate_pre(&component).map_err(unfit)?;
         let allows = allow.for_manifest(&manifest);
         let mut plugin = Self {
@@ -271,6 +275,7 @@ impl Plugin {
             agents: Vec::new(),
             tools: Vec::new(),
             imports: shape.imports.clone(),
+            wasi: shape.wasi.clone(),
             agent_pre: shape.agents.then(|| AgentPre::new(pre.clone())).transpose().map_err(unfit)?,
             toolbox_pre: shape.tools.then(|| ToolboxPre::new(pre)).transpose().map_err(unfit)?,
         };
@@ -293,11 +298,7 @@ impl Plugin {
         let store = || {
             let mut store = wasmtime::Store::new(
                 engine,
-                Ctx {
-                    limiter: Limiter::new(self.manifest.memory_bytes),
-                    table: ResourceTable::new(),
-                    instance: Instance::Unprivileged,
-                },
+                Ctx::new(Limiter::new(self.manifest.memory_bytes), Instance::Unprivileged),
             );
             store.limiter(|ctx| &mut ctx.limiter);
             store.set_hostcall_fuel(crate::imports::HOSTCALL_BYTES);

@@ -1,0 +1,13 @@
+;; Makes a request by WASI: tells what came of it (1 = an error), and which case that is (15 = `HTTP-request-denied`).
+(import "wasi:http/types@0.2.12" "[constructor]fields" (func $fields (result i32)))
+(import "wasi:http/types@0.2.12" "[constructor]outgoing-request" (func $request (param i32) (result i32)))
+(import "wasi:http/outgoing-handler@0.2.12" "handle" (func $handle (param i32 i32 i32 i32)))
+(memory 1)
+(data (i32.const 2048) "handle _, case __")
+(func $run (result i32)
+    (call $handle (call $request (call $fields)) (i32.const 0) (i32.const 0) (i32.const 256))
+    (i32.store8 (i32.const 2055) (i32.add (i32.const 48) (i32.load8_u (i32.const 256))))
+    (i32.store8 (i32.const 2063) (i32.add (i32.const 48) (i32.div_u (i32.load8_u (i32.const 264)) (i32.const 10))))
+    (i32.store8 (i32.const 2064) (i32.add (i32.const 48) (i32.rem_u (i32.load8_u (i32.const 264)) (i32.const 10))))
+    (memory.copy (i32.const 0) (i32.const 2048) (i32.const 17))
+    (call $fail (i32.const 17)))

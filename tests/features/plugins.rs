@@ -15,7 +15,7 @@ use sublane::host::plugins::Change;
 use sublane::intake::{IntakeError, Task};
 use sublane::intents::Intent;
 use sublane::plugin::Files;
-use sublane::retention;
+use sublane::retention::{self, Retention};
 use sublane_core::{Failure, Outcome, Run, RunId, Timestamp};
 use sublane_tests::{Setup, TestHost, component, temporary, value};
 
@@ -270,7 +270,8 @@ async fn a_version_is_kept_until_nobody_needs_it() {
     let directory = temporary();
     let clock = ManualClock::at(Timestamp(1_800_000_000_000));
     let mut setup = Setup::durable(&directory).clock(Arc::new(clock.clone())).plugin("remembers");
-    setup.settings.retention.versions = Duration::from_secs(60);
+    let retention = Retention { versions: Duration::from_secs(60), ..setup.settings.retention };
+    setup.settings.retention = retention;
     let host = setup.start().await;
     let kept = || -> Vec<&'static str> {
         let is_there = |version: &&str| directory.path().join("components").join(digest(version)).is_dir();

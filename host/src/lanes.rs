@@ -338,6 +338,12 @@ impl Lanes {
         self.state.lock().lane(lane)?.position(run)
     }
 
+    /// Ready runs in all, but for those of lanes that give no slots.
+    #[must_use]
+    pub fn in_line(&self) -> usize {
+        self.state.lock().lanes.values().filter(|lane| !lane.is_paused()).map(Lane::len).sum()
+    }
+
     /// Attempts whose instance is kept while their run waits.
     #[must_use]
     pub fn parked(&self) -> usize {

@@ -177,6 +177,8 @@ imports! {
     HttpSend "http.send" Effect,
     SecretPlaceholder "secret.placeholder" Effect,
     Sleep "timer.sleep" Wait,
+    Until "timer.until" Wait,
+    WaitAny "wait.any" Wait,
     Log "log.write" Local,
     Now "clock.now" Local,
     Deadline "clock.deadline" Local,
@@ -256,6 +258,27 @@ pub struct WaitAnswer {
     pub ended: Vec<RunId>,
     /// Whether the time-out came first.
     pub timed_out: bool,
+}
+
+/// What a `wait.any` came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnyAnswer {
+    /// Which of the sources it was, from 0 in the caller's order.
+    pub index: u32,
+    /// What it brought.
+    pub woken: Woken,
+}
+
+/// What a source of a `wait.any` brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Woken {
+    /// The instant has come.
+    Until,
+    /// The runs that had ended, in the order in which they were named.
+    Runs(Vec<RunId>),
+    /// A message, JSON text.
+    Message(Arc<str>),
 }
 
 /// What a `subagent.spawn-subagent` came to. The rest of the receipt is in the child's own row.

@@ -11,7 +11,7 @@ use sublane_core::grants::{
     Place, SecretGrant, SpawnGrant, ToolGrant,
 };
 use sublane_core::{Delivery, DeliveryState, Grants, Purse, Run, Timestamp};
-use sublane_store::WaitFor;
+use sublane_store::{Source, WaitFor};
 
 /// A duration in its largest unit: `850 ms`, `12 s`, `3 min`, `5 h`, `2 d`.
 pub(super) fn duration(duration: Duration) -> String {
@@ -225,6 +225,16 @@ pub(super) fn waits_for(what: &WaitFor) -> String {
         WaitFor::Message => "a message".to_owned(),
         WaitFor::Runs { runs, all: false } if runs.len() > 1 => format!("any of {}", list(runs)),
         WaitFor::Runs { runs, .. } => format!("the end of {}", list(runs)),
+        WaitFor::Any { sources } => {
+            let first = |source: &Source| match source {
+                // Which of them comes first is the wait's own end.
+                Source::Until(_) => "its time".to_owned(),
+                Source::Message => "a message".to_owned(),
+                Source::Runs { runs, all: false } if runs.len() > 1 => format!("any of {}", list(runs)),
+                Source::Runs { runs, .. } => format!("the end of {}", list(runs)),
+            };
+            sources.iter().map(first).collect::<Vec<_>>().join(" or ")
+        }
     }
 }
 

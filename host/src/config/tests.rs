@@ -80,11 +80,11 @@ fn slips_are_told_with_line_key_and_what_was_meant() {
         5: `logs.format` must be "human" or "json", not "xml""#]],
     );
     check(
-        "[limits]\ninstances-small = 4\ncrashes = 0\n[lanes.main]\ntimeout = '40d'",
+        "[limits]\ninstances-small = 4\ncrashes = 0\n[lanes.main]\ntimeout = '4000d'",
         &expect![[r#"
         2: `limits.instances-small` must be a whole number from 5 to 10000, not 4
         3: `limits.crashes` must be a whole number from 1 to 100, not 0
-        5: `lanes.main.timeout` must be from 1s to 30d, not "40d""#]],
+        5: `lanes.main.timeout` must be from 1s to 3660d, not "4000d""#]],
     );
     check(
         "lanes = 5\nplugins = []\n[channels]\nconsole = 'console'",

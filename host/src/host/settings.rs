@@ -23,6 +23,8 @@ pub struct Settings {
     pub journal_entries: u32,
     /// How often the sweeps look by themselves. Default 1 s.
     pub sweep: Duration,
+    /// Ready runs on all lanes from which on few of those that are due are woken at once. Default 1,024.
+    pub line: u32,
     /// How long a stop waits for attempts and deliveries under way. Default 5 s.
     pub grace: Duration,
     /// What each message from outside fills its conversation's purse up to.
@@ -45,6 +47,7 @@ impl Default for Settings {
             hot_window: Duration::from_secs(10),
             journal_entries: MAX_ENTRIES,
             sweep: Duration::from_secs(1),
+            line: 1_024,
             grace: Duration::from_secs(5),
             purse: Purse {
                 cpu_us: 7_200_000_000,

@@ -17,21 +17,34 @@ use crate::retention::{self, Collected};
 use crate::{late, progress as reports};
 
 impl Inner {
-    /// Decides what is due, and notes when the next is.
+    /// Decides what is due, and notes when the next is. What is due at once after a long stop is
+    /// spread: as soon as many runs are in line for a slot, few are woken at each look.
     async fn fire_due(self: &Arc<Self>) -> Result<(), sublane_store::StoreError> {
         self.next_due.store(u64::MAX, Ordering::Relaxed);
-        while self.fire_some().await? {}
-        self.note_due(self.store.next_due().await?);
-        Ok(())
+        loop {
+            let has_room = self.lanes.in_line() < self.settings.line as usize;
+            self.fire_some(has_room).await?;
+            let next = self.store.next_due().await?;
+            let now = self.clock.now();
+            if next.is_none_or(|next| next > now) {
+                self.note_due(next);
+                return Ok(());
+            }
+            if !has_room || self.is_stopping() {
+                self.note_due(Some(now.after(self.settings.sweep / 10)));
+                return Ok(());
+            }
+        }
     }
 
-    /// Decides some of what is due. Gives whether there may be more.
-    async fn fire_some(self: &Arc<Self>) -> Result<bool, sublane_store::StoreError> {
+    /// Ends some of the runs whose time is up, and decides some of the waits that are due.
+    async fn fire_some(self: &Arc<Self>, has_room: bool) -> Result<(), sublane_store::StoreError> {
         const LIMIT: u32 = 256;
-        let effects = self.store.fire_due(LIMIT, self.link_base.clone(), self.clock.now()).await?;
-        let many = effects.ended.len() + effects.resumed.len() + effects.ready.len() >= LIMIT as usize;
+        let most = (self.settings.line / 4).clamp(1, LIMIT);
+        let waits = if has_room { most } else { most.div_ceil(8) };
+        let effects = self.store.fire_due(LIMIT, waits, self.link_base.clone(), self.clock.now()).await?;
         self.dispatch(effects);
-        Ok(many)
+        Ok(())
     }
 
     /// Offers what is queued and nobody told of.

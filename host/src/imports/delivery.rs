@@ -1,12 +1,12 @@
-//! `delivery` and `timer`: something for people on the way, and sleep.
+//! `delivery`: something for people on the way.
 
 use sublane_core::grants::ChannelGrant;
-use sublane_core::{DeliveryId, Import, ImportError, LimitHit};
-use sublane_store::{Command, WaitFor};
+use sublane_core::{DeliveryId, Import, ImportError};
+use sublane_store::Command;
 
 use super::translate::{answer, artifacts_from_guest};
 use super::{Ctx, Exit, Live};
-use crate::bindings::sublane::plugin::{delivery, timer, types};
+use crate::bindings::sublane::plugin::{delivery, types};
 use crate::journal::args;
 
 /// Artifacts that go with one message.
@@ -70,24 +70,5 @@ impl Live {
             }
         }
         Ok(Ok(artifacts))
-    }
-}
-
-impl timer::Host for Ctx {
-    async fn sleep(&mut self, duration_ms: u64) -> Reply<()> {
-        let import = Import::Sleep;
-        let live = live!(self, import);
-        let args = args(import, &[&duration_ms.to_le_bytes()]);
-        let done = live.wait(import, args, WaitFor::Sleep, Some(duration_ms), |live, now| {
-            if live.is_tool {
-                return Err(ImportError::Invalid("a tool call is short: it cannot sleep".to_owned()));
-            }
-            let deadline = live.attempt.spec.deadline();
-            if now.0.saturating_add(duration_ms) > deadline.0 {
-                return Err(ImportError::Limit(LimitHit::new("cap.deadline", deadline.0)));
-            }
-            Ok(())
-        });
-        answer(done.await)
     }
 }

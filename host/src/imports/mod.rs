@@ -26,6 +26,7 @@ mod subagent;
 mod tools;
 mod translate;
 pub mod wasi;
+mod wait;
 
 use std::sync::Arc;
 
@@ -94,6 +95,24 @@ pub struct Live {
 pub fn link(linker: &mut Linker<Ctx>, component: &Component) -> wasmtime::Result<()> {
     crate::bindings::Imports::add_to_linker::<_, HasSelf<Ctx>>(linker, |ctx| ctx)?;
     wasi::link(linker, component)
+}
+
+/// When a wait is over without what it is for.
+#[derive(Clone, Copy)]
+enum Due {
+    /// So many milliseconds after it is opened, or never.
+    Within(Option<u64>),
+    /// Then, or never.
+    At(Option<Timestamp>),
+}
+
+impl Due {
+    fn at(self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Within(ms) => ms.map(|ms| Timestamp(now.0.saturating_add(ms))),
+            Self::At(at) => at,
+        }
+    }
 }
 
 /// An answer on its way to the guest.
@@ -237,7 +256,7 @@ impl Live {
         import: Import,
         args: u128,
         what: WaitFor,
-        timeout_ms: Option<u64>,
+        due: Due,
         check: impl FnOnce(&Self, Timestamp) -> Result<(), ImportError>,
     ) -> Answered<T> {
         let (path, held) = self.replayed(import, args)?;
@@ -253,7 +272,7 @@ impl Live {
         }
         self.note_call().await?;
         let by = attempt.by_at(true, now);
-        let due = timeout_ms.map(|ms| Timestamp(by.now.0.saturating_add(ms)));
+        let due = due.at(by.now);
         let wait = Wait { run: by.run, path, import, args, what, due };
         let resumed = attempt.arm();
         let spent = by.spent;

@@ -12,13 +12,13 @@ use sublane_core::{Import, ImportError, Run, RunId};
 use sublane_store::{Command, RunFilter, WaitFor};
 
 use super::translate::{answer, outcome_to_guest, status_to_guest};
-use super::{Ctx, Exit, Live, check_json};
+use super::{Ctx, Due, Exit, Live, check_json};
 use crate::bindings::sublane::plugin::{subagent, types};
 use crate::journal::args;
 use authority::grants_to_guest;
 
 /// Runs that one wait may name, and that one list gives.
-const MAX_RUNS: usize = 256;
+pub(super) const MAX_RUNS: usize = 256;
 /// Bytes of a reason.
 const MAX_REASON_BYTES: usize = 1 << 10;
 
@@ -71,20 +71,9 @@ impl subagent::Host for Ctx {
             if live.attempt.journal.is_replaying() { Ok(()) } else { live.own_children(&named).await? };
         let check = |_: &Live, _| ids.and(allowed);
         let what = WaitFor::Runs { runs: named, all };
-        match live.wait::<WaitAnswer>(import, args, what, timeout, check).await? {
+        match live.wait::<WaitAnswer>(import, args, what, Due::Within(timeout), check).await? {
             Ok(decided) => {
-                if live.attempt.meter.is_low()
-                    && let Some(own) = live.child(Some(live.attempt.spec.id)).await?
-                {
-                    live.attempt.meter.refill(&own.purse);
-                }
-                let mut ended = Vec::with_capacity(decided.ended.len());
-                for id in decided.ended {
-                    let run = live.child(Some(id)).await?;
-                    if let Some(outcome) = run.as_ref().and_then(Run::outcome) {
-                        ended.push(types::Ended { run: id.to_string(), outcome: outcome_to_guest(outcome) });
-                    }
-                }
+                let ended = live.ended_to_guest(decided.ended).await?;
                 Ok(Ok(subagent::WaitResult { ended, timed_out: decided.timed_out }))
             }
             Err(error) => Ok(Err(error.into())),
@@ -139,7 +128,7 @@ impl subagent::Host for Ctx {
         let import = Import::Receive;
         let live = live!(self, import);
         let args = args(import, &[&timeout.map_or([0; 9], flagged)]);
-        let received = live.wait(import, args, WaitFor::Message, timeout, |live, _| {
+        let received = live.wait(import, args, WaitFor::Message, Due::Within(timeout), |live, _| {
             if live.is_tool {
                 return Err(ImportError::Invalid("a tool call is short: it has no mailbox".to_owned()));
             }
@@ -177,12 +166,12 @@ fn flagged(ms: u64) -> [u8; 9] {
     bytes
 }
 
-fn parse_id(run: &str) -> Result<RunId, ImportError> {
+pub(super) fn parse_id(run: &str) -> Result<RunId, ImportError> {
     run.parse().map_err(|error: sublane_core::id::ParseIdError| ImportError::Invalid(error.to_string()))
 }
 
 /// The runs that a wait names, each once. How many they are comes first: each is looked up afterwards.
-fn parse_ids(runs: &[String]) -> Result<Vec<RunId>, ImportError> {
+pub(super) fn parse_ids(runs: &[String]) -> Result<Vec<RunId>, ImportError> {
     if !(1..=MAX_RUNS).contains(&runs.len()) {
         let rule = format!("a wait names 1 to {MAX_RUNS} runs, this one {}", runs.len());
         return Err(ImportError::Invalid(rule));
@@ -252,8 +241,25 @@ impl Live {
         }
     }
 
+    /// These runs with their outcomes. What they gave back may be spent from now on.
+    pub(super) async fn ended_to_guest(&self, ids: Vec<RunId>) -> wasmtime::Result<Vec<types::Ended>> {
+        if self.attempt.meter.is_low()
+            && let Some(own) = self.child(Some(self.attempt.spec.id)).await?
+        {
+            self.attempt.meter.refill(&own.purse);
+        }
+        let mut ended = Vec::with_capacity(ids.len());
+        for id in ids {
+            let run = self.child(Some(id)).await?;
+            if let Some(outcome) = run.as_ref().and_then(Run::outcome) {
+                ended.push(types::Ended { run: id.to_string(), outcome: outcome_to_guest(outcome) });
+            }
+        }
+        Ok(ended)
+    }
+
     /// Denied, unless all of these runs were spawned by this one.
-    async fn own_children(&self, runs: &[RunId]) -> wasmtime::Result<Result<(), ImportError>> {
+    pub(super) async fn own_children(&self, runs: &[RunId]) -> wasmtime::Result<Result<(), ImportError>> {
         for id in runs {
             let run = self.child(Some(*id)).await?;
             if run.is_none_or(|run| run.spec.parent != Some(self.attempt.spec.id)) {

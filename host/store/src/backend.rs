@@ -136,8 +136,14 @@ impl<B: Backend> Store for B {
     async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError> {
         self.write(move |rows| ops::charge(rows, run, spent)).await
     }
-    async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError> {
-        self.write(move |rows| ops::fire_due(rows, limit, &link_base, now)).await
+    async fn fire_due(
+        &self,
+        runs: u32,
+        waits: u32,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::fire_due(rows, runs, waits, &link_base, now)).await
     }
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.read(move |rows| rows.next_due()).await

@@ -29,8 +29,8 @@ pub use ops::{
 };
 pub use rows::{
     Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LiveVersion,
-    LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter, VersionRows,
-    Wait, WaitFor,
+    LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter, Source,
+    VersionRows, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -157,8 +157,15 @@ pub trait Store: Send + Sync + 'static {
     /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
     /// More than there is takes all of it.
     async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError>;
-    /// Decides waits that are due and ends runs whose deadline has passed, at most `limit` of each.
-    async fn fire_due(&self, limit: u32, link_base: Arc<str>, now: Timestamp) -> Result<Effects, StoreError>;
+    /// Ends at most `runs` whose deadline has passed, and decides at most `waits` that are due: the
+    /// oldest of each plugin, and of each plugin as many.
+    async fn fire_due(
+        &self,
+        runs: u32,
+        waits: u32,
+        link_base: Arc<str>,
+        now: Timestamp,
+    ) -> Result<Effects, StoreError>;
     /// When the next wait or deadline is due, if anything is.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Runs that are queued, oldest first, for the sweep that finds what no hint told of.

@@ -43,6 +43,47 @@ pub enum WaitFor {
     Message,
     /// Only its time-out.
     Sleep,
+    /// The first of several; of those that are there in one transaction, the first in this order.
+    Any {
+        /// In the caller's order.
+        sources: Vec<Source>,
+    },
+}
+
+/// One of several things that a run waits for at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// An instant.
+    Until(Timestamp),
+    /// Any or all of these runs to end.
+    Runs {
+        /// The runs, in the caller's order.
+        runs: Vec<RunId>,
+        /// All of them, or any.
+        all: bool,
+    },
+    /// A message in the run's mailbox.
+    Message,
+}
+
+impl WaitFor {
+    /// The runs whose ending may decide it; one may be named twice.
+    pub fn targets(&self) -> impl Iterator<Item = RunId> + '_ {
+        let own = match self {
+            Self::Runs { runs, .. } => runs.as_slice(),
+            _ => &[],
+        };
+        let sources = match self {
+            Self::Any { sources } => sources.as_slice(),
+            _ => &[],
+        };
+        let named = sources.iter().flat_map(|source| match source {
+            Source::Runs { runs, .. } => runs.as_slice(),
+            Source::Until(_) | Source::Message => &[],
+        });
+        own.iter().chain(named).copied()
+    }
 }
 
 /// A wait: at most one for each run. Whatever decides it does so in the
@@ -195,8 +236,11 @@ pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + VersionRows {
     fn delete_wait(&mut self, wait: &Wait) -> Result<()>;
     /// Runs that wait for this one.
     fn waiters(&mut self, target: RunId) -> Result<Vec<RunId>>;
-    /// Waits whose due time is not after `now`, oldest first.
-    fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
+    /// Plugins of which a run waits until some instant, in the order of their names, each with the
+    /// earliest one.
+    fn plugins_due(&mut self) -> Result<Vec<(String, Timestamp)>>;
+    /// Waits of runs of this plugin whose due time is not after `now`, oldest first.
+    fn due_waits(&mut self, plugin: &str, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
     /// The earliest due time of a wait or deadline of a run that has not ended.
     fn next_due(&mut self) -> Result<Option<Timestamp>>;
 

@@ -68,6 +68,7 @@ pub mod secret;
 pub mod subagent;
 pub mod timer;
 pub mod tools;
+pub mod wait;
 
 mod agent;
 mod bindings;

@@ -15,6 +15,11 @@ pub(crate) fn instant(ms: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(ms)
 }
 
+/// Milliseconds since 1970-01-01T00:00:00Z, rounded up; 0 for what was before.
+pub(crate) fn instant_ms(instant: SystemTime) -> u64 {
+    instant.duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -17,7 +17,8 @@ use crate::strict::{Item, Table};
 /// Guest CPU that can be asked for and allowed.
 const CPU: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(7 * 86_400));
 /// Time-outs that can be asked for and allowed.
-pub(crate) const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30 * 86_400));
+pub(crate) const TIMEOUT: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(3_660 * 86_400));
 /// Runs that may be spawned in all, when a manifest that spawns names no total.
 const TOTAL: u32 = 100;
 /// Requests of one message, when a manifest that makes some names no number.

@@ -100,7 +100,7 @@ fn slips_are_told_with_line_key_and_what_was_meant() {
             plugin.toml:5: `asks.channels`: `webhook` is not a destination: expected `channel:address`, for example `webhook:films`
             plugin.toml:5: each of `asks.channels` must be a text in quotes, not 5
             plugin.toml:6: `asks.cpu` must be a duration such as "10m": a whole number and one of the units ms, s, m, h, d, not "120"
-            plugin.toml:7: `asks.timeout` must be from 1s to 30d, not "0s"
+            plugin.toml:7: `asks.timeout` must be from 1s to 3660d, not "0s"
             plugin.toml:8: `asks.artifacts` must be a table, not true"#]],
     );
     check(

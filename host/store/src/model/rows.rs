@@ -10,9 +10,10 @@ use sublane_core::{
     RunState, Timestamp,
 };
 
+use super::index::Due;
 use super::tables::{Numbered, Tables, newest, oldest};
 use crate::StoreError;
-use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait, WaitFor};
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -161,16 +162,16 @@ impl Rows for Tables {
         if self.waits.contains_key(&wait.run) {
             return Err(twice("wait of run", wait.run));
         }
-        let Some(number) = self.runs.get(&wait.run).map(|kept| kept.number) else {
+        let Some(kept) = self.runs.get(&wait.run) else {
             return Err(absent("wait of run", wait.run));
         };
+        let number = kept.number;
         if let Some(due) = wait.due {
-            self.waits_due.insert(due, number, wait.run);
+            let plugin = kept.row.spec.plugin.clone();
+            self.waits_due.entry(plugin).or_default().insert(due, number, wait.run);
         }
-        if let WaitFor::Runs { runs, .. } = &wait.what {
-            for target in runs {
-                self.add_waiter(*target, (number, wait.run));
-            }
+        for target in wait.what.targets() {
+            self.add_waiter(target, (number, wait.run));
         }
         self.waits.insert(wait.run, wait.clone());
         Ok(())
@@ -183,12 +184,13 @@ impl Rows for Tables {
     fn delete_wait(&mut self, wait: &Wait) -> Result<()> {
         let Some(wait) = self.waits.remove(&wait.run) else { return Ok(()) };
         if let Some(due) = wait.due {
-            self.waits_due.remove(due, self.runs[&wait.run].number);
-        }
-        if let WaitFor::Runs { runs, .. } = &wait.what {
-            for target in runs {
-                self.remove_waiter(*target, wait.run);
+            let kept = &self.runs[&wait.run];
+            if let Some(waits) = self.waits_due.get_mut(&kept.row.spec.plugin) {
+                waits.remove(due, kept.number);
             }
+        }
+        for target in wait.what.targets() {
+            self.remove_waiter(target, wait.run);
         }
         Ok(())
     }
@@ -198,12 +200,18 @@ impl Rows for Tables {
         Ok(waiters.iter().map(|(_, waiter)| *waiter).collect())
     }
 
-    fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
-        Ok(self.waits_due.until(now, limit).collect())
+    fn plugins_due(&mut self) -> Result<Vec<(String, Timestamp)>> {
+        let first = |(plugin, waits): (&String, &Due<RunId>)| Some((plugin.clone(), waits.first()?));
+        Ok(self.waits_due.iter().filter_map(first).collect())
+    }
+
+    fn due_waits(&mut self, plugin: &str, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        Ok(self.waits_due.get(plugin).map_or_else(Vec::new, |waits| waits.until(now, limit).collect()))
     }
 
     fn next_due(&mut self) -> Result<Option<Timestamp>> {
-        Ok(self.waits_due.first().into_iter().chain(self.deadlines.first()).min())
+        let waits = self.waits_due.values().filter_map(Due::first);
+        Ok(waits.chain(self.deadlines.first()).min())
     }
 
     // --- mailbox

@@ -37,7 +37,8 @@ pub(super) struct Tables {
     pub(super) journals: IdMap<(RunId, u32), Vec<Entry>>,
 
     pub(super) waits: IdMap<RunId, Wait>,
-    pub(super) waits_due: Due<RunId>,
+    /// By the plugins of the runs that wait.
+    pub(super) waits_due: BTreeMap<String, Due<RunId>>,
     /// Who waits for a run, in the order of their numbers.
     pub(super) waiters: IdMap<RunId, Vec<(u64, RunId)>>,
     pub(super) mailboxes: IdMap<RunId, VecDeque<Arc<str>>>,

@@ -8,7 +8,7 @@ use sublane_core::run::{RunState, Step};
 use sublane_core::{DeliveryId, Outcome, Purse, Run, RunId, Timestamp};
 
 use super::admit::must_conversation;
-use super::wait::{decide, resolve_timeout};
+use super::wait::{decide, due, resolve_timeout};
 use super::{By, Effects, Result, claimed, deliver, must_run, step};
 use crate::rows::Rows;
 
@@ -60,12 +60,18 @@ pub fn charge(rows: &mut dyn Rows, id: RunId, spent: Purse) -> Result<()> {
 }
 
 /// Decides waits that are due and ends runs whose deadline has passed.
-pub fn fire_due(rows: &mut dyn Rows, limit: u32, link_base: &str, now: Timestamp) -> Result<Effects> {
+pub fn fire_due(
+    rows: &mut dyn Rows,
+    runs: u32,
+    waits: u32,
+    link_base: &str,
+    now: Timestamp,
+) -> Result<Effects> {
     let mut effects = Effects::default();
-    for id in rows.overdue_runs(now, limit)? {
+    for id in rows.overdue_runs(now, runs)? {
         end(rows, id, Outcome::TimedOut, link_base, now, &mut effects)?;
     }
-    for id in rows.due_waits(now, limit)? {
+    for id in due(rows, now, waits)? {
         resolve_timeout(rows, id, now, &mut effects)?;
     }
     Ok(effects)

@@ -1,13 +1,13 @@
 //! Waits: opened, decided, timed out. Hot or cold, one transaction on the
 //! wait's row decides, and writes the entry that the guest will see.
 
-use sublane_core::journal::{WaitAnswer, encode};
+use sublane_core::journal::{AnyAnswer, WaitAnswer, Woken, encode};
 use sublane_core::run::Step;
 use sublane_core::{Answer, Entry, Run, RunId, RunState, Timestamp};
 
 use super::{By, Effects, Ready, Result, claimed, must_run, step};
 use crate::StoreError;
-use crate::rows::{Rows, Wait, WaitFor};
+use crate::rows::{Rows, Source, Wait, WaitFor};
 
 /// What opening a wait came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,16 +85,11 @@ fn outcome(rows: &mut dyn Rows, wait: &Wait, past: bool, now: Timestamp) -> Resu
             None => past.then(|| encode::<Option<String>>(&Ok(None))),
         },
         WaitFor::Runs { runs, all } => {
-            let mut ended = Vec::new();
-            for run in runs {
-                if must_run(rows, *run)?.is_ended() {
-                    ended.push(*run);
-                }
-            }
-            let met = if *all { ended.len() == runs.len() } else { !ended.is_empty() };
+            let (ended, met) = ended(rows, runs, *all)?;
             let answer: Answer<WaitAnswer> = Ok(WaitAnswer { ended, timed_out: !met });
             (met || past).then(|| encode(&answer))
         }
+        WaitFor::Any { sources } => first(rows, wait.run, sources, now)?.map(|first| encode(&Ok(first))),
     };
     Ok(result.map(|result| Entry {
         path: wait.path.clone(),
@@ -103,6 +98,56 @@ fn outcome(rows: &mut dyn Rows, wait: &Wait, past: bool, now: Timestamp) -> Resu
         result,
         at: now,
     }))
+}
+
+/// Which of these runs have ended, and whether that is enough.
+fn ended(rows: &mut dyn Rows, runs: &[RunId], all: bool) -> Result<(Vec<RunId>, bool)> {
+    let mut ended = Vec::new();
+    for run in runs {
+        if must_run(rows, *run)?.is_ended() {
+            ended.push(*run);
+        }
+    }
+    let met = if all { ended.len() == runs.len() } else { !ended.is_empty() };
+    Ok((ended, met))
+}
+
+/// The first of several sources that is there, in the caller's order. Of the others nothing is taken.
+fn first(
+    rows: &mut dyn Rows,
+    waiter: RunId,
+    sources: &[Source],
+    now: Timestamp,
+) -> Result<Option<AnyAnswer>> {
+    for (index, source) in (0..).zip(sources) {
+        let woken = match source {
+            Source::Until(at) => (*at <= now).then_some(Woken::Until),
+            Source::Message => rows.pop_message(waiter)?.map(Woken::Message),
+            Source::Runs { runs, all } => match ended(rows, runs, *all)? {
+                (ended, true) => Some(Woken::Runs(ended)),
+                (_, false) => None,
+            },
+        };
+        if let Some(woken) = woken {
+            return Ok(Some(AnyAnswer { index, woken }));
+        }
+    }
+    Ok(None)
+}
+
+/// Waits that are due: as many of each plugin, the oldest first, so that one with a hundred thousand
+/// of them holds up no other.
+pub(super) fn due(rows: &mut dyn Rows, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+    let mut plugins = rows.plugins_due()?;
+    plugins.retain(|(_, first)| *first <= now);
+    plugins.sort_by_key(|(_, first)| *first);
+    let share = limit.div_ceil(u32::try_from(plugins.len()).unwrap_or(u32::MAX).max(1));
+    let mut due = Vec::new();
+    for (plugin, _) in plugins {
+        let left = limit - u32::try_from(due.len()).unwrap_or(limit);
+        due.extend(rows.due_waits(&plugin, now, share.min(left))?);
+    }
+    Ok(due)
 }
 
 /// The wait is decided: entry in, row out, run on.

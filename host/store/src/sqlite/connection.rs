@@ -34,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0008_versions.sql"),
     include_str!("../../migrations/0009_amounts.sql"),
     include_str!("../../migrations/0010_pauses.sql"),
+    include_str!("../../migrations/0011_waits.sql"),
 ];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;

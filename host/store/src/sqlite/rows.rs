@@ -13,7 +13,7 @@ use super::runs::ends;
 use super::session::Session;
 use super::statements::Sql;
 use crate::StoreError;
-use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait, WaitFor};
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -122,10 +122,8 @@ impl Rows for Session<'_> {
         let (path, import, args) = (wait.path.as_bytes(), wait.import.name(), wait.args.to_be_bytes());
         let values = params![wait.run.0, path, import, args, json(&wait.what), wait.due.map(instant)];
         self.execute(Sql::WaitInsert, values)?;
-        if let WaitFor::Runs { runs, .. } = &wait.what {
-            for target in runs {
-                self.execute(Sql::WaitTargetInsert, params![target.0, wait.run.0])?;
-            }
+        for target in wait.what.targets() {
+            self.execute(Sql::WaitTargetInsert, params![target.0, wait.run.0])?;
         }
         Ok(())
     }
@@ -136,10 +134,8 @@ impl Rows for Session<'_> {
 
     fn delete_wait(&mut self, wait: &Wait) -> Result<()> {
         self.execute(Sql::WaitDelete, params![wait.run.0])?;
-        if let WaitFor::Runs { runs, .. } = &wait.what {
-            for target in runs {
-                self.execute(Sql::WaitTargetDelete, params![target.0, wait.run.0])?;
-            }
+        for target in wait.what.targets() {
+            self.execute(Sql::WaitTargetDelete, params![target.0, wait.run.0])?;
         }
         Ok(())
     }
@@ -148,14 +144,26 @@ impl Rows for Session<'_> {
         self.all("wait_target", Sql::Waiters, params![target.0], run_id)
     }
 
-    fn due_waits(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
-        self.all("wait", Sql::WaitsDue, params![instant(now), limit], run_id)
+    fn plugins_due(&mut self) -> Result<Vec<(String, Timestamp)>> {
+        let mut plugins: Vec<(String, Timestamp)> = Vec::new();
+        loop {
+            let last = plugins.last().map_or("", |(plugin, _)| plugin.as_str()).to_owned();
+            let next = self.one("wait", Sql::WaitNext, params![last], |columns| {
+                Ok((columns.text()?.to_owned(), columns.instant()?))
+            })?;
+            let Some(next) = next else { return Ok(plugins) };
+            plugins.push(next);
+        }
+    }
+
+    fn due_waits(&mut self, plugin: &str, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        self.all("wait", Sql::WaitsDue, params![plugin, instant(now), limit], run_id)
     }
 
     fn next_due(&mut self) -> Result<Option<Timestamp>> {
-        let wait = self.one("wait", Sql::WaitNext, (), |columns| columns.instant())?;
+        let wait = self.plugins_due()?.into_iter().map(|(_, first)| first);
         let run = self.one("run", Sql::RunNext, (), |columns| columns.instant())?;
-        Ok(wait.into_iter().chain(run).min())
+        Ok(wait.chain(run).min())
     }
 
     // --- mailbox

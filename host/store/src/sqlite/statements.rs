@@ -139,8 +139,9 @@ statements! {
     Entries: "SELECT path, import, args, result, at FROM journal \
         WHERE run = (SELECT n FROM run WHERE id = ?1) AND generation = ?2 ORDER BY path";
 
-    WaitInsert: "INSERT INTO wait (run, path, import, args, what, due) \
-        VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6)";
+    WaitInsert: "INSERT INTO wait (run, path, import, args, what, due, plugin) \
+        VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, \
+        (SELECT s.plugin FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1))";
     WaitTargetInsert: "INSERT OR IGNORE INTO wait_target (target, run) \
         VALUES ((SELECT n FROM run WHERE id = ?1), (SELECT n FROM run WHERE id = ?2))";
     Wait: "SELECT r.id, w.path, w.import, w.args, w.what, w.due FROM run r CROSS JOIN wait w ON w.run = r.n \
@@ -150,9 +151,9 @@ statements! {
         AND run = (SELECT n FROM run WHERE id = ?2)";
     Waiters: "SELECT r.id FROM wait_target t CROSS JOIN run r ON r.n = t.run \
         WHERE t.target = (SELECT n FROM run WHERE id = ?1) ORDER BY t.run";
-    WaitNext: "SELECT due FROM wait WHERE due IS NOT NULL ORDER BY due LIMIT 1";
-    WaitsDue: "SELECT r.id FROM wait w CROSS JOIN run r ON r.n = w.run WHERE w.due <= ?1 \
-        ORDER BY w.due, w.run LIMIT ?2";
+    WaitNext: "SELECT plugin, due FROM wait WHERE due IS NOT NULL AND plugin > ?1 ORDER BY plugin, due LIMIT 1";
+    WaitsDue: "SELECT r.id FROM wait w CROSS JOIN run r ON r.n = w.run WHERE w.plugin = ?1 AND w.due <= ?2 \
+        ORDER BY w.due, w.run LIMIT ?3";
 
     MessagePush: "INSERT INTO message (run, body) VALUES ((SELECT n FROM run WHERE id = ?1), ?2)";
     MessageFirst: "SELECT n, body FROM message WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY n LIMIT 1";

@@ -84,7 +84,7 @@ pub(crate) async fn a_cancelled_run_takes_its_tree_with_it(store: &dyn Store) {
     );
     assert!(effects.resumed.is_empty() && effects.ready.is_empty(), "nobody wakes: {effects:?}");
     assert!(store.queued(None, 9).await.expect("readable").is_empty());
-    let later = store.fire_due(10, link_base(), DEADLINE).await.expect("swept");
+    let later = store.fire_due(10, 10, link_base(), DEADLINE).await.expect("swept");
     assert_eq!(later, Effects::default(), "neither waits nor deadlines are left");
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn a_run_ends_once(store: &dyn Store) {
     let ended = get(store, run.run).await;
     assert_eq!(cancel(store, run.run).await, Effects::default());
     assert!(store.finish(run.clone(), failure()).await.is_err());
-    assert_eq!(store.fire_due(10, link_base(), DEADLINE).await.expect("swept"), Effects::default());
+    assert_eq!(store.fire_due(10, 10, link_base(), DEADLINE).await.expect("swept"), Effects::default());
     assert_eq!(get(store, run.run).await, ended);
     let owed =
         store.deliveries(DeliveryFilter { limit: 9, ..DeliveryFilter::default() }).await.expect("readable");
@@ -132,7 +132,7 @@ pub(crate) async fn guest_cpu_is_taken_from_the_purse(store: &dyn Store) {
     let sleep = wait(&by, 1, WaitFor::Sleep, Some(at(10)));
     park(store, &by, sleep).await;
     assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 100);
-    store.fire_due(9, link_base(), at(10)).await.expect("swept");
+    store.fire_due(9, 9, link_base(), at(10)).await.expect("swept");
     by.spent = cpu(50);
     store.interrupt(by.clone(), false, MAX_CRASHES).await.expect("it has its claim");
     assert_eq!(get(store, by.run).await.purse.cpu_us, ROOT.cpu_us - 150);
@@ -199,10 +199,10 @@ pub(crate) async fn a_deadline_ends_a_run_in_any_state(store: &dyn Store) {
     let child = spawn_with(store, &closing, 1, later).await.answer.expect("room").run;
     store.finish(closing.clone(), success()).await.expect("it has its claim");
     let just_before = sublane_core::Timestamp(DEADLINE.0 - 1);
-    assert_eq!(store.fire_due(10, link_base(), just_before).await.expect("swept"), Effects::default());
-    let first = store.fire_due(3, link_base(), DEADLINE).await.expect("swept");
+    assert_eq!(store.fire_due(10, 10, link_base(), just_before).await.expect("swept"), Effects::default());
+    let first = store.fire_due(3, 3, link_base(), DEADLINE).await.expect("swept");
     assert_eq!(first.ended.len(), 3, "no more than the limit");
-    let second = store.fire_due(3, link_base(), DEADLINE).await.expect("swept");
+    let second = store.fire_due(3, 3, link_base(), DEADLINE).await.expect("swept");
     assert_eq!(first.ended.len() + second.ended.len(), 5);
     for run in [queued, running.run, waiting.run, closing.run] {
         assert_eq!(ended_as(store, run).await, "timed-out");

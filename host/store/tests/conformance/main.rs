@@ -102,6 +102,13 @@ on_every_store! {
         an_evicted_wait_makes_the_run_ready_again
         an_eviction_that_comes_too_late_changes_nothing
         a_waiting_run_is_not_claimed
+        the_first_of_several_decides_and_the_others_stay
+        of_what_is_there_at_once_the_first_in_the_list_is_taken
+        an_ending_and_a_time_that_passed_are_decided_by_the_order
+        several_runs_of_one_source_all_or_any
+        an_evicted_wait_for_several_is_decided_the_same
+        a_cancelled_wait_for_several_leaves_nothing
+        what_is_due_is_woken_in_the_turn_of_its_plugin
     }
     ending {
         a_success_waits_for_attached_children

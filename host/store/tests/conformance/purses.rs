@@ -180,7 +180,7 @@ impl Tree<'_> {
             }
             Act::Late(ms) => {
                 self.now = Timestamp(now.0 + ms);
-                store.fire_due(100, link_base(), self.now).await.ok()?;
+                store.fire_due(100, 100, link_base(), self.now).await.ok()?;
                 Purse::default()
             }
             Act::Crash => {

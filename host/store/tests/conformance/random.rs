@@ -12,7 +12,7 @@ use sublane_core::{
     Failure, Import, Lifetime, Outcome, Path, Renewal, Run, RunId, RunState, Timestamp, Token,
 };
 use sublane_store::{
-    By, Command, DeliveryFilter, Draw, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Spawn,
+    By, Command, DeliveryFilter, Draw, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Source, Spawn,
     SqliteStore, Store, Wait, WaitFor,
 };
 
@@ -68,7 +68,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         8 => (pick.clone(), any::<bool>(), any::<bool>(), any::<bool>(), 1..60_000_u64).prop_map(
             |(by, attached, keyed, owes, deadline)| Step::Spawn { by, attached, keyed, owes, deadline }
         ),
-        6 => (pick.clone(), 0..4_u8, pick.clone(), due)
+        7 => (pick.clone(), 0..7_u8, pick.clone(), due)
             .prop_map(|(by, kind, target, due)| Step::Park { by, kind, target, due }),
         2 => pick.clone().prop_map(Step::Evict),
         5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
@@ -118,6 +118,9 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             accept.spec.created = now;
             accept.spec.dedupe_key = keyed.then(|| format!("root {number}"));
             accept.spec.grants = grants(at(60_000 + u64::from(*n)));
+            if n.is_multiple_of(3) {
+                accept.spec.plugin = "film".to_owned();
+            }
             if !repeated {
                 accept.event = None;
             }
@@ -158,12 +161,21 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
         Step::Park { by, kind, target, due } => {
             let by = view.by(*by, now);
             let runs = vec![view.pick(*target, |_| true), view.pick(target + 1, |_| true)];
+            let due = due.map(|after| Timestamp(now.0 + after));
             let what = match kind {
                 0 => WaitFor::Sleep,
                 1 => WaitFor::Message,
-                kind => WaitFor::Runs { runs, all: *kind == 2 },
+                2 | 3 => WaitFor::Runs { runs, all: *kind == 2 },
+                kind => {
+                    let first = Source::Runs { runs: runs[..1].to_vec(), all: false };
+                    let all = Source::Runs { runs, all: true };
+                    let mut sources = vec![first, Source::Message, all];
+                    // Where the time stands among the others differs.
+                    let place = usize::from(kind % 4);
+                    sources.splice(place..place, due.map(Source::Until));
+                    WaitFor::Any { sources }
+                }
             };
-            let due = due.map(|after| Timestamp(now.0 + after));
             let wait = Wait { run: by.run, path: here, import: Import::Wait, args: 3, what, due };
             format!("{:?}", store.park(by, wait).await)
         }
@@ -185,7 +197,7 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
         Step::Charge(which) => {
             format!("{:?}", store.charge(view.pick(*which, Run::is_ended), crate::support::cpu(17)).await)
         }
-        Step::FireDue(limit) => format!("{:?}", store.fire_due(*limit, link_base(), now).await),
+        Step::FireDue(limit) => format!("{:?}", store.fire_due(*limit, *limit, link_base(), now).await),
         Step::TakeDeliveries(limit) => format!("{:?}", store.take_deliveries(*limit, now).await),
         Step::Settle(which, how) => {
             let Some((id, attempt)) = view.delivery(*which) else { return String::new() };

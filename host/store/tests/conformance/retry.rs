@@ -56,7 +56,7 @@ pub(crate) async fn a_retry_is_a_new_generation_with_a_new_deadline_and_purse(st
     assert_eq!((run.generation, run.spec.deadline().0 - run.begun.0), (2, DEADLINE.0 - START.0));
     let due = store.next_due().await.expect("readable");
     assert_eq!(due, Some(run.spec.deadline()));
-    let ended = store.fire_due(9, link_base(), run.spec.deadline()).await.expect("fired").ended;
+    let ended = store.fire_due(9, 9, link_base(), run.spec.deadline()).await.expect("fired").ended;
     assert_eq!((ended, ended_as(store, first.run).await), (vec![first.run], "timed-out"));
 }
 

@@ -235,6 +235,7 @@ pub(crate) fn wait(by: &By, seq: u32, what: WaitFor, due: Option<Timestamp>) -> 
         WaitFor::Runs { .. } => Import::Wait,
         WaitFor::Message => Import::Receive,
         WaitFor::Sleep => Import::Sleep,
+        WaitFor::Any { .. } => Import::WaitAny,
     };
     Wait { run: by.run, path: Path::root().then(seq), import, args: u128::from(seq), what, due }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sublane_sdk::subagent::{self, Child};
 use sublane_sdk::{
     Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, kv, log, mailbox,
-    progress, random, secret, timer, tool, tools,
+    progress, random, secret, timer, tool, tools, wait,
 };
 
 /// What the agent is to do.
@@ -94,6 +94,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     seen.note("mailbox", mailbox::receive_within::<String>(Duration::from_millis(20)));
     shelf(&mut seen);
     asked(&mut seen);
+    firsts(&mut seen);
     seen.locals();
     Ok(seen.0)
 }
@@ -103,6 +104,18 @@ fn asked(seen: &mut Seen) {
     seen.note("nobody", http::get("http://127.0.0.1:9/").send());
     seen.note("denied", http::get("http://127.0.0.1:10/").send());
     seen.note("secret", secret::placeholder("elsewhere"));
+}
+
+/// A time that comes, a time that has passed, and a child that waits for a message as well.
+fn firsts(seen: &mut Seen) {
+    seen.note("until", timer::until(clock::now() + Duration::from_millis(15)));
+    let third = begin("third");
+    let Ok(third) = third else { return seen.note("not spawned", third) };
+    let soon = Duration::from_millis(25);
+    seen.note("time", wait::for_any_of(&[&third]).or_a_message().or_at_most(soon).first());
+    seen.note("told", third.send("go on"));
+    seen.note("ended", wait::for_a_message().or_all_of(&[&third]).first());
+    seen.note("tie", wait::until(clock::now()).or_any_of(&[&third]).first());
 }
 
 /// What can be done twice without a difference; moving and removing can not.

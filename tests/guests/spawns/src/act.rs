@@ -8,12 +8,13 @@ use sublane_sdk::artifact::Artifact;
 use sublane_sdk::log::Level;
 use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
+use sublane_sdk::wait::{Wait, Woken};
 use sublane_sdk::{
     Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, http, kv, log, mailbox, progress,
     random, secret, timer, tools, wait_all, wait_any,
 };
 
-use crate::step::{HttpAsk, SpawnAsk, Step, root_and_path};
+use crate::step::{HttpAsk, SourceAsk, SpawnAsk, Step, root_and_path};
 
 /// A scope for so many levels of relays.
 pub(crate) fn levels(levels: u32) -> SpawnScope {
@@ -132,6 +133,10 @@ impl Hands {
             Step::Http(ask) => self.http(ask)?,
             Step::Placeholder(name) => json!(secret::placeholder(&name).map_err(text)?),
             Step::Sleep(ms) => json!(timer::sleep(Duration::from_millis(ms)).map_err(text)?),
+            Step::SleepUntil(ms) => {
+                json!(timer::until(UNIX_EPOCH + Duration::from_millis(ms)).map_err(text)?)
+            }
+            Step::First(sources) => self.first(sources)?,
             Step::Progress { percent, note } => json!(progress::report(percent, &note)),
             Step::Now => json!(millis(clock::now())),
             Step::Random => json!(random::number()),
@@ -246,6 +251,33 @@ impl Hands {
                 subagent::wait_all_within(&runs, within).map_err(text)?.map_or(json!("timed out"), all)
             }
         })
+    }
+
+    fn first(&self, sources: Vec<SourceAsk>) -> Result<Value, String> {
+        let runs = |children: &[usize]| -> Vec<String> {
+            match children {
+                [] => self.children.iter().map(|child| child.run.clone()).collect(),
+                some => some.iter().map(|child| self.children[*child].run.clone()).collect(),
+            }
+        };
+        let add = |wait: Wait, source| match source {
+            SourceAsk::AnyOf(children) => wait.or_any_of(&runs(&children)),
+            SourceAsk::AllOf(children) => wait.or_all_of(&runs(&children)),
+            SourceAsk::Run(run) => wait.or_any_of(&[run]),
+            SourceAsk::Message => wait.or_a_message(),
+            SourceAsk::Until(ms) => wait.or_until(UNIX_EPOCH + Duration::from_millis(ms)),
+            SourceAsk::WithinMs(ms) => wait.or_at_most(Duration::from_millis(ms)),
+        };
+        let waits = sources.into_iter().fold(Wait::default(), add);
+        let first = waits.first().map_err(text)?;
+        let woken = match first.woken {
+            Woken::Time => json!("time"),
+            Woken::Message(message) => json!({ "message": message.decode::<Value>().map_err(text)? }),
+            Woken::Ended(ended) => {
+                json!({ "ended": ended.into_iter().map(|(_, how)| outcome(how)).collect::<Value>() })
+            }
+        };
+        Ok(json!([first.place, woken]))
     }
 
     fn read(&self, id: Option<String>, child: Option<usize>) -> Result<Value, String> {

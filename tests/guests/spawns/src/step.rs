@@ -77,6 +77,10 @@ pub(crate) enum Step {
     Placeholder(String),
     /// Sleep.
     Sleep(u64),
+    /// Sleep until so many milliseconds since 1970.
+    SleepUntil(u64),
+    /// Wait for the first of several.
+    First(Vec<SourceAsk>),
     /// Report progress.
     Progress { percent: u8, note: String },
     /// The run's time.
@@ -91,6 +95,24 @@ pub(crate) enum Step {
     Fail(String),
     /// Give up unless there is a value.
     FailUnless { bucket: String, key: String, why: String },
+}
+
+/// Something to wait for beside others.
+#[data]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SourceAsk {
+    /// One of these children, all of them if none are named.
+    AnyOf(Vec<usize>),
+    /// All of these children, all of them if none are named.
+    AllOf(Vec<usize>),
+    /// A run by its id.
+    Run(String),
+    /// A message.
+    Message,
+    /// Milliseconds since 1970.
+    Until(u64),
+    /// Milliseconds from now.
+    WithinMs(u64),
 }
 
 /// A request. `{NAME}` in the URL, in a header or in the body is the placeholder of a secret.

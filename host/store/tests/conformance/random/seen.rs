@@ -76,7 +76,9 @@ pub(super) async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
         }
         let claimed = rows.claimed_runs(1_000)?;
         let soon = Timestamp(now.0 + 3_000);
-        let due = (rows.overdue_runs(soon, 3)?, rows.due_waits(soon, 3)?, rows.due_deliveries(soon, 3)?);
+        let due =
+            (rows.overdue_runs(soon, 3)?, rows.due_waits("video", soon, 3)?, rows.due_deliveries(soon, 3)?);
+        let due = (due, rows.plugins_due()?);
         let (sending, linked) = (rows.sending_deliveries(3)?, rows.is_linked(&artifact(1).id)?);
         writeln!(text, "{claimed:?} {due:?} {sending:?} {linked}").expect("a string takes it");
         for to in ["console:me", "webhook:films", "console:0"].map(destination) {

@@ -1,0 +1,148 @@
+//! `timer` and `wait`: until an instant, or until the first of several things.
+
+use sublane_core::journal::{AnyAnswer, Woken};
+use sublane_core::{Import, ImportError, LimitHit, RunId, Timestamp};
+use sublane_store::{Source, WaitFor};
+
+use super::subagent::{MAX_RUNS, parse_ids};
+use super::translate::answer;
+use super::{Ctx, Due, Live};
+use crate::bindings::sublane::plugin::subagent::AnyOrAll;
+use crate::bindings::sublane::plugin::{timer, types, wait};
+use crate::journal::args;
+
+/// Things that one wait may be for.
+const MAX_SOURCES: usize = 16;
+
+type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
+
+impl timer::Host for Ctx {
+    async fn sleep(&mut self, duration_ms: u64) -> Reply<()> {
+        let import = Import::Sleep;
+        let live = live!(self, import);
+        let args = args(import, &[&duration_ms.to_le_bytes()]);
+        let due = Due::Within(Some(duration_ms));
+        let check = |live: &Live, now: Timestamp| live.may_sleep(now.0.saturating_add(duration_ms));
+        answer(live.wait(import, args, WaitFor::Sleep, due, check).await)
+    }
+
+    async fn until(&mut self, instant_ms: u64) -> Reply<()> {
+        let import = Import::Until;
+        let live = live!(self, import);
+        let args = args(import, &[&instant_ms.to_le_bytes()]);
+        let due = Due::At(Some(Timestamp(instant_ms)));
+        let check = |live: &Live, _| live.may_sleep(instant_ms);
+        answer(live.wait(import, args, WaitFor::Sleep, due, check).await)
+    }
+}
+
+impl wait::Host for Ctx {
+    async fn any(&mut self, sources: Vec<wait::Source>) -> Reply<(u32, wait::Woken)> {
+        let import = Import::WaitAny;
+        let live = live!(self, import);
+        let args = hash(import, &sources);
+        let read = read(&sources);
+        let named: Vec<RunId> = match &read {
+            // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
+            Ok(sources) if !live.attempt.journal.is_replaying() => {
+                WaitFor::Any { sources: sources.clone() }.targets().collect()
+            }
+            _ => Vec::new(),
+        };
+        let allowed = live.own_children(&named).await?;
+        let deadline = live.attempt.spec.deadline();
+        // An instant after the deadline never comes.
+        let due = read.iter().flatten().filter_map(|source| match source {
+            Source::Until(at) if *at <= deadline => Some(*at),
+            _ => None,
+        });
+        let due = Due::At(due.min());
+        let sources = read.as_ref().cloned().unwrap_or_default();
+        let check = |live: &Live, _| read.and(allowed).and_then(|()| live.may_wait(&sources));
+        let what = WaitFor::Any { sources: sources.clone() };
+        let AnyAnswer { index, woken } = match live.wait(import, args, what, due, check).await? {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let woken = match woken {
+            Woken::Until => wait::Woken::Until,
+            Woken::Message(message) => wait::Woken::Message(message.to_string()),
+            Woken::Runs(ended) => wait::Woken::Runs(live.ended_to_guest(ended).await?),
+        };
+        Ok(Ok((index, woken)))
+    }
+}
+
+impl Live {
+    /// Whether the run itself may sleep until then.
+    fn may_sleep(&self, until_ms: u64) -> Result<(), ImportError> {
+        if self.is_tool {
+            return Err(ImportError::Invalid("a tool call is short: it cannot sleep".to_owned()));
+        }
+        let deadline = self.attempt.spec.deadline();
+        if until_ms > deadline.0 {
+            return Err(ImportError::Limit(LimitHit::new("cap.deadline", deadline.0)));
+        }
+        Ok(())
+    }
+
+    /// Whether one of these may be waited for, and comes before the deadline for all that is known.
+    fn may_wait(&self, sources: &[Source]) -> Result<(), ImportError> {
+        if self.is_tool && sources.contains(&Source::Message) {
+            return Err(ImportError::Invalid("a tool call is short: it has no mailbox".to_owned()));
+        }
+        let instants = sources.iter().map(|source| match source {
+            Source::Until(at) => Some(at.0),
+            Source::Runs { .. } | Source::Message => None,
+        });
+        // Nothing but instants is a sleep until the first of them.
+        match instants.collect::<Option<Vec<u64>>>() {
+            Some(instants) => self.may_sleep(instants.into_iter().min().unwrap_or(u64::MAX)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The sources as the store knows them.
+fn read(sources: &[wait::Source]) -> Result<Vec<Source>, ImportError> {
+    if !(1..=MAX_SOURCES).contains(&sources.len()) {
+        let rule = format!("a wait is for 1 to {MAX_SOURCES} things, this one for {}", sources.len());
+        return Err(ImportError::Invalid(rule));
+    }
+    let named = sources.iter().map(|source| match source {
+        wait::Source::Runs(runs) => runs.runs.len(),
+        _ => 0,
+    });
+    let named: usize = named.sum();
+    if named > MAX_RUNS {
+        let rule = format!("a wait names at most {MAX_RUNS} runs, this one {named}");
+        return Err(ImportError::Invalid(rule));
+    }
+    let read = |source: &wait::Source| {
+        Ok(match source {
+            wait::Source::Until(at) => Source::Until(Timestamp(*at)),
+            wait::Source::Runs(runs) => {
+                Source::Runs { runs: parse_ids(&runs.runs)?, all: runs.until == AnyOrAll::All }
+            }
+            wait::Source::Message => Source::Message,
+        })
+    };
+    sources.iter().map(read).collect()
+}
+
+/// The hash of what is waited for: each source as its kind, how much of it there is, and that.
+fn hash(import: Import, sources: &[wait::Source]) -> u128 {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for source in sources {
+        match source {
+            wait::Source::Until(at) => parts.extend([b"until".to_vec(), at.to_le_bytes().to_vec()]),
+            wait::Source::Message => parts.push(b"message".to_vec()),
+            wait::Source::Runs(runs) => {
+                let kind: &[u8] = if runs.until == AnyOrAll::All { b"all" } else { b"any" };
+                parts.extend([kind.to_vec(), (runs.runs.len() as u64).to_le_bytes().to_vec()]);
+                parts.extend(runs.runs.iter().map(|run| run.as_bytes().to_vec()));
+            }
+        }
+    }
+    args(import, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}

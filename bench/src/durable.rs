@@ -117,6 +117,7 @@ impl Script {
             draw: sublane_store::Draw::Spawner,
             active_children: u32::MAX,
             position: 0,
+            start: None,
         }
     }
 }

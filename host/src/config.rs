@@ -12,12 +12,14 @@ mod limits;
 mod logs;
 mod plugins;
 mod retention;
+mod schedules;
 mod secret;
 mod secrets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sublane_core::Destination;
 use sublane_core::lane::LaneLimits;
 
 use crate::retention::Retention;
@@ -31,6 +33,7 @@ pub use http::HttpConfig;
 pub use limits::Limits;
 pub use logs::{LogFormat, LogsConfig};
 pub use plugins::{Allow, PluginConfig};
+pub use schedules::Schedules;
 
 /// The name of the file when none is given.
 pub const FILE_NAME: &str = "sublane.toml";
@@ -63,6 +66,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Secrets that requests may carry, by name.
     pub secrets: BTreeMap<String, SecretConfig>,
+    /// Runs that begin by a schedule, by the schedules' names.
+    pub schedules: Schedules,
     /// What is written for operators.
     pub logs: LogsConfig,
 }
@@ -87,6 +92,7 @@ impl Config {
             "files",
             "http",
             "secrets",
+            "schedules",
             "logs",
         ];
         strict::read(&file.display().to_string(), text, known, |table| read(table, base, file))
@@ -120,6 +126,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
     let files = files::read(&names, base);
     let http = read_or_default(table.get("http"), |item| http::read(item, base));
     let secrets = secrets::read(&names, base);
+    let schedules = schedules::read(table, &names);
     let logs = read_or_default(table.get("logs"), logs::read);
     let state = state?;
     Some(Config {
@@ -135,6 +142,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
         files: files?,
         http: http?,
         secrets: secrets?,
+        schedules: schedules?,
         logs: logs?,
     })
 }
@@ -162,6 +170,22 @@ impl Names<'_> {
         let known = self.plugins.iter().map(|(known, _)| *known);
         if !known.clone().any(|known| known == id) {
             item.unknown("plugin", id, known);
+        }
+    }
+
+    /// Reports at `item` when there is no such channel, or it has no such address.
+    fn check_destination(&self, item: &Item<'_>, to: &Destination) {
+        let known = self.channels.iter().map(|(name, _)| *name);
+        let Some((_, channel)) = self.channels.iter().find(|(name, _)| *name == to.channel) else {
+            item.unknown("channel", &to.channel, known);
+            return;
+        };
+        if let Some(addresses) = channels::addresses(channel)
+            && !addresses.contains(&to.address.as_str())
+        {
+            let hint = strict::nearest(&to.address, addresses.iter().copied());
+            let (path, channel, address) = (item.path(), &to.channel, &to.address);
+            item.fail(&format!("`{path}`: channel `{channel}` has no address `{address}`; {hint}"));
         }
     }
 }

@@ -19,7 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use sublane_core::id::IdMap;
 use sublane_core::lane::LaneLimits;
 use sublane_core::{RunId, Timestamp, Token};
-use sublane_store::{Effects, Store};
+use sublane_store::{Effects, Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -41,10 +41,12 @@ use crate::pauses::Pauses;
 use crate::plugin::Plugins;
 use crate::progress::Progress;
 use crate::runlog::RunLogs;
+use crate::schedules::Schedule;
 use crate::secrets::Secrets;
 use crate::versions::{Source, Versions};
 
 pub use settings::Settings;
+pub(crate) use sweeps::woken;
 
 /// What a host is made of.
 pub struct Parts {
@@ -387,6 +389,21 @@ impl Host {
         loops.spawn_on(sweeps::old(inner.clone(), stopped.clone()), io);
         loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
         Ok(Self { inner, loops, stop })
+    }
+
+    /// Makes the runs of these schedules from now on, and of no others. What was noted of a schedule
+    /// that is not among them is forgotten.
+    ///
+    /// # Errors
+    /// The store's; then none of them comes.
+    pub async fn begin_schedules(&mut self, schedules: Vec<Schedule>) -> Result<(), StoreError> {
+        let rows = crate::schedules::begin(&self.inner, &schedules).await?;
+        if !schedules.is_empty() {
+            let stopped = self.stop.subscribe();
+            let sweep = crate::schedules::sweep(self.inner.clone(), schedules, rows, stopped);
+            self.loops.spawn_on(sweep, &self.inner.io);
+        }
+        Ok(())
     }
 
     /// Stops: attempts go back to their lanes, deliveries under way are settled. Loses nothing.

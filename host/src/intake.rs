@@ -99,6 +99,19 @@ impl Inner {
     /// # Errors
     /// [`IntakeError`].
     pub async fn task(self: &Arc<Self>, task: Task) -> Result<Accepted, IntakeError> {
+        let accept = self.plan(task)?;
+        let deadline = accept.spec.deadline();
+        let accepted = self.store.accept(accept).await?;
+        self.note_due(Some(deadline));
+        self.dispatch(accepted.effects.clone());
+        Ok(accepted)
+    }
+
+    /// The run that a task becomes, as the store is asked for it.
+    ///
+    /// # Errors
+    /// [`IntakeError`].
+    pub(crate) fn plan(&self, task: Task) -> Result<Accept, IntakeError> {
         serde_json::from_str::<serde::de::IgnoredAny>(&task.input).map_err(IntakeError::NotJson)?;
         let plugins = self.plugins();
         let (plugin_id, name) = match task.agent.split_once('/') {
@@ -150,11 +163,7 @@ impl Inner {
             origin: task.origin,
             purse: self.settings.purse,
         };
-        let deadline = spec.deadline();
-        let accepted = self.store.accept(Accept { conversation, event, spec: Box::new(spec), ask }).await?;
-        self.note_due(Some(deadline));
-        self.dispatch(accepted.effects.clone());
-        Ok(accepted)
+        Ok(Accept { conversation, event, spec: Box::new(spec), ask })
     }
 }
 

@@ -31,6 +31,7 @@ pub mod progress;
 pub mod retention;
 pub mod runlog;
 pub mod runner;
+pub mod schedules;
 pub mod scrub;
 pub mod secrets;
 pub mod steer;

@@ -16,6 +16,7 @@ mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod http; // requests to other machines: where they go, what bounds them, what a crash repeats
 mod keeping; // what is old goes, what is needed stays
 mod lanes; // slots, queues and pools, down to the smallest
+mod later; // what begins later: runs with a beginning, and schedules
 mod loading; // what is no plugin is refused when it is loaded
 mod newcomer; // what somebody meets who has just begun
 mod operating; // the manual of operators: its commands and its reference of the configuration

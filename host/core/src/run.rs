@@ -149,6 +149,11 @@ impl ArtifactRef {
 /// Where a run stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunState {
+    /// Begins later: before that instant it is not ready.
+    Delayed {
+        /// The instant.
+        until: Timestamp,
+    },
     /// Ready, holds no slot.
     Queued,
     /// An attempt executes it.
@@ -176,10 +181,11 @@ pub enum RunState {
 }
 
 impl RunState {
-    /// `queued`, `running`, `waiting`, `closing` or `ended`.
+    /// `delayed`, `queued`, `running`, `waiting`, `closing` or `ended`.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Delayed { .. } => "delayed",
             Self::Queued => "queued",
             Self::Running { .. } => "running",
             Self::Waiting { .. } => "waiting",
@@ -200,7 +206,7 @@ pub struct Run {
     pub generation: u32,
     /// Attempts claimed so far.
     pub attempt: u32,
-    /// When this generation was accepted: its time-out counts from here.
+    /// When this generation was accepted, or may begin: its time-out counts from here.
     pub begun: Timestamp,
     /// Attempts of this generation that ended with their process.
     pub crashes: u32,
@@ -219,6 +225,8 @@ pub struct Run {
 /// What can happen to a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// The instant that it was delayed until has come.
+    Ready,
     /// An attempt takes it.
     Claim(Token),
     /// The attempt parks on a wait, with its instance kept in memory.
@@ -270,6 +278,16 @@ impl Run {
         }
     }
 
+    /// A run that was just accepted and begins at an instant, at once if that has passed.
+    #[must_use]
+    pub fn beginning(spec: RunSpec, start: Option<Timestamp>) -> Self {
+        let run = Self::queued(spec);
+        match start.filter(|start| *start > run.since) {
+            Some(until) => Self { state: RunState::Delayed { until }, begun: until, ..run },
+            None => run,
+        }
+    }
+
     /// Whether it is terminal.
     #[must_use]
     pub fn is_ended(&self) -> bool {
@@ -303,6 +321,7 @@ impl Run {
         use RunState as S;
         let illegal = |state: &S, step| Err(IllegalStep { state: state.kind(), step });
         let next = match (step, &self.state) {
+            (Step::Ready, S::Delayed { .. }) => S::Queued,
             (Step::Claim(token), S::Queued) => {
                 self.attempt += 1;
                 S::Running { token }
@@ -315,9 +334,10 @@ impl Run {
                 self.crashes += u32::from(crashed);
                 S::Queued
             }
-            (Step::Finish(outcome), S::Queued | S::Running { .. } | S::Waiting { .. }) => {
-                self.finish(outcome, now)
-            }
+            (
+                Step::Finish(outcome),
+                S::Delayed { .. } | S::Queued | S::Running { .. } | S::Waiting { .. },
+            ) => self.finish(outcome, now),
             (Step::Finish(outcome), S::Closing { .. }) if !matches!(outcome, Outcome::Succeeded(_)) => {
                 S::Ended { outcome, at: now }
             }
@@ -333,6 +353,7 @@ impl Run {
                 S::Queued
             }
             (Step::ChildEnded, _) => return Ok(()),
+            (Step::Ready, state) => return illegal(state, "become ready"),
             (Step::Claim(_), state) => return illegal(state, "be claimed"),
             (Step::Park, state) => return illegal(state, "park"),
             (Step::Evict, state) => return illegal(state, "be evicted"),

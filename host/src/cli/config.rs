@@ -13,9 +13,11 @@ use sublane::config::{ChannelConfig, ChannelKind, Config, PluginConfig};
 use sublane::engine::Engines;
 use sublane::engine::cache::Cache;
 use sublane::plugin::{LoadError, Plugin, Plugins};
+use sublane::schedules::Schedule;
 use sublane::secrets::Secrets;
 use sublane::strict::{Problem, StrictError};
 use sublane_core::Authority;
+use sublane_core::grants::AgentPattern;
 use toml::de::{DeTable, DeValue};
 
 use super::plugin::Lent;
@@ -75,6 +77,7 @@ struct Report {
     warnings: Vec<String>,
     plugins: Vec<Vetted>,
     channels: Vec<ChannelView>,
+    schedules: Vec<String>,
 }
 
 /// A plugin with both sides of its authority.
@@ -105,8 +108,9 @@ struct ChannelView {
 
 impl Report {
     fn of(file: &Path) -> Self {
-        let (problems, warnings, plugins, channels) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { ok: false, file: file.to_owned(), problems, warnings, plugins, channels }
+        let (problems, warnings, schedules) = (Vec::new(), Vec::new(), Vec::new());
+        let (plugins, channels) = (Vec::new(), Vec::new());
+        Self { ok: false, file: file.to_owned(), problems, warnings, plugins, channels, schedules }
     }
 
     fn text(&self) -> String {
@@ -142,6 +146,9 @@ impl Report {
             for (address, keys) in public_keys {
                 text.push_str(&format!("  {address} is signed for {}\n", keys.join(", ")));
             }
+        }
+        for schedule in &self.schedules {
+            text.push_str(&format!("schedule {schedule}\n"));
         }
         text.push_str(&match self.problems.len() as u64 {
             0 => format!("{} is right\n", self.file.display()),
@@ -181,6 +188,10 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
         report.problems.extend(folders(name, channel, &lines));
         report.problems.extend(answers(config, &plugins, name, channel, &lines));
         report.channels.push(ChannelView::of(name, channel, public_keys));
+    }
+    for (name, schedule) in &config.schedules {
+        report.problems.extend(scheduled(config, &plugins, schedule, &lines));
+        report.schedules.push(format!("{name} ({}): {}", schedule.rule, schedule.agent));
     }
     for (name, secret) in &config.secrets {
         if let Err(error) = Secrets::check(name, secret) {
@@ -272,6 +283,23 @@ fn answers(
     lines: &Lines<'_>,
 ) -> Option<Problem> {
     let pattern = channel.agent.as_ref()?;
+    Some(lines.problem(&["channels", name, "agent"], no_agent(config, plugins, pattern)?))
+}
+
+/// A schedule whose agent is not there, or does not take its task.
+fn scheduled(config: &Config, plugins: &Plugins, schedule: &Schedule, lines: &Lines<'_>) -> Option<Problem> {
+    let at = |key, message| Some(lines.problem(&["schedules", &schedule.name, key], message));
+    let pattern: AgentPattern = schedule.agent.parse().ok()?;
+    if let Some(message) = no_agent(config, plugins, &pattern) {
+        return at("agent", message);
+    }
+    let agent = plugins.get(&pattern.plugin)?.agent(pattern.agent.as_deref())?;
+    let unfit = agent.input_schema.check("the task", &schedule.task).err()?;
+    at("task", format!("{} does not take this: {unfit}", schedule.agent))
+}
+
+/// That a plugin which could be loaded does not have this agent.
+fn no_agent(config: &Config, plugins: &Plugins, pattern: &AgentPattern) -> Option<String> {
     // A plugin that could not be loaded has been told of.
     let plugin = plugins.get(&pattern.plugin).filter(|_| config.plugins.contains_key(&pattern.plugin))?;
     if plugin.agent(pattern.agent.as_deref()).is_some() {
@@ -281,11 +309,10 @@ fn answers(
         plugin.agents.iter().map(|agent| format!("`{}/{}`", pattern.plugin, agent.name)).collect();
     let known =
         if agents.is_empty() { "it has none".to_owned() } else { format!("it has {}", agents.join(", ")) };
-    let message = match &pattern.agent {
+    Some(match &pattern.agent {
         Some(agent) => format!("plugin `{}` has no agent `{agent}`; {known}", pattern.plugin),
         None => format!("plugin `{}` does not have exactly one agent; {known}", pattern.plugin),
-    };
-    Some(lines.problem(&["channels", name, "agent"], message))
+    })
 }
 
 impl ChannelView {

@@ -151,6 +151,8 @@ struct Status {
     running: usize,
     /// Ready runs among the oldest that were looked at.
     ready: usize,
+    /// Runs that begin later and will be ready then, among the next that were looked at.
+    delayed: usize,
     /// How long the oldest of them has been ready.
     oldest_wait_ms: Option<u64>,
     holders: Vec<Holder>,
@@ -182,9 +184,13 @@ impl List {
             .show(json, async || {
                 let now = SystemClock.now();
                 let set: BTreeMap<_, _> = reader.store.lane_settings().await?.into_iter().collect();
-                let filter =
-                    RunFilter { state: Some("running".to_owned()), limit: LOOKED_AT, ..RunFilter::default() };
-                let running = reader.store.runs(filter).await?;
+                let in_state = |state: &str| RunFilter {
+                    state: Some(state.to_owned()),
+                    limit: LOOKED_AT,
+                    ..RunFilter::default()
+                };
+                let running = reader.store.runs(in_state("running")).await?;
+                let delayed = reader.store.runs(in_state("delayed")).await?;
                 let ready = reader.store.queued(None, LOOKED_AT).await?;
                 let sorted: BTreeMap<_, _> = lanes.iter().collect();
                 let status = |(name, limits): (&String, &LaneLimits)| {
@@ -196,6 +202,7 @@ impl List {
                         ready.iter().filter(|ready| on(&ready.lane)),
                         now,
                     );
+                    status.delayed = delayed.iter().filter(|run| on(&run.spec.lane)).count();
                     status
                 };
                 let statuses: Vec<_> = sorted.into_iter().map(status).collect();
@@ -216,6 +223,7 @@ impl Status {
             queue_length,
             running: 0,
             ready: 0,
+            delayed: 0,
             oldest_wait_ms: None,
             holders: Vec::new(),
             keys: Vec::new(),
@@ -250,7 +258,7 @@ impl Status {
 
 fn text(statuses: &[Status]) -> String {
     let ms = |ms: u64| render::duration(Duration::from_millis(ms));
-    let mut table = Table::new(&["LANE", "STATE", "SLOTS", "READY", "OLDEST WAIT"]);
+    let mut table = Table::new(&["LANE", "STATE", "SLOTS", "READY", "OLDEST WAIT", "LATER"]);
     for status in statuses {
         table.row(vec![
             status.lane.clone(),
@@ -258,6 +266,7 @@ fn text(statuses: &[Status]) -> String {
             format!("{} of {}", status.running, status.slots),
             format!("{} of {}", status.ready, status.queue_length),
             status.oldest_wait_ms.map_or_else(|| "-".to_owned(), ms),
+            status.delayed.to_string(),
         ]);
     }
     let mut text = table.render();

@@ -20,6 +20,7 @@ mod reader;
 mod render;
 mod run;
 mod runs;
+mod schedules;
 mod send;
 mod serve;
 mod signals;
@@ -105,6 +106,9 @@ enum Command {
     /// Look at lanes and steer them
     #[command(subcommand)]
     Lanes(lanes::Command),
+    /// Look at what runs by a schedule
+    #[command(subcommand)]
+    Schedules(schedules::Command),
     /// Look at conversations
     #[command(subcommand)]
     Conversations(conversations::Command),
@@ -255,6 +259,7 @@ impl Command {
             Self::Why(args) => args.run(global),
             Self::Deliveries(command) => command.run(global),
             Self::Lanes(command) => command.run(global),
+            Self::Schedules(command) => command.run(global),
             Self::Conversations(command) => command.run(global),
             Self::Config(command) => command.run(global),
             Self::Store(command) => command.run(global),

@@ -72,9 +72,14 @@ async fn serve(
     begun: Instant,
 ) -> Result {
     let mut signals = Signals::catch()?;
-    let opened = open(config, secrets, screen.output(), Arc::new(SystemClock), &Handle::current())
+    let mut opened = open(config, secrets, screen.output(), Arc::new(SystemClock), &Handle::current())
         .await
         .map_err(not_opened)?;
+    let schedules = config.schedules.values().cloned().collect();
+    if let Err(error) = opened.host.begin_schedules(schedules).await {
+        opened.stop().await;
+        return Err(error.into());
+    }
     tell_ready(&opened, config, begun);
     let host = opened.host.inner.clone();
     let signal = tokio::select! {
@@ -97,11 +102,12 @@ fn tell_ready(opened: &Opened, config: &Config, begun: Instant) {
         tools += plugin.tools.len();
     }
     let (plugins, channels) = (plugins.iter().count(), config.channels.len());
+    let schedules = config.schedules.len();
     if let Some(address) = config.gateway.listen {
         tracing::warn!(%address, "nothing listens: this version has no gateway, and `gateway.listen` has no effect");
     }
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(ms, plugins, agents, tools, channels, state = %config.state.display(), "ready");
+    tracing::info!(ms, plugins, agents, tools, channels, schedules, state = %config.state.display(), "ready");
 }
 
 /// Who says what the standard input holds, and where.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sublane_core::delivery::{ArtifactLink, AttemptResult};
 use sublane_core::{
     ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Grants, Lifetime, Outcome, Priority,
-    Purse, Run, RunId, Timestamp,
+    Purse, Run, RunId, RunState, Timestamp,
 };
 use sublane_store::{Conversation, DeliveryAttempt, Wait, WaitFor};
 
@@ -42,6 +42,8 @@ pub(super) struct RunView {
     pub(super) deadline: String,
     pub(super) state: &'static str,
     pub(super) since: String,
+    /// When it begins, while it is delayed.
+    pub(super) begins: Option<String>,
     /// How it ended: `succeeded`, `failed`, `timed-out` or `cancelled`.
     pub(super) outcome: Option<&'static str>,
     /// Why it did not succeed, for people.
@@ -103,6 +105,10 @@ impl RunView {
             deadline: instant(spec.deadline()),
             state: run.state.kind(),
             since: instant(run.since),
+            begins: match run.state {
+                RunState::Delayed { until } => Some(instant(until)),
+                _ => None,
+            },
             outcome: ended.map(Outcome::kind),
             reason: ended
                 .filter(|outcome| !matches!(outcome, Outcome::Succeeded(_)))

@@ -8,7 +8,7 @@ use sublane_core::grants::ChannelGrant;
 use super::{Names, path};
 pub use crate::plugin::Allow;
 use crate::plugin::manifest::{Reference, read_authority};
-use crate::strict::{Item, nearest};
+use crate::strict::Item;
 
 /// A plugin that is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,19 +59,6 @@ fn vet(item: &Item<'_>, reference: Reference<'_>, names: &Names<'_>) {
             }
         }
         Reference::Channel(ChannelGrant::Origin) => {}
-        Reference::Channel(ChannelGrant::Address(to)) => {
-            let known = names.channels.iter().map(|(name, _)| *name);
-            let Some((_, channel)) = names.channels.iter().find(|(name, _)| *name == to.channel) else {
-                item.unknown("channel", &to.channel, known);
-                return;
-            };
-            if let Some(addresses) = super::channels::addresses(channel)
-                && !addresses.contains(&to.address.as_str())
-            {
-                let hint = nearest(&to.address, addresses.iter().copied());
-                let (path, channel, address) = (item.path(), &to.channel, &to.address);
-                item.fail(&format!("`{path}`: channel `{channel}` has no address `{address}`; {hint}"));
-            }
-        }
+        Reference::Channel(ChannelGrant::Address(to)) => names.check_destination(item, to),
     }
 }

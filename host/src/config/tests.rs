@@ -41,6 +41,7 @@ fn the_example_shows_the_defaults() {
     example.channels.clear();
     example.files.clear();
     example.secrets.clear();
+    example.schedules.clear();
     let empty = parse("").expect("an empty file is enough");
     assert_eq!(format!("{example:#?}"), format!("{empty:#?}"));
 }
@@ -269,6 +270,51 @@ fn the_gateway_neither_shuts_everybody_out_nor_lets_everybody_in() {
     );
     check("[gateway]\nauth = 'none'\nlisten = '[::1]:7070'", &expect!["accepted"]);
     check("[gateway]\ntoken = { file = 'token' }\nlisten = '0.0.0.0:7070'", &expect!["accepted"]);
+}
+
+#[test]
+fn a_schedule_that_is_wrong_is_told_where() {
+    let right = parse(
+        "[plugins.video]\ncomponent = 'x'\n[channels.console]\nkind = 'console'\n\
+         [schedules.nightly]\ncron = '30 3 * * *'\nzone = 'Europe/Berlin'\nagent = 'video/render'\n\
+         task = '{\"n\": 1}'\ndeliver = ['console:ops']\nmissed = 'skip'",
+    );
+    let schedule = &right.expect("it is right").schedules["nightly"];
+    assert_eq!(schedule.rule.to_string(), "30 3 * * * Europe/Berlin");
+    assert_eq!((schedule.agent.as_str(), schedule.deliver.len()), ("video/render", 1));
+    check(
+        r#"
+[plugins.video]
+component = "x"
+[channels.console]
+kind = "console"
+[schedules.a]
+cron = "30 25 * * *"
+zone = "Europe/Atlantis"
+agent = "vidoe/render"
+deliver = ["consol:ops"]
+missed = "twice"
+task = "{"
+[schedules.b]
+cron = "0 0 30 2 *"
+agent = "video"
+[schedules.c]
+every = "1h"
+"#,
+        &expect![[r#"
+            7: `schedules.a.cron`: `30 25 * * *` is no cron expression of five fields: Component error: Number out of bounds
+            8: `schedules.a.zone`: there is no time zone `Europe/Atlantis`; zones are named as in "Europe/Berlin", and "UTC"
+            9: `schedules.a.agent`: there is no plugin `vidoe`; did you mean `video`?
+            10: `schedules.a.deliver`: there is no channel `consol`; did you mean `console`?
+            11: `schedules.a.missed` must be "once" or "skip", not "twice"
+            12: `schedules.a.task` is not JSON: EOF while parsing an object at line 1 column 1
+            13: missing key `deliver` in [schedules.b]
+            14: `schedules.b.cron`: `0 0 30 2 *` never comes
+            16: missing key `cron` in [schedules.c]
+            16: missing key `agent` in [schedules.c]
+            16: missing key `deliver` in [schedules.c]
+            17: unknown key `every` in [schedules.c]; there is `cron`, `zone`, `agent`, `task`, `deliver` and `missed`"#]],
+    );
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Inner {
 
 /// Whether runs live.
 pub(super) async fn has_runs(store: &dyn Store) -> Result<bool, StoreError> {
-    for state in ["queued", "running", "waiting", "closing"] {
+    for state in ["delayed", "queued", "running", "waiting", "closing"] {
         let filter = RunFilter { state: Some(state.to_owned()), limit: 1, ..RunFilter::default() };
         if !store.runs(filter).await?.is_empty() {
             return Ok(true);

@@ -196,7 +196,12 @@ impl Inner {
 }
 
 /// Waits for a hint, a time or the stop; false when it is the stop.
-async fn woken(hint: &Notify, clock: &dyn Clock, at: Timestamp, stopped: &mut watch::Receiver<bool>) -> bool {
+pub(crate) async fn woken(
+    hint: &Notify,
+    clock: &dyn Clock,
+    at: Timestamp,
+    stopped: &mut watch::Receiver<bool>,
+) -> bool {
     tokio::select! {
         () = hint.notified() => true,
         () = clock.sleep_until(at) => true,

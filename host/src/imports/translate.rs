@@ -93,7 +93,7 @@ fn reason_to_guest(reason: Failure) -> types::FailureReason {
 
 pub(super) fn status_to_guest(run: &Run) -> subagent::RunStatus {
     let state = match &run.state {
-        RunState::Queued => subagent::RunState::Queued,
+        RunState::Delayed { .. } | RunState::Queued => subagent::RunState::Queued,
         RunState::Running { .. } => subagent::RunState::Running,
         RunState::Waiting { .. } => subagent::RunState::Waiting,
         RunState::Closing { .. } => subagent::RunState::Closing,

@@ -15,12 +15,12 @@ use sublane_core::{
 };
 
 use crate::ops::{
-    self, Accept, Accepted, By, Claimed, Command, Effects, Keep, OldLogs, OldRuns, Parked, Position, Ready,
-    Recovered, Removed, Settled, WaitsFor,
+    self, Accept, Accepted, By, Claimed, Command, Effects, Fired, Firing, Keep, OldLogs, OldRuns, Parked,
+    Position, Ready, Recovered, Removed, Settled, WaitsFor,
 };
 use crate::rows::{
     Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LiveVersion, LogLine, PauseRow,
-    PluginRow, Rows, RunFilter, Wait,
+    PluginRow, Rows, RunFilter, ScheduleRow, Wait,
 };
 use crate::{Spawn, Spawned, Store, StoreError};
 
@@ -225,6 +225,19 @@ impl<B: Backend> Store for B {
     }
     async fn set_plugins(&self, plugins: Vec<PluginRow>) -> Result<(), StoreError> {
         self.write(move |rows| ops::set_plugins(rows, &plugins)).await
+    }
+    async fn set_schedules(
+        &self,
+        schedules: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
+        self.write(move |rows| ops::set_schedules(rows, &schedules, now)).await
+    }
+    async fn fire_schedule(&self, firing: Firing) -> Result<Fired, StoreError> {
+        self.write(move |rows| ops::fire_schedule(rows, firing)).await
+    }
+    async fn schedules(&self) -> Result<Vec<ScheduleRow>, StoreError> {
+        self.read(|rows| rows.schedules()).await
     }
     async fn cancel_version(
         &self,

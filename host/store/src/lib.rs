@@ -24,13 +24,13 @@ pub use backend::{Backend, Transaction};
 pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
-    Accept, Accepted, By, Claimed, Command, Draw, Effects, Keep, OldLogs, OldRuns, Parked, Position, Ready,
-    Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
+    Accept, Accepted, By, Claimed, Command, Draw, Effects, Fired, Firing, Keep, OldLogs, OldRuns, Parked,
+    Position, Ready, Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
 };
 pub use rows::{
     Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LiveVersion,
-    LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter, Source,
-    VersionRows, Wait, WaitFor,
+    LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter, ScheduleRow,
+    ScheduleRows, Source, VersionRows, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -157,8 +157,8 @@ pub trait Store: Send + Sync + 'static {
     /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
     /// More than there is takes all of it.
     async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError>;
-    /// Ends at most `runs` whose deadline has passed, and decides at most `waits` that are due: the
-    /// oldest of each plugin, and of each plugin as many.
+    /// Ends at most `runs` whose deadline has passed, makes at most as many ready that begin now, and
+    /// decides at most `waits` that are due: the oldest of each plugin, and of each plugin as many.
     async fn fire_due(
         &self,
         runs: u32,
@@ -166,7 +166,7 @@ pub trait Store: Send + Sync + 'static {
         link_base: Arc<str>,
         now: Timestamp,
     ) -> Result<Effects, StoreError>;
-    /// When the next wait or deadline is due, if anything is.
+    /// When the next wait, deadline or beginning is due, if anything is.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Runs that are queued, oldest first, for the sweep that finds what no hint told of.
     async fn queued(&self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Ready>, StoreError>;
@@ -238,6 +238,18 @@ pub trait Store: Send + Sync + 'static {
     async fn lane_settings(&self) -> Result<Vec<(String, LaneSetting)>, StoreError>;
     /// The plugins of the host are these now. One whose version is as before keeps its time.
     async fn set_plugins(&self, plugins: Vec<PluginRow>) -> Result<(), StoreError>;
+    /// The schedules of the host are these now, by name and rule. One that is new, or whose rule has
+    /// changed, is decided up to now: what lies before makes no run. Gives their rows.
+    async fn set_schedules(
+        &self,
+        schedules: Vec<(String, String)>,
+        now: Timestamp,
+    ) -> Result<Vec<ScheduleRow>, StoreError>;
+    /// Decides instants of a schedule and makes its run, in one commit, if the schedule is decided as
+    /// far as [`Firing::after`] says and no further.
+    async fn fire_schedule(&self, firing: Firing) -> Result<Fired, StoreError>;
+    /// How far the schedules of the host that has the store, or had it last, were decided.
+    async fn schedules(&self) -> Result<Vec<ScheduleRow>, StoreError>;
     /// Cancels at most `limit` runs of a plugin that live on a version of it, and what is attached to them.
     async fn cancel_version(
         &self,

@@ -9,6 +9,7 @@ mod hold;
 mod log;
 mod operator;
 mod removal;
+mod schedule;
 mod version;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use hold::HoldRows;
 pub use log::{LogLevel, LogLine, LogPlace, LogRows};
 pub use operator::{Intent, LaneSetting, OperatorRows};
 pub use removal::Removal;
+pub use schedule::{ScheduleRow, ScheduleRows};
 pub use version::{LiveVersion, PauseRow, PluginRow, VersionRows};
 
 /// What a parked run waits for.
@@ -135,7 +137,7 @@ pub struct DeliveryAttempt {
 /// Which runs to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFilter {
-    /// Only those with this state kind (`queued`, `running`, `waiting`, `closing`, `ended`).
+    /// Only those with this state kind (`delayed`, `queued`, `running`, `waiting`, `closing`, `ended`).
     pub state: Option<String>,
     /// Only those of this conversation.
     pub conversation: Option<ConversationId>,
@@ -147,7 +149,8 @@ pub struct RunFilter {
     pub agent: Option<String>,
     /// Only those accepted between these two instants, ends included.
     pub accepted: Between,
-    /// At most so many, newest first; those that are queued by when they became ready.
+    /// At most so many, newest first; those that are queued by when they became ready, those that are
+    /// delayed by when they will, the next one first.
     pub limit: u32,
 }
 
@@ -188,7 +191,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + VersionRows {
+pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + ScheduleRows + VersionRows {
     // --- runs
 
     /// Adds a run.
@@ -216,6 +219,8 @@ pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + VersionRows {
     fn overdue_runs(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
     /// Runs that are queued, in order of `since`, after this position.
     fn queued_runs(&mut self, after: Option<(Timestamp, RunId)>, limit: u32) -> Result<Vec<Run>>;
+    /// Runs that are delayed until an instant that is not after `now`, earliest first.
+    fn runs_to_begin(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
     /// Runs that hold a claim: running, or waiting with an instance in memory.
     fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>>;
 
@@ -241,7 +246,7 @@ pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + VersionRows {
     fn plugins_due(&mut self) -> Result<Vec<(String, Timestamp)>>;
     /// Waits of runs of this plugin whose due time is not after `now`, oldest first.
     fn due_waits(&mut self, plugin: &str, now: Timestamp, limit: u32) -> Result<Vec<RunId>>;
-    /// The earliest due time of a wait or deadline of a run that has not ended.
+    /// The earliest due time of a wait, deadline or beginning of a run that has not ended.
     fn next_due(&mut self) -> Result<Option<Timestamp>>;
 
     // --- mailbox

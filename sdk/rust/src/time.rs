@@ -10,6 +10,11 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(millis).unwrap_or(u64::MAX)
 }
 
+/// Whole milliseconds since 1970-01-01T00:00:00Z; none before that.
+pub(crate) fn since_epoch(instant: SystemTime) -> u64 {
+    millis(instant.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
 /// The instant so many milliseconds after 1970-01-01T00:00:00Z.
 pub(crate) fn instant(ms: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(ms)

@@ -51,7 +51,7 @@ async fn a_child_that_has_ended_takes_no_room_however_it_ended() {
     let children = done[15].as_array().expect("a list");
     assert_eq!(children.len(), 8);
     for child in children {
-        let lives = ["queued", "running", "waiting", "closing"];
+        let lives = ["delayed", "queued", "running", "waiting", "closing"];
         let state = &child["state"];
         assert!(lives.iter().all(|lives| state != lives), "its state is how it ended: {child}");
     }

@@ -17,7 +17,7 @@ use crate::cli::view::{DeliveryView, RunView};
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct List {
     /// Only runs in this state
-    #[arg(long, value_parser = ["queued", "running", "waiting", "closing", "ended"])]
+    #[arg(long, value_parser = ["delayed", "queued", "running", "waiting", "closing", "ended"])]
     state: Option<String>,
     /// Only runs of this agent
     #[arg(long, value_name = "PLUGIN/AGENT", conflicts_with = "plugin")]

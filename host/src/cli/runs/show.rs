@@ -7,7 +7,7 @@ use sublane::channel::{scrub_line, scrub_text};
 use sublane::clock::{Clock as _, SystemClock};
 use sublane::config::Config;
 use sublane::plugin::Allow;
-use sublane_core::{Delivery, Grants, Outcome, Run, RunId, Timestamp};
+use sublane_core::{Delivery, Grants, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
@@ -132,6 +132,9 @@ impl Whole {
         };
         let at = |at: Timestamp| format!("{} ({})", render::when(at, now), instant(at));
         field("state", &format!("{} since {}", render::state(run), at(run.since)));
+        if let RunState::Delayed { until } = run.state {
+            field("begins", &at(until));
+        }
         field("ended", render::outcome(run));
         if let Some(outcome) = run.outcome().filter(|outcome| !matches!(outcome, Outcome::Succeeded(_))) {
             field("why", &outcome.sentence(&spec.name));

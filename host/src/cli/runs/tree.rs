@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
-use sublane_core::{Run, RunId, Timestamp};
+use sublane_core::{Run, RunId, RunState, Timestamp};
 use sublane_store::{RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
@@ -86,7 +86,7 @@ impl Tree {
 /// The roots of the runs that have not ended, oldest first.
 async fn roots(reader: &Reader, filter: RunFilter) -> anyhow::Result<Vec<RunId>> {
     let mut roots = BTreeSet::new();
-    for state in ["queued", "running", "waiting", "closing"] {
+    for state in ["delayed", "queued", "running", "waiting", "closing"] {
         let living = RunFilter { state: Some(state.to_owned()), limit: LIVING, ..filter.clone() };
         for mut run in reader.store.runs(living).await? {
             while let Some(parent) = run.spec.parent {
@@ -149,6 +149,9 @@ impl Node {
             spec.depth,
             spec.id
         )];
+        if let RunState::Delayed { until } = run.state {
+            lines.push(format!("begins {}", render::when(until, now)));
+        }
         if let Some(wait) = &self.wait {
             let until = wait.due.map(|due| format!(", {} at the latest", render::when(due, now)));
             let named = |text: String| {

@@ -1,6 +1,8 @@
 //! A spawn's request by itself: its hash for the journal, and what is wrong with it.
 
-use sublane_core::{Import, ImportError, LimitHit};
+use std::time::Duration;
+
+use sublane_core::{Import, ImportError, LimitHit, Timestamp};
 
 use crate::bindings::sublane::plugin::subagent;
 use crate::imports::check_json;
@@ -15,6 +17,8 @@ const MAX_NAME_CHARS: usize = 64;
 const MAX_DEDUPE_BYTES: usize = 128;
 /// Rules of a scope, and what their lists name, all together. The row of a run holds them.
 const MAX_SCOPE_RULES: usize = 1_000;
+/// How far from now a run may begin: a year.
+const MAX_START: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of their texts.
 const MAX_SCOPE_BYTES: usize = 64 << 10;
 
@@ -54,6 +58,23 @@ pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError>
         return invalid("a time-out of 0 would end the run before it began".to_owned());
     }
     Ok(())
+}
+
+/// When a run begins that is asked for now, if that is later.
+pub(super) fn start(
+    asked: Option<subagent::Start>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, ImportError> {
+    let start = match asked {
+        None => return Ok(None),
+        Some(subagent::Start::After(duration)) => now.after(Duration::from_millis(duration)),
+        Some(subagent::Start::At(instant)) => Timestamp(instant),
+    };
+    if start.since(now) > MAX_START {
+        let most = u64::try_from(MAX_START.as_millis()).expect("a year");
+        return Err(ImportError::Limit(LimitHit::new("spawn.start", most)));
+    }
+    Ok(Some(start).filter(|start| *start > now))
 }
 
 /// How many rules a scope has, with what their lists name, and how many bytes of text.
@@ -100,6 +121,7 @@ pub(super) fn hash(request: &subagent::SpawnRequest) -> u128 {
         lane,
         priority,
         timeout,
+        start,
         dedupe_key,
     } = request;
     let mut bytes = Bytes(Vec::with_capacity(256 + task.input.len()));
@@ -123,6 +145,12 @@ pub(super) fn hash(request: &subagent::SpawnRequest) -> u128 {
     bytes.number(lifetime.map_or(2, |lifetime| lifetime as u64));
     bytes.number(*priority as u64);
     bytes.option(*timeout);
+    // As it was before there was this: journals of then replay.
+    match start {
+        None => {}
+        Some(subagent::Start::After(duration)) => [0, *duration].into_iter().for_each(|n| bytes.number(n)),
+        Some(subagent::Start::At(instant)) => [1, *instant].into_iter().for_each(|n| bytes.number(n)),
+    }
     args(Import::Spawn, &[&bytes.0])
 }
 
@@ -263,6 +291,7 @@ mod tests {
             lane: None,
             priority: subagent::Priority::Normal,
             timeout: None,
+            start: None,
             dedupe_key: None,
         }
     }

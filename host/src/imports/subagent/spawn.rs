@@ -4,7 +4,7 @@ use sublane_core::grants::{Ceiling, ChannelGrant, Terms};
 use sublane_core::journal::{SpawnAnswer, encode};
 use sublane_core::{
     Answer, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Priority, Purse, PurseAsk,
-    Run, RunSpec, Timestamp,
+    Run, RunSpec, RunState, Timestamp,
 };
 use sublane_store::{Draw, Spawn};
 
@@ -28,12 +28,15 @@ impl Live {
     ) -> wasmtime::Result<(Answer<SpawnAnswer>, Option<Run>)> {
         let attempt = self.attempt.clone();
         let now = attempt.now();
-        let planned = match self.plan(&path, asked, now) {
-            Ok((spec, ask)) => self.readable(spec.artifacts.clone()).await?.map(|files| (spec, ask, files)),
+        let start = request::start(asked.start, now);
+        let planned = match start.and_then(|start| Ok((start, self.plan(&path, asked, start, now)?))) {
+            Ok((start, (spec, ask))) => {
+                self.readable(spec.artifacts.clone()).await?.map(|files| (start, spec, ask, files))
+            }
             Err(error) => Err(error),
         };
         let by = attempt.by_at(false, now);
-        let (mut spec, ask, files) = match planned {
+        let (start, mut spec, ask, files) = match planned {
             Ok(planned) => planned,
             Err(error) => {
                 let refused: Answer<SpawnAnswer> = Err(error);
@@ -54,12 +57,19 @@ impl Live {
         } else {
             Draw::Spawner
         };
-        let spawn = Spawn { by, path, args, spec, ask, draw, active_children, position };
+        let spawn = Spawn { by, path, args, spec, ask, draw, active_children, position, start };
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
         attempt.journal.written(at);
-        if let Some(ready) = spawned.ready {
+        let begins = spawned.child.as_ref().and_then(|child| match child.state {
+            RunState::Delayed { until } => Some(until),
+            _ => None,
+        });
+        if begins.is_some() || spawned.ready.is_some() {
             attempt.meter.refill(&spawned.left);
-            attempt.host.note_due(spawned.child.as_ref().map(|child| child.spec.deadline()));
+            let deadline = spawned.child.as_ref().map(|child| child.spec.deadline());
+            attempt.host.note_due(begins.or(deadline));
+        }
+        if let Some(ready) = spawned.ready {
             attempt.host.lanes.offer(&attempt.host, ready);
         }
         Ok((spawned.answer, spawned.child))
@@ -70,6 +80,7 @@ impl Live {
         &mut self,
         path: &Path,
         request: subagent::SpawnRequest,
+        start: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(Box<RunSpec>, PurseAsk), ImportError> {
         request::check(&request)?;
@@ -104,13 +115,18 @@ impl Live {
             None if self.is_tool => Lifetime::Detached,
             None => Lifetime::Attached,
         };
+        let begins = start.unwrap_or(now);
+        let deadline = self.grants.caps().deadline;
+        if start.is_some() && lifetime == Lifetime::Attached && begins >= deadline {
+            return Err(ImportError::Limit(LimitHit::new("cap.deadline", deadline.0)));
+        }
         // What is detached is bounded by its spawner's own root, whose numbers the plugin holds ready.
         let own = self.plugin.met();
         let terms = Terms {
-            now,
+            now: begins,
             ceiling: match lifetime {
                 Lifetime::Attached => Ceiling::Parent,
-                Lifetime::Detached => Ceiling::Conversation(now.after(own.timeout)),
+                Lifetime::Detached => Ceiling::Conversation(begins.after(own.timeout)),
             },
             memory_bytes: plugin.manifest.memory_bytes,
             timeout: plugin.manifest.asks.timeout.min(host.lanes.timeout(&lane)),

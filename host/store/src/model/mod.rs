@@ -11,6 +11,7 @@ mod log;
 mod operator;
 mod removal;
 mod rows;
+mod schedule;
 mod tables;
 mod version;
 

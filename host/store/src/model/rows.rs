@@ -105,6 +105,10 @@ impl Rows for Tables {
             let queued = self.queued.iter().rev().map(|(_, id)| &self.runs[id].row);
             return Ok(queued.filter(|run| matches(run)).take(filter.limit as usize).cloned().collect());
         }
+        if (filter.state.as_deref(), filter.conversation, filter.parent) == (Some("delayed"), None, None) {
+            let delayed = self.delayed.until(Timestamp(u64::MAX), u32::MAX).map(|id| &self.runs[&id].row);
+            return Ok(delayed.filter(|run| matches(run)).take(filter.limit as usize).cloned().collect());
+        }
         Ok(newest(self.runs.values(), filter.limit, matches).cloned().collect())
     }
 
@@ -117,6 +121,10 @@ impl Rows for Tables {
         let from = after.map_or(Unbounded, Excluded);
         let queued = self.queued.range((from, Unbounded)).take(limit as usize);
         Ok(queued.map(|(_, id)| self.runs[id].row.clone()).collect())
+    }
+
+    fn runs_to_begin(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        Ok(self.delayed.until(now, limit).collect())
     }
 
     fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>> {
@@ -211,7 +219,7 @@ impl Rows for Tables {
 
     fn next_due(&mut self) -> Result<Option<Timestamp>> {
         let waits = self.waits_due.values().filter_map(Due::first);
-        Ok(waits.chain(self.deadlines.first()).min())
+        Ok(waits.chain(self.deadlines.first()).chain(self.delayed.first()).min())
     }
 
     // --- mailbox

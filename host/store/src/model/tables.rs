@@ -11,7 +11,9 @@ use sublane_core::{
 };
 
 use super::index::Due;
-use crate::rows::{Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, PauseRow, PluginRow, Wait};
+use crate::rows::{
+    Conversation, DeliveryAttempt, Intent, LaneSetting, LogLine, PauseRow, PluginRow, ScheduleRow, Wait,
+};
 
 /// A row with the number of its insertion: "newest first" means by this.
 pub(super) struct Numbered<T> {
@@ -26,6 +28,8 @@ pub(super) struct Tables {
 
     pub(super) runs: IdMap<RunId, Numbered<Run>>,
     pub(super) queued: BTreeSet<(Timestamp, RunId)>,
+    /// Those that are delayed, by until when.
+    pub(super) delayed: Due<RunId>,
     /// Those that have ended, by when.
     pub(super) ended: BTreeSet<(Timestamp, RunId)>,
     pub(super) deadlines: Due<RunId>,
@@ -65,6 +69,7 @@ pub(super) struct Tables {
     pub(super) lanes: BTreeMap<String, LaneSetting>,
     pub(super) plugins: BTreeMap<String, PluginRow>,
     pub(super) pauses: BTreeMap<String, PauseRow>,
+    pub(super) schedules: BTreeMap<String, ScheduleRow>,
 }
 
 impl Tables {
@@ -84,6 +89,19 @@ impl Tables {
             }
             if let Some(since) = is {
                 self.queued.insert((since, id));
+            }
+        }
+        let delayed = |run: &Run| match run.state {
+            RunState::Delayed { until } => Some(until),
+            _ => None,
+        };
+        let (was, is) = (old.and_then(delayed), delayed(new));
+        if was != is {
+            if let Some(until) = was {
+                self.delayed.remove(until, number);
+            }
+            if let Some(until) = is {
+                self.delayed.insert(until, number, id);
             }
         }
         let (lived, lives) = (old.is_some_and(|run| !run.is_ended()), !new.is_ended());

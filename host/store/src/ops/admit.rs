@@ -3,7 +3,7 @@
 use sublane_core::journal::{SpawnAnswer, encode};
 use sublane_core::{
     Answer, ConversationId, Destination, Entry, Import, ImportError, Lifetime, LimitHit, Path, Purse,
-    PurseAsk, Run, RunId, RunSpec,
+    PurseAsk, Run, RunId, RunSpec, RunState, Timestamp,
 };
 
 use super::{By, Effects, Ready, Result, claimed};
@@ -110,6 +110,8 @@ pub struct Spawn {
     pub active_children: u32,
     /// Runs before it in its lane, for the receipt.
     pub position: u32,
+    /// When it begins; at once if there is none, or that has passed.
+    pub start: Option<Timestamp>,
 }
 
 /// Where a child's purse is drawn from.
@@ -133,7 +135,7 @@ pub struct Spawned {
     pub answer: Answer<SpawnAnswer>,
     /// The child, unless it was refused.
     pub child: Option<Run>,
-    /// Ready to be claimed, unless it was refused or found.
+    /// Ready to be claimed, unless it was refused or found, or begins later.
     pub ready: Option<Ready>,
     /// What the spawner's purse holds now: its children may have given something back meanwhile.
     pub left: Purse,
@@ -150,14 +152,19 @@ pub fn spawn(rows: &mut dyn Rows, spawn: Spawn) -> Result<Spawned> {
         Ok((child, duplicate)) => Ok(SpawnAnswer {
             run: child.spec.id,
             duplicate: *duplicate,
-            position: if *duplicate { 0 } else { position },
+            position: if *duplicate || is_delayed(child) { 0 } else { position },
         }),
         Err(error) => Err(error.clone()),
     };
     let entry = Entry { path, import: Import::Spawn, args, result: encode(&answer), at: by.now };
     rows.insert_entry(by.run, generation, &entry)?;
-    let ready = found.as_ref().ok().filter(|(_, duplicate)| !duplicate).map(|(child, _)| Ready::of(child));
+    let is_ready = |(child, duplicate): &&(Run, bool)| !duplicate && !is_delayed(child);
+    let ready = found.as_ref().ok().filter(is_ready).map(|(child, _)| Ready::of(child));
     Ok(Spawned { entry, answer, child: found.ok().map(|(child, _)| child), ready, left: parent.purse })
+}
+
+fn is_delayed(run: &Run) -> bool {
+    matches!(run.state, RunState::Delayed { .. })
 }
 
 /// The child and whether it was there already, or which limit refused it.
@@ -166,7 +173,7 @@ fn admit(
     parent: &mut Run,
     spawn: Spawn,
 ) -> Result<std::result::Result<(Run, bool), ImportError>> {
-    let Spawn { by, path, mut spec, ask, draw, active_children, .. } = spawn;
+    let Spawn { by, path, mut spec, ask, draw, active_children, start, .. } = spawn;
     if let Some(key) = &spec.dedupe_key
         && let Some(id) = rows.run_by_dedupe(&spec.spawner, spec.conversation, key)?
     {
@@ -198,7 +205,7 @@ fn admit(
     parent.attached_children += u32::from(spec.lifetime == Lifetime::Attached);
     spec.id = by.run.child(parent.generation, &path);
     spec.parent = Some(by.run);
-    let child = Run::queued(*spec);
+    let child = Run::beginning(*spec, start);
     rows.update_run(parent)?;
     rows.insert_run(&child)?;
     link_task(rows, &child)?;

@@ -9,7 +9,7 @@ use sublane_core::{DeliveryId, Outcome, Purse, Run, RunId, Timestamp};
 
 use super::admit::must_conversation;
 use super::wait::{decide, due, resolve_timeout};
-use super::{By, Effects, Result, claimed, deliver, must_run, step};
+use super::{By, Effects, Ready, Result, claimed, deliver, must_run, step};
 use crate::rows::Rows;
 
 /// Files that go with an ending that is no success.
@@ -59,7 +59,7 @@ pub fn charge(rows: &mut dyn Rows, id: RunId, spent: Purse) -> Result<()> {
     rows.update_run(&run)
 }
 
-/// Decides waits that are due and ends runs whose deadline has passed.
+/// Decides waits that are due, ends runs whose deadline has passed, and makes runs ready that begin now.
 pub fn fire_due(
     rows: &mut dyn Rows,
     runs: u32,
@@ -70,6 +70,12 @@ pub fn fire_due(
     let mut effects = Effects::default();
     for id in rows.overdue_runs(now, runs)? {
         end(rows, id, Outcome::TimedOut, link_base, now, &mut effects)?;
+    }
+    for id in rows.runs_to_begin(now, runs)? {
+        let mut run = must_run(rows, id)?;
+        step(&mut run, Step::Ready, now)?;
+        rows.update_run(&run)?;
+        effects.ready.push(Ready::of(&run));
     }
     for id in due(rows, now, waits)? {
         resolve_timeout(rows, id, now, &mut effects)?;

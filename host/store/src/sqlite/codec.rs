@@ -46,6 +46,7 @@ pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 /// The number of a state. What waits in memory stands apart: a recovery looks for it.
 pub(super) fn state_code(state: &RunState) -> i64 {
     match state {
+        RunState::Delayed { .. } => -1,
         RunState::Queued => 0,
         RunState::Running { .. } => 1,
         RunState::Waiting { token: Some(_) } => 2,
@@ -58,7 +59,8 @@ pub(super) fn state_code(state: &RunState) -> i64 {
 /// First and last number of a state kind; `None`: there is no such kind.
 pub(super) fn state_range(kind: Option<&str>) -> Option<(i64, i64)> {
     Some(match kind {
-        None => (0, 5),
+        None => (-1, 5),
+        Some("delayed") => (-1, -1),
         Some("queued") => (0, 0),
         Some("running") => (1, 1),
         Some("waiting") => (2, 3),
@@ -270,8 +272,13 @@ fn state(c: &mut Columns<'_>) -> Result<RunState> {
     let code = c.integer()?;
     let token = c.maybe_bytes()?.map(|bytes| Token(u128::from_be_bytes(bytes)));
     let outcome = c.maybe_json()?;
+    let ready_at = c.maybe_instant()?;
     let ended_at = c.maybe_instant()?;
     Ok(match (code, token, outcome, ended_at) {
+        (-1, None, None, None) => match ready_at {
+            Some(until) => RunState::Delayed { until },
+            None => return Err(c.wrong("the run is delayed, and ready_at is empty")),
+        },
         (0, None, None, None) => RunState::Queued,
         (1, Some(token), None, None) => RunState::Running { token },
         (2, Some(token), None, None) => RunState::Waiting { token: Some(token) },

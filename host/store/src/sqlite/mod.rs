@@ -22,6 +22,7 @@ mod readers;
 mod removal;
 mod rows;
 mod runs;
+mod schedule;
 mod session;
 mod statements;
 #[cfg(test)]

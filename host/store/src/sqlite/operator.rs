@@ -6,6 +6,7 @@ use rusqlite::params;
 use sublane_core::{Run, Timestamp};
 
 use super::codec::{bits, instant, json, other_amounts};
+use super::runs::ready_at;
 use super::session::Session;
 use super::statements::Sql;
 use super::version::indexed;
@@ -18,7 +19,13 @@ impl OperatorRows for Session<'_> {
     fn renew_run(&mut self, run: &Run) -> Result<()> {
         self.revive_run(run)?;
         let (id, spec) = (run.spec.id.0, &run.spec);
-        let values = params![id, instant(spec.deadline()), instant(run.begun), indexed(&spec.plugin_digest)];
+        let values = params![
+            id,
+            instant(spec.deadline()),
+            instant(run.begun),
+            indexed(&spec.plugin_digest),
+            ready_at(&run.state)
+        ];
         self.execute(Sql::RunRenew, values)?;
         let values = params![
             id,

@@ -90,6 +90,10 @@ impl Rows for Session<'_> {
         self.all("run", Sql::RunsReady, params![since, id.0, limit], codec::run)
     }
 
+    fn runs_to_begin(&mut self, now: Timestamp, limit: u32) -> Result<Vec<RunId>> {
+        self.all("run", Sql::RunsToBegin, params![instant(now), limit], run_id)
+    }
+
     fn claimed_runs(&mut self, limit: u32) -> Result<Vec<RunId>> {
         let mut claimed = self.all("run", Sql::RunsClaimed, params![1, limit], run_id)?;
         let rest = limit - u32::try_from(claimed.len()).unwrap_or(limit).min(limit);
@@ -163,7 +167,8 @@ impl Rows for Session<'_> {
     fn next_due(&mut self) -> Result<Option<Timestamp>> {
         let wait = self.plugins_due()?.into_iter().map(|(_, first)| first);
         let run = self.one("run", Sql::RunNext, (), |columns| columns.instant())?;
-        Ok(wait.chain(run).min())
+        let begins = self.one("run", Sql::RunNextBegin, (), |columns| columns.instant())?;
+        Ok(wait.chain(run).chain(begins).min())
     }
 
     // --- mailbox

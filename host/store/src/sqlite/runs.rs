@@ -18,11 +18,19 @@ type StateColumns = (Option<[u8; 16]>, Option<String>, Option<i64>);
 fn state_columns(state: &RunState) -> StateColumns {
     let bytes = |token: &Token| token.0.to_be_bytes();
     match state {
-        RunState::Queued => (None, None, None),
+        RunState::Delayed { .. } | RunState::Queued => (None, None, None),
         RunState::Running { token } => (Some(bytes(token)), None, None),
         RunState::Waiting { token } => (token.as_ref().map(bytes), None, None),
         RunState::Closing { outcome } => (None, Some(json(outcome)), None),
         RunState::Ended { outcome, at } => (None, Some(json(outcome)), Some(instant(*at))),
+    }
+}
+
+/// When a run becomes ready that is delayed.
+pub(super) fn ready_at(state: &RunState) -> Option<i64> {
+    match state {
+        RunState::Delayed { until } => Some(instant(*until)),
+        _ => None,
     }
 }
 
@@ -52,7 +60,8 @@ impl Session<'_> {
             run.spec.attached_to().filter(|_| lives).map(|parent| parent.0),
             instant(run.begun),
             lives.then(|| indexed(&run.spec.plugin_digest)),
-            codec::other_amounts(&run.purse)
+            codec::other_amounts(&run.purse),
+            ready_at(&run.state)
         ];
         self.execute(Sql::RunInsert, values)?;
         let spec = &*run.spec;
@@ -173,6 +182,7 @@ impl Session<'_> {
                 list(Sql::RunsOfConversation, Key::from(conversation.0.to_vec()))?
             }
             (None, None, Some("queued"), _) => list(Sql::RunsQueued, Key::Null)?,
+            (None, None, Some("delayed"), _) => list(Sql::RunsDelayed, Key::Null)?,
             (None, None, Some("running" | "closing"), _) => list(Sql::RunsActive, Key::from(first))?,
             (None, None, Some("waiting"), _) => {
                 let mut found = list(Sql::RunsActive, Key::from(first))?;

@@ -25,7 +25,7 @@ macro_rules! statements {
 /// Columns in the order in which `codec::run` reads them.
 macro_rules! run_columns {
     () => {
-        "SELECT r.id, r.state, r.token, r.outcome, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
+        "SELECT r.id, r.state, r.token, r.outcome, r.ready_at, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
          r.spawns, r.artifact_bytes, r.amounts, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
          r.begun, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
          s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
@@ -80,8 +80,8 @@ statements! {
 
     RunInsert: "INSERT INTO run (id, state, token, outcome, ended_at, generation, attempt, crashes, cpu_us, spawns, \
         artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to, \
-        begun, live_on, amounts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-        ?18, ?19, ?20, ?21)";
+        begun, live_on, amounts, ready_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+        ?18, ?19, ?20, ?21, ?22)";
     SpecInsert: "INSERT INTO run_spec (n, parent, lifetime, conversation, origin_channel, origin_address, plugin, \
         agent, plugin_digest, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
         given_artifact_bytes, destinations, created, dedupe_key, spawner, seed, given_amounts) VALUES \
@@ -99,7 +99,7 @@ statements! {
         amounts = ?12, state = ?13, token = ?14, outcome = ?15, ended_at = ?16, since = ?17, deadline = NULL, attached_to = NULL, \
         live_on = NULL WHERE id = ?1";
     // A run that lives again.
-    RunRenew: "UPDATE run SET deadline = ?2, begun = ?3, live_on = ?4 WHERE id = ?1";
+    RunRenew: "UPDATE run SET deadline = ?2, begun = ?3, live_on = ?4, ready_at = ?5 WHERE id = ?1";
     SpecRenew: "UPDATE run_spec SET plugin_digest = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
         given_artifact_bytes = ?6, seed = ?7, given_amounts = ?8 WHERE n = (SELECT n FROM run WHERE id = ?1)";
     Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
@@ -111,6 +111,8 @@ statements! {
         WHERE r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.n DESC LIMIT ?11");
     RunsQueued: concat!(run_columns!(), "FROM run r INDEXED BY run_queued CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.state = 0 AND r.since >= 0 AND +r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.since DESC, r.id DESC LIMIT ?11");
+    RunsDelayed: concat!(run_columns!(), "FROM run r INDEXED BY run_delayed CROSS JOIN run_spec s ON s.n = r.n \
+        WHERE r.state = -1 AND r.ready_at >= 0 AND +r.n BETWEEN ?7 AND ?8 ", run_filter!(), "ORDER BY r.ready_at, r.n LIMIT ?11");
     RunsActive: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.state BETWEEN 1 AND 4 AND r.state = ?1 AND r.n BETWEEN ?7 AND ?8 ", run_filter!(), "\
         ORDER BY r.n DESC LIMIT ?11");
@@ -130,6 +132,8 @@ statements! {
     RunLast: "SELECT n, created FROM run_spec WHERE n <= ?1 ORDER BY n DESC LIMIT 1";
     RunNext: "SELECT deadline FROM run WHERE deadline IS NOT NULL ORDER BY deadline LIMIT 1";
     RunsOverdue: "SELECT id FROM run WHERE deadline <= ?1 ORDER BY deadline, n LIMIT ?2";
+    RunsToBegin: "SELECT id FROM run WHERE state = -1 AND ready_at <= ?1 ORDER BY ready_at, n LIMIT ?2";
+    RunNextBegin: "SELECT ready_at FROM run WHERE state = -1 AND ready_at >= 0 ORDER BY ready_at LIMIT 1";
     RunsReady: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n \
         WHERE r.state = 0 AND (r.since, r.id) > (?1, ?2) ORDER BY r.since, r.id LIMIT ?3");
     RunsClaimed: "SELECT id FROM run WHERE state BETWEEN 1 AND 4 AND state = ?1 ORDER BY n LIMIT ?2";
@@ -257,6 +261,11 @@ statements! {
     PluginDelete: "DELETE FROM plugin WHERE id = ?1";
     Pauses: "SELECT plugin, failures, until, why FROM plugin_pause WHERE plugin >= '' ORDER BY plugin";
     PausePut: "INSERT OR REPLACE INTO plugin_pause (plugin, failures, until, why) VALUES (?1, ?2, ?3, ?4)";
+    Schedules: "SELECT name, rule, decided, fired, run, passed, note FROM schedule WHERE name >= '' ORDER BY name";
+    Schedule: "SELECT name, rule, decided, fired, run, passed, note FROM schedule WHERE name = ?1";
+    SchedulePut: "INSERT OR REPLACE INTO schedule (name, rule, decided, fired, run, passed, note) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    ScheduleDelete: "DELETE FROM schedule WHERE name = ?1";
     PauseDelete: "DELETE FROM plugin_pause WHERE plugin = ?1";
     LaneSettingPut: "INSERT OR REPLACE INTO lane (name, paused, slots, queue_length) VALUES (?1, ?2, ?3, ?4)";
 }

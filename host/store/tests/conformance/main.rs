@@ -19,6 +19,7 @@ mod random;
 mod recovery;
 mod retention;
 mod retry;
+mod schedule;
 mod spawn;
 mod steering;
 mod support;
@@ -169,6 +170,13 @@ on_every_store! {
         none_overtakes_where_the_order_is_strict
         a_dead_letter_holds_up_nobody
         what_has_no_channel_is_not_given_up
+    }
+    schedule {
+        a_delayed_run_is_ready_when_its_instant_has_come
+        an_instant_that_has_passed_is_at_once
+        a_delayed_run_ends_with_its_parent_and_outlives_its_host
+        an_instant_of_a_schedule_makes_one_run
+        a_schedule_that_is_new_or_changed_begins_now
     }
     recovery {
         an_executing_attempt_is_counted_as_a_crash_and_goes_on

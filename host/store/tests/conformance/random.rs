@@ -12,7 +12,7 @@ use sublane_core::{
     Failure, Import, Lifetime, Outcome, Path, Renewal, Run, RunId, RunState, Timestamp, Token,
 };
 use sublane_store::{
-    By, Command, DeliveryFilter, Draw, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Source, Spawn,
+    By, Command, DeliveryFilter, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Source, Spawn,
     SqliteStore, Store, Wait, WaitFor,
 };
 
@@ -51,6 +51,8 @@ pub(crate) enum Step {
     CancelConversation(usize),
     SetLane(u8),
     Recover,
+    SetSchedules(u8),
+    FireSchedule { which: usize, stale: bool, n: u8 },
     Remove { age: u64, limit: u32 },
     Log { which: usize, lines: u16, bytes: usize },
     RemoveLogs { age: u64, limit: u32 },
@@ -89,6 +91,9 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => pick.clone().prop_map(Step::CancelConversation),
         1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
+        1 => (0..4_u8).prop_map(Step::SetSchedules),
+        2 => (pick.clone(), any::<bool>(), 0..12_u8)
+            .prop_map(|(which, stale, n)| Step::FireSchedule { which, stale, n }),
         4 => (0..6_000_u64, 1..12_u32).prop_map(|(age, limit)| Step::Remove { age, limit }),
         2 => (pick.clone(), 1..600_u16, 0..1_000_usize)
             .prop_map(|(which, lines, bytes)| Step::Log { which, lines, bytes }),
@@ -150,6 +155,7 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
                 0 if !attached => Draw::Conversation { total: 2 },
                 _ => Draw::Spawner,
             };
+            spawn.start = (number % 4 == 1).then(|| Timestamp(now.0 + deadline / 8));
             spawn.spec.dedupe_key = keyed.then(|| "the one".to_owned());
             spawn.spec.created = now;
             spawn.spec.grants = grants(Timestamp(now.0 + deadline));
@@ -253,6 +259,33 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{:?}", store.set_lane(format!("lane-{n}").into(), setting).await)
         }
         Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
+        Step::SetSchedules(n) => {
+            let all = [("films", "0 * * * * UTC"), ("report", "0 0 * * * UTC"), ("report", "@daily UTC")];
+            let some = all.iter().skip(usize::from(*n)).take(2);
+            let mut rules: Vec<_> = some.map(|(name, rule)| (name.to_string(), rule.to_string())).collect();
+            rules.dedup_by(|a, b| a.0 == b.0);
+            format!("{:?}", store.set_schedules(rules, now).await)
+        }
+        Step::FireSchedule { which, stale, n } => {
+            let rows = store.schedules().await.expect("readable");
+            let Some(row) = rows.get(which % rows.len().max(1)) else { return String::new() };
+            let mut accept = message(*n, "console:1");
+            accept.spec.id =
+                RunId::new(now, number.to_be_bytes().repeat(3)[..10].try_into().expect("ten bytes"));
+            accept.conversation.id = sublane_core::ConversationId([1; 16]);
+            accept.spec.created = now;
+            accept.spec.grants = grants(at(60_000 + u64::from(*n)));
+            let firing = Firing {
+                name: row.name.clone(),
+                rule: row.rule.clone(),
+                after: if *stale { at(7) } else { row.decided },
+                decided: now,
+                run: (n % 3 > 0).then(|| (now, Box::new(accept))),
+                passed: u64::from(*n % 4),
+                note: format!("step {number}").into(),
+            };
+            format!("{:?}", store.fire_schedule(firing).await)
+        }
         Step::Log { which, lines, bytes } => {
             let run = view.pick(*which, |_| true);
             let said = |n: u16| LogLine {

@@ -169,6 +169,7 @@ pub(crate) fn child(parent: &By, conversation: ConversationId, seq: u32) -> Spaw
         draw: Draw::Spawner,
         active_children: 5,
         position: 2,
+        start: None,
     }
 }
 

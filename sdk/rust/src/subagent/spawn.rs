@@ -3,7 +3,7 @@
 //! Owns the request while it is being put together.
 //! Never asks the host for anything before `start`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::bindings::imports::sublane::plugin::subagent as raw;
 use crate::bindings::imports::sublane::plugin::types::Task;
 use crate::error::Error;
 use crate::json;
-use crate::time::millis;
+use crate::time::{millis, since_epoch};
 
 pub use raw::Priority;
 
@@ -40,6 +40,7 @@ impl Spawn {
             lane: None,
             priority: Priority::Normal,
             timeout: None,
+            start: None,
             dedupe_key: None,
         };
         Self { request, input: Ok("null".to_owned()) }
@@ -118,6 +119,19 @@ impl Spawn {
         self
     }
 
+    /// It begins so long after the spawn, at most 366 days; its time-out counts from then. Default:
+    /// at once.
+    pub fn begin_after(mut self, delay: Duration) -> Self {
+        self.request.start = Some(raw::Start::After(millis(delay)));
+        self
+    }
+
+    /// It begins at this instant, at once if that has passed.
+    pub fn begin_at(mut self, instant: SystemTime) -> Self {
+        self.request.start = Some(raw::Start::At(since_epoch(instant)));
+        self
+    }
+
     /// Same plugin, same conversation, same key: the same run, as long as it
     /// is kept. 1 to 128 characters.
     pub fn dedupe_key(mut self, key: impl Into<String>) -> Self {
@@ -148,6 +162,7 @@ mod tests {
             .scope(Scope::new().artifacts(9).cpu(Duration::from_secs(1)).tools("video", ["probe"]))
             .deliver_to(["origin", "webhook:films"])
             .timeout(Duration::from_secs(60))
+            .begin_after(Duration::from_secs(2))
             .dedupe_key("k");
         assert_eq!(spawn.input.as_deref(), Ok(r#"["a","b"]"#));
         let request = spawn.request;
@@ -156,6 +171,7 @@ mod tests {
         let destinations = vec!["origin".to_owned(), "webhook:films".to_owned()];
         assert_eq!(request.deliver, raw::DeliveryPlan::To(destinations));
         assert_eq!((request.timeout, request.lifetime), (Some(60_000), None));
+        assert_eq!(request.start, Some(raw::Start::After(2_000)));
         let scope = request.scope;
         assert_eq!((scope.artifacts, scope.artifact_bytes, scope.cpu), (true, Some(9), Some(1000)));
         assert_eq!(scope.tools, [raw::ToolScope { plugin: "video".into(), tools: vec!["probe".into()] }]);

@@ -219,6 +219,12 @@ impl Hands {
         if let Some(ms) = ask.timeout_ms {
             spawn = spawn.timeout(Duration::from_millis(ms));
         }
+        if let Some(ms) = ask.begin_after_ms {
+            spawn = spawn.begin_after(Duration::from_millis(ms));
+        }
+        if let Some(ms) = ask.begin_at_ms {
+            spawn = spawn.begin_at(SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+        }
         if let Some(key) = ask.dedupe_key {
             spawn = spawn.dedupe_key(key);
         }

@@ -149,6 +149,8 @@ pub(crate) struct SpawnAsk {
     pub(crate) lane: Option<String>,
     pub(crate) priority: Option<String>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) begin_after_ms: Option<u64>,
+    pub(crate) begin_at_ms: Option<u64>,
     pub(crate) dedupe_key: Option<String>,
     /// Files of earlier steps go with it.
     pub(crate) with_files: bool,

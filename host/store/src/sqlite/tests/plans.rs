@@ -91,6 +91,9 @@ fn partial_indexes_serve_what_they_are_for() {
     for (sql, index) in [
         (Sql::RunsReady, "run_queued"),
         (Sql::RunsQueued, "run_queued"),
+        (Sql::RunsDelayed, "run_delayed"),
+        (Sql::RunsToBegin, "run_delayed"),
+        (Sql::RunNextBegin, "run_delayed"),
         (Sql::RunsOld, "run_ended"),
         (Sql::RunsActive, "run_active"),
         (Sql::RunsClaimed, "run_active"),
@@ -132,6 +135,8 @@ fn sweeps() -> Vec<(Sql, Vec<Value>)> {
         (Sql::RunsOld, vec![start.clone(), nobody.clone(), start.clone(), limit.clone()]),
         (Sql::WaitsDue, vec![Value::Text("p".into()), start.clone(), limit.clone()]),
         (Sql::RunNext, vec![]),
+        (Sql::RunsToBegin, vec![start.clone(), limit.clone()]),
+        (Sql::RunNextBegin, vec![]),
         (Sql::WaitNext, vec![Value::Text(String::new())]),
         (Sql::DeliveriesDue, vec![start.clone(), limit.clone()]),
         (Sql::DeliveriesSending, vec![limit.clone()]),

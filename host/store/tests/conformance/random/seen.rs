@@ -22,7 +22,7 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         line(&(log.len(), log.first(), log.last()));
         line(&store.readable_artifact(id, artifact(1).id.into()).await.expect("readable"));
     }
-    for state in ["queued", "running", "waiting", "closing", "ended"] {
+    for state in ["delayed", "queued", "running", "waiting", "closing", "ended"] {
         let filter = RunFilter { state: Some(state.to_owned()), limit: 5, ..RunFilter::default() };
         line(&store.runs(filter).await.expect("readable").iter().map(|run| run.spec.id).collect::<Vec<_>>());
     }
@@ -74,13 +74,15 @@ pub(super) async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
             writeln!(text, "{children:?} {waiters:?} {mailbox} {sent} {above} {event}")
                 .expect("a string takes it");
         }
-        let claimed = rows.claimed_runs(1_000)?;
+        let (claimed, next) = (rows.claimed_runs(1_000)?, rows.next_due()?);
         let soon = Timestamp(now.0 + 3_000);
         let due =
             (rows.overdue_runs(soon, 3)?, rows.due_waits("video", soon, 3)?, rows.due_deliveries(soon, 3)?);
         let due = (due, rows.plugins_due()?);
+        let (begin, schedules) = (rows.runs_to_begin(soon, 3)?, rows.schedules()?);
         let (sending, linked) = (rows.sending_deliveries(3)?, rows.is_linked(&artifact(1).id)?);
-        writeln!(text, "{claimed:?} {due:?} {sending:?} {linked}").expect("a string takes it");
+        writeln!(text, "{claimed:?} {next:?} {begin:?} {schedules:?} {due:?} {sending:?} {linked}")
+            .expect("a string takes it");
         for to in ["console:me", "webhook:films", "console:0"].map(destination) {
             let (hold, open) = (rows.hold(&to)?, rows.open_deliveries(&to, 3)?);
             writeln!(text, "{hold:?} {open:?}").expect("a string takes it");

@@ -7,6 +7,7 @@
 mod channels;
 mod files;
 mod gateway;
+mod hooks;
 mod http;
 mod limits;
 mod logs;
@@ -29,6 +30,7 @@ use crate::strict::{self, Item, Problems, StrictError, Table};
 pub use channels::{ChannelConfig, ChannelKind};
 pub use files::Directories;
 pub use gateway::{Auth, GatewayConfig, Token};
+pub use hooks::HooksConfig;
 pub use http::HttpConfig;
 pub use limits::Limits;
 pub use logs::{LogFormat, LogsConfig};
@@ -64,6 +66,8 @@ pub struct Config {
     pub files: Directories,
     /// What bounds requests to other machines.
     pub http: HttpConfig,
+    /// The door for calls of hooks.
+    pub hooks: HooksConfig,
     /// Secrets that requests may carry, by name.
     pub secrets: BTreeMap<String, SecretConfig>,
     /// Runs that begin by a schedule, by the schedules' names.
@@ -91,6 +95,7 @@ impl Config {
             "channels",
             "files",
             "http",
+            "hooks",
             "secrets",
             "schedules",
             "logs",
@@ -125,6 +130,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
     let channels = channels::read(&names, base);
     let files = files::read(&names, base);
     let http = read_or_default(table.get("http"), |item| http::read(item, base));
+    let hooks = read_or_default(table.get("hooks"), hooks::read);
     let secrets = secrets::read(&names, base);
     let schedules = schedules::read(table, &names);
     let logs = read_or_default(table.get("logs"), logs::read);
@@ -141,6 +147,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
         channels: channels?,
         files: files?,
         http: http?,
+        hooks: hooks?,
         secrets: secrets?,
         schedules: schedules?,
         logs: logs?,

@@ -33,6 +33,7 @@ use crate::directories::Directories;
 use crate::engine::Engines;
 use crate::engine::guest::Stop;
 use crate::engine::threads::GuestThreads;
+use crate::hooks::{Door, Hooks};
 use crate::http::Client;
 use crate::lanes::Lanes;
 use crate::late::Late;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub directories: Directories,
     /// Requests to other machines.
     pub http: Client,
+    /// The door for calls of hooks, if there is one.
+    pub hooks: Option<Hooks>,
     /// What requests may carry.
     pub secrets: Secrets,
     /// Time.
@@ -119,6 +122,8 @@ pub struct Inner {
     pub directories: Directories,
     /// Requests to other machines.
     pub http: Client,
+    /// The door for calls of hooks, if there is one.
+    pub hooks: Option<Door>,
     /// What requests may carry.
     pub secrets: Secrets,
     /// Goes before an artifact's path to make a link.
@@ -339,6 +344,7 @@ impl Host {
             io.clone(),
             move || on_settled.send_modify(|count| *count += 1),
         );
+        let (listener, door) = parts.hooks.map(Hooks::into_parts).unzip();
         let inner = Arc::new(Inner {
             store: parts.store,
             clock: parts.clock,
@@ -350,6 +356,7 @@ impl Host {
             artifacts,
             directories: parts.directories,
             http: parts.http,
+            hooks: door,
             secrets: parts.secrets,
             link_base,
             outbox,
@@ -386,6 +393,9 @@ impl Host {
         loops.spawn_on(sweeps::queued(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::progress(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::logs(inner.clone(), stopped.clone()), io);
+        if let Some(listener) = listener {
+            loops.spawn_on(crate::hooks::serve(inner.clone(), listener, stopped.clone()), io);
+        }
         loops.spawn_on(sweeps::old(inner.clone(), stopped.clone()), io);
         loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
         Ok(Self { inner, loops, stop })

@@ -15,6 +15,7 @@ pub mod config;
 pub mod directories;
 pub mod engine;
 pub mod error;
+pub mod hooks;
 pub mod host;
 pub mod http;
 pub mod imports;

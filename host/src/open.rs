@@ -4,6 +4,7 @@
 //! Never reads a command line.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::directories::Directories;
 use crate::engine::Engines;
 use crate::engine::cache::Cache;
 use crate::error::chain;
+use crate::hooks::Hooks;
 use crate::host::{Host, Parts, Settings};
 use crate::http::{Client, Reach, Settings as HttpSettings};
 use crate::plugin::Plugins;
@@ -84,6 +86,14 @@ pub enum OpenError {
     /// The client for requests cannot be made.
     #[error("`http.ca-file`")]
     Http(#[from] crate::http::ClientError),
+    /// The door for calls of hooks cannot be opened.
+    #[error("`hooks.listen`: nobody can listen on {address}")]
+    Hooks {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A part does not start.
     #[error(transparent)]
     Start(#[from] crate::host::StartError),
@@ -154,6 +164,7 @@ pub async fn open(
         artifacts: state.join(ARTIFACTS),
         directories: Directories::open(&config.files)?,
         http: client(config, &secrets)?,
+        hooks: hooks(config).await?,
         secrets,
         clock: clock.clone(),
         settings,
@@ -166,6 +177,12 @@ fn client(config: &Config, secrets: &Secrets) -> Result<Client, crate::http::Cli
     let reach = Reach::new(config.http.allow_private.clone());
     let settings = HttpSettings { reach, ca_file: config.http.ca_file.clone(), resolver: None };
     Client::new(settings, secrets.redactor().clone())
+}
+
+async fn hooks(config: &Config) -> Result<Option<Hooks>, OpenError> {
+    let Some(address) = config.hooks.listen else { return Ok(None) };
+    let hooks = Hooks::listen(address, config.hooks.public_url.as_deref()).await;
+    hooks.map(Some).map_err(|source| OpenError::Hooks { address, source })
 }
 
 fn settings(config: &Config) -> Settings {

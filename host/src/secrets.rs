@@ -8,6 +8,7 @@ mod environment;
 mod place;
 mod redact;
 mod source;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 pub use place::{Misuse, Placed, holds_placeholder, place};
 pub use redact::{Redactor, Stream as Redacted};
 pub use source::{SecretConfig, SecretError, SecretProblem, Source};
+pub use webhook::{NoKeys, WebhookKeys};
 
 /// What every placeholder begins with.
 const PREFIX: &str = "sublane-secret-";
@@ -91,6 +93,13 @@ impl Secrets {
     #[must_use]
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
+    }
+
+    /// The keys that callers sign with who are verified by a secret: those that it holds, if there is
+    /// one of this name.
+    #[must_use]
+    pub fn webhook_keys(&self, name: &str) -> Option<Result<WebhookKeys, NoKeys>> {
+        self.by_name.get(name).map(|secret| WebhookKeys::parse(&secret.value))
     }
 
     /// Whether there is one of this name.

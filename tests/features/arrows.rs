@@ -50,7 +50,11 @@ const NAMES: &[Only] = &[
         below: &["host/src"],
         within: &["imports/", "plugin/", "runner.rs", "bindings.rs"],
     },
-    Only { name: "hyper", below: SOURCES, within: &["channel/", "config/channels.rs", "host/src/http/"] },
+    Only {
+        name: "hyper",
+        below: SOURCES,
+        within: &["channel/", "config/channels.rs", "config/hooks.rs", "host/src/hooks/", "host/src/http/"],
+    },
     Only { name: "DeTable", below: SOURCES, within: &["strict.rs", "strict/", "cli/config.rs"] },
     // Whoever measures says so; whatever decides is handed a clock.
     Only {

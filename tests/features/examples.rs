@@ -1,6 +1,7 @@
 //! Every example plugin, run as its author would.
 
 use serde_json::json;
+use sublane_tests::caller::{path, post, send};
 use sublane_tests::web::{Answer, Web};
 use sublane_tests::{Setup, value};
 
@@ -57,4 +58,18 @@ async fn with_a_secret_asks_an_api_with_a_key_that_it_does_not_see() {
     let task = json!({ "prompt": "everything", "api": format!("{}/v1", api.url()) });
     let answer = value(&host.run("with-a-secret/ask", task).await);
     assert_eq!(answer, json!("to 'everything': 42, says Bearer [secret example]"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asks_a_person_waits_for_the_answer() {
+    let host = Setup::in_memory().plugin("asks-a-person").hooks().start().await;
+    let run = host.begin("asks-a-person/ask", json!({ "question": "Red or blue?" })).await;
+    host.until("somebody is asked", || !host.recorder.texts().is_empty()).await;
+    let asked = host.recorder.texts().remove(0);
+    let url = asked.rsplit(' ').next().expect("a URL").to_owned();
+    assert!(asked.starts_with("Red or blue?\nAnswer with: curl --data"), "{asked}");
+    let answer = post(&path(&url), &[], b"blue");
+    assert_eq!(send(host.door.expect("there is a door"), &answer).await.status, 200);
+    let answer = value(&host.ended(run).await);
+    assert_eq!(answer, json!("The answer is: blue"));
 }

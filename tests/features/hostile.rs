@@ -248,8 +248,8 @@ async fn a_tool_that_spins_is_charged_to_its_caller() {
 async fn a_stop_does_not_wait_for_a_guest_that_spins() {
     let mut setup = Setup::in_memory().plugin("misbehaves");
     setup.settings.grace = Duration::from_secs(30);
-    let TestHost { host, recorder, named, directory } = setup.start().await;
-    let running = TestHost { host, recorder, named, directory };
+    let TestHost { host, recorder, named, directory, door } = setup.start().await;
+    let running = TestHost { host, recorder, named, directory, door };
     let run = running.begin("misbehaves/spin", json!(null)).await;
     executing(&running, run).await;
     let inner = running.inner().clone();

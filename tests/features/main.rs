@@ -12,6 +12,7 @@ mod files; // results as files: whole, once, and when the directory comes late
 mod fuzzing; // what strangers write is read or refused, whatever it is
 mod growth; // what a host holds comes to a plateau
 mod handmade; // no tests: components written by hand
+mod hooks; // calls from outside: which one counts, who is verified, what bounds them
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod http; // requests to other machines: where they go, what bounds them, what a crash repeats
 mod keeping; // what is old goes, what is needed stays

@@ -51,7 +51,13 @@ async fn film(gateway: &str) -> (String, Vec<Run>) {
     let opened = open(&config, sublane::secrets::Secrets::default(), console, Arc::new(SystemClock), &io)
         .await
         .expect("the host starts");
-    let host = TestHost { host: opened.host, recorder: Arc::default(), named: Arc::default(), directory };
+    let host = TestHost {
+        host: opened.host,
+        recorder: Arc::default(),
+        named: Arc::default(),
+        door: None,
+        directory,
+    };
     let said = "Make a 1 second film of a red balloon, 64x64";
     let message = Message {
         origin: "console:local".parse().expect("well formed"),

@@ -4,6 +4,7 @@
 //! Every wait is for a state, with a time-out that fails the test; none is for a time to pass.
 
 pub mod burst;
+pub mod caller;
 pub mod command;
 pub mod crash;
 mod denials;
@@ -20,6 +21,7 @@ pub mod watching;
 pub mod web;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use sublane::config::PluginConfig;
 use sublane::directories::Directories;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
+use sublane::hooks::Hooks;
 use sublane::host::{Host, Inner, Parts, Settings};
 use sublane::http;
 use sublane::intake::Task;
@@ -69,6 +72,8 @@ pub struct Setup {
     /// What bounds requests; by default they reach loopback addresses, and no other private ones.
     pub http: http::Settings,
     secrets: BTreeMap<String, SecretConfig>,
+    /// Whether there is a door for calls of hooks, and what stands before it.
+    hooks: Option<Option<String>>,
     directory: Arc<TempDir>,
 }
 
@@ -132,6 +137,7 @@ impl Setup {
             directories: BTreeMap::new(),
             http: http::Settings { reach: reach(&["127.0.0.1/32"]), ..http::Settings::default() },
             secrets: BTreeMap::new(),
+            hooks: None,
             directory,
         }
     }
@@ -214,6 +220,20 @@ impl Setup {
         self
     }
 
+    /// With a door for calls of hooks on a free port of loopback.
+    #[must_use]
+    pub fn hooks(mut self) -> Self {
+        self.hooks = Some(None);
+        self
+    }
+
+    /// With such a door, and a public URL that stands before it.
+    #[must_use]
+    pub fn hooks_behind(mut self, public_url: &str) -> Self {
+        self.hooks = Some(Some(public_url.to_owned()));
+        self
+    }
+
     /// With its artifacts in this directory instead of one below its own.
     #[must_use]
     pub fn artifacts(mut self, directory: PathBuf) -> Self {
@@ -254,6 +274,13 @@ impl Setup {
             channels.push(("console".to_owned(), recorder.clone()));
         }
         let secrets = Secrets::read(&self.secrets).expect("they are there");
+        let (mut hooks, mut door) = (None, None);
+        if let Some(public_url) = self.hooks {
+            let opened = Hooks::listen(([127, 0, 0, 1], 0).into(), public_url.as_deref()).await;
+            let opened = opened.expect("loopback is there");
+            door = Some(opened.address().expect("it is bound"));
+            hooks = Some(opened);
+        }
         let parts = Parts {
             store: self.store,
             versions,
@@ -264,6 +291,7 @@ impl Setup {
             artifacts: self.artifacts.unwrap_or_else(|| self.directory.path().join("artifacts")),
             directories: Directories::open(&self.directories).expect("they are there"),
             http: http::Client::new(self.http, secrets.redactor().clone()).expect("the client is made"),
+            hooks,
             secrets,
             clock: self.clock,
             settings: self.settings,
@@ -271,7 +299,7 @@ impl Setup {
         };
         let io = tokio::runtime::Handle::current();
         let host = Host::start(parts, &io).await.expect("the host starts");
-        TestHost { host, recorder, named, directory: self.directory }
+        TestHost { host, recorder, named, door, directory: self.directory }
     }
 }
 
@@ -283,6 +311,8 @@ pub struct TestHost {
     pub recorder: Arc<Recorder>,
     /// The plugins that its configuration names.
     pub named: Arc<Named>,
+    /// Where calls of hooks are taken.
+    pub door: Option<SocketAddr>,
     /// Its directory.
     pub directory: Arc<TempDir>,
 }

@@ -138,6 +138,11 @@ id! {
     DeliveryId
 }
 
+id! {
+    /// A URL that a run opened. It says nothing of the token in it.
+    HookId
+}
+
 /// The bytes that a run's creations are derived from.
 fn derive(run: RunId, generation: u32, path: &Path, kind: u8, index: u32) -> [u8; 16] {
     let mut input = Vec::with_capacity(32 + path.as_bytes().len());
@@ -156,6 +161,14 @@ impl RunId {
     #[must_use]
     pub fn child(self, generation: u32, path: &Path) -> Self {
         Self(derive(self, generation, path, b'r', 0))
+    }
+}
+
+impl HookId {
+    /// What `run` opens in `generation` at `path`.
+    #[must_use]
+    pub fn opened(run: RunId, generation: u32, path: &Path) -> Self {
+        Self(derive(run, generation, path, b'h', 0))
     }
 }
 

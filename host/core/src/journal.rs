@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::grants::LimitHit;
+use crate::hook::CallAnswer;
 use crate::id::RunId;
 use crate::time::Timestamp;
 
@@ -179,6 +180,9 @@ imports! {
     Sleep "timer.sleep" Wait,
     Until "timer.until" Wait,
     WaitAny "wait.any" Wait,
+    HookOpen "hook.open" Command,
+    HookWait "hook.wait" Wait,
+    HookClose "hook.close" Command,
     Log "log.write" Local,
     Now "clock.now" Local,
     Deadline "clock.deadline" Local,
@@ -279,6 +283,8 @@ pub enum Woken {
     Runs(Vec<RunId>),
     /// A message, JSON text.
     Message(Arc<str>),
+    /// A call of a hook.
+    Call(CallAnswer),
 }
 
 /// What a `subagent.spawn-subagent` came to. The rest of the receipt is in the child's own row.

@@ -9,6 +9,7 @@
 
 pub mod delivery;
 pub mod grants;
+pub mod hook;
 pub mod id;
 pub mod journal;
 pub mod lane;
@@ -17,7 +18,7 @@ pub mod time;
 
 pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
 pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope, Share};
-pub use id::{ConversationId, DeliveryId, RunId, Token};
+pub use id::{ConversationId, DeliveryId, HookId, RunId, Token};
 pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
 pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Renewal, Run, RunSpec, RunState};
 pub use time::Timestamp;

@@ -198,6 +198,11 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
             report.problems.push(lines.problem(&["secrets", name], chain(&error)));
         }
     }
+    if let Some(address) = config.hooks.listen.filter(|address| !address.ip().is_loopback()) {
+        report.warnings.push(format!(
+            "calls of hooks to {address} are readable on the way: listen on 127.0.0.1, and put something with TLS before it"
+        ));
+    }
     if let Some(address) = config.gateway.listen {
         report.warnings.push(format!("nothing will listen on {address}: this version has no gateway"));
     }

@@ -223,6 +223,7 @@ pub(super) fn waits_for(what: &WaitFor) -> String {
     match what {
         WaitFor::Sleep => "its time".to_owned(),
         WaitFor::Message => "a message".to_owned(),
+        WaitFor::Hook { hook } => format!("a call of hook {hook}"),
         WaitFor::Runs { runs, all: false } if runs.len() > 1 => format!("any of {}", list(runs)),
         WaitFor::Runs { runs, .. } => format!("the end of {}", list(runs)),
         WaitFor::Any { sources } => {
@@ -230,6 +231,7 @@ pub(super) fn waits_for(what: &WaitFor) -> String {
                 // Which of them comes first is the wait's own end.
                 Source::Until(_) => "its time".to_owned(),
                 Source::Message => "a message".to_owned(),
+                Source::Hook(hook) => format!("a call of hook {hook}"),
                 Source::Runs { runs, all: false } if runs.len() > 1 => format!("any of {}", list(runs)),
                 Source::Runs { runs, .. } => format!("the end of {}", list(runs)),
             };

@@ -106,6 +106,9 @@ fn tell_ready(opened: &Opened, config: &Config, begun: Instant) {
     if let Some(address) = config.gateway.listen {
         tracing::warn!(%address, "nothing listens: this version has no gateway, and `gateway.listen` has no effect");
     }
+    if let Some(address) = config.hooks.listen {
+        tracing::info!(%address, "calls of hooks are taken");
+    }
     let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(ms, plugins, agents, tools, channels, schedules, state = %config.state.display(), "ready");
 }

@@ -9,9 +9,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 use serde_json::Value;
 use sublane_core::delivery::{ArtifactLink, AttemptResult};
+use sublane_core::hook::{Hook, Verification};
 use sublane_core::{
-    ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Grants, Lifetime, Outcome, Priority,
-    Purse, Run, RunId, RunState, Timestamp,
+    ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Grants, HookId, Lifetime, Outcome,
+    Priority, Purse, Run, RunId, RunState, Timestamp,
 };
 use sublane_store::{Conversation, DeliveryAttempt, Wait, WaitFor};
 
@@ -215,6 +216,30 @@ impl From<Conversation> for ConversationView {
             purse: conversation.purse,
             ceiling: conversation.ceiling,
         }
+    }
+}
+
+/// A hook, without the token in its URL.
+#[derive(Debug, Serialize)]
+pub(super) struct HookView {
+    pub(super) id: HookId,
+    /// `open`, `called`, `told` or `closed`; what nobody called before its run ended is `closed`.
+    pub(super) state: &'static str,
+    /// Who may call it.
+    pub(super) by: String,
+    opened: String,
+}
+
+impl HookView {
+    pub(super) fn of(hook: &Hook, run: &Run) -> Self {
+        let is_over = run.is_ended() || run.generation != hook.generation;
+        let state = if is_over && hook.state.is_open() { "closed" } else { hook.state.kind() };
+        let by = match &hook.verification {
+            Verification::Nobody => "whoever knows the URL".to_owned(),
+            Verification::StandardWebhooks { secret } => format!("who signs with the secret {secret}"),
+            Verification::Fal { keys } => format!("who signs as fal does with the keys at {keys}"),
+        };
+        Self { id: hook.id, state, by, opened: instant(hook.created) }
     }
 }
 

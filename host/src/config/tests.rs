@@ -318,6 +318,26 @@ every = "1h"
 }
 
 #[test]
+fn a_door_for_hooks_is_read_and_what_is_wrong_with_it_is_told() {
+    let config = parse("[hooks]\nlisten = '127.0.0.1:8787'\npublic-url = 'https://example.org/a'");
+    let hooks = config.expect("it is right").hooks;
+    assert_eq!(hooks.listen.map(|at| at.port()), Some(8787));
+    assert_eq!(hooks.public_url.as_deref(), Some("https://example.org/a"));
+    assert_eq!(parse("[hooks]").expect("it is right").hooks, HooksConfig::default());
+    check(
+        "[hooks]\npublic-url = 'https://example.org'",
+        &expect!["2: `hooks.public-url` needs `listen` beside it, or nobody is behind it"],
+    );
+    check(
+        "[hooks]\nlisten = 'localhost'\npublic-url = 'ftp://example.org'\ntoken = 'x'",
+        &expect![[r#"
+            2: `hooks.listen` must be an address and a port such as "127.0.0.1:8787", not "localhost"
+            3: `hooks.public-url` must be a URL without a query such as "https://example.org", not "ftp://example.org"
+            4: unknown key `token` in [hooks]; there is `listen` and `public-url`"#]],
+    );
+}
+
+#[test]
 fn a_token_is_not_shown() {
     let config = parse("[gateway]\ntoken = 'very secret'").expect("a literal token is allowed");
     assert!(!format!("{config:?}").contains("very secret"));

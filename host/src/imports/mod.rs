@@ -18,6 +18,7 @@ macro_rules! live {
 pub mod artifact;
 mod delivery;
 mod files;
+mod hook;
 mod http;
 mod kv;
 mod local;

@@ -160,7 +160,7 @@ impl subagent::Host for Ctx {
 }
 
 /// An optional duration as bytes in which `none` is no number.
-fn flagged(ms: u64) -> [u8; 9] {
+pub(super) fn flagged(ms: u64) -> [u8; 9] {
     let mut bytes = [1; 9];
     bytes[1..].copy_from_slice(&ms.to_le_bytes());
     bytes

@@ -4,6 +4,7 @@ use sublane_core::journal::{AnyAnswer, Woken};
 use sublane_core::{Import, ImportError, LimitHit, RunId, Timestamp};
 use sublane_store::{Source, WaitFor};
 
+use super::hook::call_to_guest;
 use super::subagent::{MAX_RUNS, parse_ids};
 use super::translate::answer;
 use super::{Ctx, Due, Live};
@@ -49,7 +50,15 @@ impl wait::Host for Ctx {
             }
             _ => Vec::new(),
         };
-        let allowed = live.own_children(&named).await?;
+        let mut allowed = live.own_children(&named).await?;
+        for source in &sources {
+            if let wait::Source::Hook(hook) = source
+                && !live.attempt.journal.is_replaying()
+                && allowed.is_ok()
+            {
+                allowed = live.own_hook(hook).await?.map(|_| ());
+            }
+        }
         let deadline = live.attempt.spec.deadline();
         // An instant after the deadline never comes.
         let due = read.iter().flatten().filter_map(|source| match source {
@@ -67,6 +76,7 @@ impl wait::Host for Ctx {
         let woken = match woken {
             Woken::Until => wait::Woken::Until,
             Woken::Message(message) => wait::Woken::Message(message.to_string()),
+            Woken::Call(call) => wait::Woken::Hook(call_to_guest(call)),
             Woken::Runs(ended) => wait::Woken::Runs(live.ended_to_guest(ended).await?),
         };
         Ok(Ok((index, woken)))
@@ -91,9 +101,12 @@ impl Live {
         if self.is_tool && sources.contains(&Source::Message) {
             return Err(ImportError::Invalid("a tool call is short: it has no mailbox".to_owned()));
         }
+        if self.is_tool && sources.iter().any(|source| matches!(source, Source::Hook(_))) {
+            return Err(ImportError::Invalid("a tool call is short: hooks belong to agents".to_owned()));
+        }
         let instants = sources.iter().map(|source| match source {
             Source::Until(at) => Some(at.0),
-            Source::Runs { .. } | Source::Message => None,
+            Source::Runs { .. } | Source::Message | Source::Hook(_) => None,
         });
         // Nothing but instants is a sleep until the first of them.
         match instants.collect::<Option<Vec<u64>>>() {
@@ -125,6 +138,7 @@ fn read(sources: &[wait::Source]) -> Result<Vec<Source>, ImportError> {
                 Source::Runs { runs: parse_ids(&runs.runs)?, all: runs.until == AnyOrAll::All }
             }
             wait::Source::Message => Source::Message,
+            wait::Source::Hook(hook) => Source::Hook(hook.parse().map_err(|_| ImportError::NotFound)?),
         })
     };
     sources.iter().map(read).collect()
@@ -137,6 +151,7 @@ fn hash(import: Import, sources: &[wait::Source]) -> u128 {
         match source {
             wait::Source::Until(at) => parts.extend([b"until".to_vec(), at.to_le_bytes().to_vec()]),
             wait::Source::Message => parts.push(b"message".to_vec()),
+            wait::Source::Hook(hook) => parts.extend([b"hook".to_vec(), hook.as_bytes().to_vec()]),
             wait::Source::Runs(runs) => {
                 let kind: &[u8] = if runs.until == AnyOrAll::All { b"all" } else { b"any" };
                 parts.extend([kind.to_vec(), (runs.runs.len() as u64).to_le_bytes().to_vec()]);

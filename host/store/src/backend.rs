@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sublane_core::delivery::{AttemptResult, SettleRule};
+use sublane_core::hook::{Called, Hook, HookCall};
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Purse, Renewal, Run,
     RunId, Timestamp, Token,
@@ -132,6 +133,14 @@ impl<B: Backend> Store for B {
             ops::retry(rows, run, renewal, intent, now)
         })
         .await
+    }
+    async fn call_hook(
+        &self,
+        token: [u8; 32],
+        call: HookCall,
+        now: Timestamp,
+    ) -> Result<Option<(Called, Effects)>, StoreError> {
+        self.write(move |rows| ops::call_hook(rows, &token, call, now)).await
     }
     async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError> {
         self.write(move |rows| ops::charge(rows, run, spent)).await
@@ -309,6 +318,12 @@ impl<B: Backend> Store for B {
     }
     async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError> {
         self.read(move |rows| rows.entries(run, generation)).await
+    }
+    async fn hook_by_token(&self, token: [u8; 32]) -> Result<Option<Hook>, StoreError> {
+        self.read(move |rows| rows.hook_by_token(&token)).await
+    }
+    async fn hooks_of(&self, run: RunId) -> Result<Vec<Hook>, StoreError> {
+        self.read(move |rows| rows.hooks_of(run)).await
     }
     async fn wait_of(&self, run: RunId) -> Result<Option<Wait>, StoreError> {
         self.read(move |rows| rows.wait(run)).await

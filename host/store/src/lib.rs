@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 use sublane_core::delivery::{AttemptResult, SettleRule};
+use sublane_core::hook::{Called, Hook, HookCall};
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Purse, Renewal, Run, RunId,
     Timestamp, Token,
@@ -28,9 +29,9 @@ pub use ops::{
     Position, Ready, Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
 };
 pub use rows::{
-    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, Intent, LaneSetting, LiveVersion,
-    LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter, ScheduleRow,
-    ScheduleRows, Source, VersionRows, Wait, WaitFor,
+    Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, HookRows, Intent, LaneSetting,
+    LiveVersion, LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter,
+    ScheduleRow, ScheduleRows, Source, VersionRows, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -153,11 +154,19 @@ pub trait Store: Send + Sync + 'static {
         intent: Option<(i64, Arc<str>)>,
         now: Timestamp,
     ) -> Result<Effects, StoreError>;
+    /// Somebody calls a hook: the call is kept for its run, which goes on if it waits for it. `None`:
+    /// there is no hook whose token has this hash.
+    async fn call_hook(
+        &self,
+        token: [u8; 32],
+        call: HookCall,
+        now: Timestamp,
+    ) -> Result<Option<(Called, Effects)>, StoreError>;
     /// Takes what an attempt spent that has lost its claim from whoever holds its run's purse
     /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
     /// More than there is takes all of it.
     async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError>;
-    /// Ends at most `runs` whose deadline has passed, makes at most as many ready that begin now, and
+    /// Ends at most `runs` whose deadline has passed, makes at most `waits` ready that begin now, and
     /// decides at most `waits` that are due: the oldest of each plugin, and of each plugin as many.
     async fn fire_due(
         &self,
@@ -299,6 +308,10 @@ pub trait Store: Send + Sync + 'static {
     async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>, StoreError>;
     /// A run's journal.
     async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError>;
+    /// The hook whose token has this hash.
+    async fn hook_by_token(&self, token: [u8; 32]) -> Result<Option<Hook>, StoreError>;
+    /// The hooks that a run opened, in the order of their ids.
+    async fn hooks_of(&self, run: RunId) -> Result<Vec<Hook>, StoreError>;
     /// The wait of a run.
     async fn wait_of(&self, run: RunId) -> Result<Option<Wait>, StoreError>;
     /// A delivery.

@@ -6,6 +6,7 @@
 //! several rows takes a limit or is bounded by one of the run's own limits.
 
 mod hold;
+mod hook;
 mod log;
 mod operator;
 mod removal;
@@ -17,13 +18,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sublane_core::delivery::AttemptResult;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Import, Path,
-    Purse, Run, RunId, Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, Import,
+    Path, Purse, Run, RunId, Timestamp,
 };
 
 use crate::StoreError;
 
 pub use hold::HoldRows;
+pub use hook::HookRows;
 pub use log::{LogLevel, LogLine, LogPlace, LogRows};
 pub use operator::{Intent, LaneSetting, OperatorRows};
 pub use removal::Removal;
@@ -45,6 +47,11 @@ pub enum WaitFor {
     Message,
     /// Only its time-out.
     Sleep,
+    /// A call of this hook.
+    Hook {
+        /// The hook, one of the run's.
+        hook: HookId,
+    },
     /// The first of several; of those that are there in one transaction, the first in this order.
     Any {
         /// In the caller's order.
@@ -67,6 +74,8 @@ pub enum Source {
     },
     /// A message in the run's mailbox.
     Message,
+    /// A call of this hook of the run's.
+    Hook(HookId),
 }
 
 impl WaitFor {
@@ -82,7 +91,7 @@ impl WaitFor {
         };
         let named = sources.iter().flat_map(|source| match source {
             Source::Runs { runs, .. } => runs.as_slice(),
-            Source::Until(_) | Source::Message => &[],
+            Source::Until(_) | Source::Message | Source::Hook(_) => &[],
         });
         own.iter().chain(named).copied()
     }
@@ -191,7 +200,7 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: HoldRows + LogRows + OperatorRows + Removal + ScheduleRows + VersionRows {
+pub trait Rows: HoldRows + HookRows + LogRows + OperatorRows + Removal + ScheduleRows + VersionRows {
     // --- runs
 
     /// Adds a run.

@@ -58,6 +58,7 @@ pub mod artifact;
 pub mod clock;
 pub mod delivery;
 pub mod files;
+pub mod hook;
 pub mod http;
 pub mod kv;
 pub mod log;

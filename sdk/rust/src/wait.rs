@@ -10,6 +10,7 @@
 //! match wait::for_any_of(&[film, again]).or_a_message().or_at_most(hour).first()?.woken {
 //!     Woken::Ended(runs) => { /* which, and how */ }
 //!     Woken::Message(message) => { let text: String = message.decode()?; }
+//!     Woken::Call(call) => { /* a hook, where the sentence names one */ }
 //!     Woken::Time => { /* neither came within the hour */ }
 //! }
 //! # Ok(()) }
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 use crate::bindings::imports::sublane::plugin::subagent::AnyOrAll;
 use crate::bindings::imports::sublane::plugin::wait as raw;
 use crate::error::Error;
+use crate::hook::{Call, Hook};
 use crate::subagent::Outcome;
 use crate::time::instant_ms;
 use crate::{clock, json};
@@ -53,6 +55,8 @@ pub enum Woken {
     Ended(Vec<(String, Outcome)>),
     /// A message from the run's mailbox.
     Message(Message),
+    /// A hook was called.
+    Call(Call),
     /// The time has come.
     Time,
 }
@@ -86,6 +90,11 @@ pub fn for_all_of(runs: &[impl AsRef<str>]) -> Wait {
 /// Until a message is in the run's mailbox. Not in a tool call.
 pub fn for_a_message() -> Wait {
     Wait::default().or_a_message()
+}
+
+/// Until a hook of this run's is called. Not in a tool call.
+pub fn for_a_call_of(hook: &Hook) -> Wait {
+    Wait::default().or_a_call_of(hook)
 }
 
 /// Until an instant.
@@ -125,6 +134,11 @@ impl Wait {
         self.or(raw::Source::Until(now.saturating_add(crate::time::millis(duration))))
     }
 
+    /// Or until a hook of this run's is called. Not in a tool call.
+    pub fn or_a_call_of(self, hook: &Hook) -> Self {
+        self.or(raw::Source::Hook(hook.id().to_owned()))
+    }
+
     fn or_runs(self, runs: &[impl AsRef<str>], until: AnyOrAll) -> Self {
         let runs = runs.iter().map(|run| run.as_ref().to_owned()).collect();
         self.or(raw::Source::Runs(raw::RunsSource { runs, until }))
@@ -140,6 +154,7 @@ impl Wait {
         let (place, woken) = raw::any(&self.sources)?;
         let woken = match woken {
             raw::Woken::Until => Woken::Time,
+            raw::Woken::Hook(call) => Woken::Call(call.into()),
             raw::Woken::Message(text) => Woken::Message(Message(text)),
             raw::Woken::Runs(ended) => {
                 Woken::Ended(ended.into_iter().map(|ended| (ended.run, ended.outcome.into())).collect())

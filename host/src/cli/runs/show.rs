@@ -7,13 +7,14 @@ use sublane::channel::{scrub_line, scrub_text};
 use sublane::clock::{Clock as _, SystemClock};
 use sublane::config::Config;
 use sublane::plugin::Allow;
+use sublane_core::hook::Hook;
 use sublane_core::{Delivery, Grants, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
 use crate::cli::reader::Reader;
 use crate::cli::render;
-use crate::cli::view::{ConversationView, DeliveryView, RunView, WaitView, instant};
+use crate::cli::view::{ConversationView, DeliveryView, HookView, RunView, WaitView, instant};
 
 /// Children that are shown with a run.
 const CHILDREN: u32 = 100;
@@ -34,6 +35,7 @@ struct Whole {
     children: Vec<Run>,
     deliveries: Vec<(Delivery, Vec<DeliveryAttempt>)>,
     wait: Option<Wait>,
+    hooks: Vec<Hook>,
     entries: usize,
     conversation: Option<Conversation>,
     /// What is left of its grants, where the operator has taken something away since.
@@ -46,6 +48,8 @@ struct WholeView {
     run: RunView,
     children: Vec<RunView>,
     waits_for: Option<WaitView>,
+    /// Never with the token in the URL.
+    hooks: Vec<HookView>,
     deliveries: Vec<DeliveryView>,
     journal_entries: usize,
     conversation_state: Option<ConversationView>,
@@ -99,6 +103,7 @@ impl Whole {
             children: store.runs(of_parent).await?,
             deliveries,
             wait: store.wait_of(id).await?,
+            hooks: store.hooks_of(id).await?,
             entries: store.journal(id, run.generation).await?.len(),
             conversation: store.conversation(run.spec.conversation).await?,
             left: left(config, &run),
@@ -112,6 +117,7 @@ impl Whole {
             run: view(&self.run),
             children: self.children.iter().map(view).collect(),
             waits_for: self.wait.clone().map(WaitView::from),
+            hooks: self.hooks.iter().map(|hook| HookView::of(hook, &self.run)).collect(),
             deliveries: self.deliveries.iter().map(|(owed, log)| DeliveryView::of(owed, log)).collect(),
             journal_entries: self.entries,
             conversation_state: self.conversation.clone().map(ConversationView::from),
@@ -174,6 +180,7 @@ impl Whole {
         }
         text.push_str(&render::section("may", &may));
         text.push_str(&render::section("may no more", &self.revoked()));
+        text.push_str(&self.doors(now));
         text.push_str(&self.family());
         text.push_str(&self.owed(now));
         text.push_str(&self.given_back(link_base));
@@ -194,6 +201,18 @@ impl Whole {
         let names: HashMap<RunId, &str> =
             self.children.iter().map(|child| (child.spec.id, child.spec.name.as_str())).collect();
         names.iter().fold(text, |text, (id, name)| text.replace(&id.to_string(), name))
+    }
+
+    fn doors(&self, now: Timestamp) -> String {
+        let line = |hook: &Hook| {
+            let HookView { id, state, by, .. } = HookView::of(hook, &self.run);
+            format!(
+                "{id}  {state}  called by {}, opened {}",
+                scrub_line(&by),
+                render::when(hook.created, now)
+            )
+        };
+        render::section("hooks", &self.hooks.iter().map(line).collect::<Vec<_>>())
     }
 
     fn family(&self) -> String {
@@ -262,6 +281,7 @@ mod tests {
             children: Vec::new(),
             deliveries,
             wait: None,
+            hooks: Vec::new(),
             entries: 3,
             conversation: None,
             left: None,

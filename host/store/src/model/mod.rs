@@ -6,6 +6,7 @@
 //! rolled back: an operation that fails has written nothing by contract.
 
 mod hold;
+mod hook;
 mod index;
 mod log;
 mod operator;

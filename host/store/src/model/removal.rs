@@ -86,9 +86,14 @@ impl Removal for Tables {
         }
         let events = self.inbox.len();
         self.inbox.retain(|_, made| *made != id);
+        let hooks = self.hooks.len();
+        self.hooks.retain(|_, hook| hook.run != id);
+        let Self { hooks: left, hook_tokens, .. } = self;
+        hook_tokens.retain(|_, id| left.contains_key(id));
+        let hooks = hooks - self.hooks.len();
         let messages = self.mailboxes.remove(&id).unwrap_or_default().len();
         // A run is two rows where it is kept for good.
-        Ok(2 + count(messages + events - self.inbox.len()))
+        Ok(2 + count(messages + hooks + events - self.inbox.len()))
     }
 
     fn has_runs(&mut self, conversation: ConversationId) -> Result<bool> {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use sublane_core::delivery::Hold;
+use sublane_core::hook::Hook;
 use sublane_core::id::IdMap;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, Run, RunId,
     RunState, Timestamp,
 };
 
@@ -69,6 +70,9 @@ pub(super) struct Tables {
     pub(super) lanes: BTreeMap<String, LaneSetting>,
     pub(super) plugins: BTreeMap<String, PluginRow>,
     pub(super) pauses: BTreeMap<String, PauseRow>,
+    /// In the order of their ids.
+    pub(super) hooks: BTreeMap<HookId, Hook>,
+    pub(super) hook_tokens: HashMap<[u8; 32], HookId>,
     pub(super) schedules: BTreeMap<String, ScheduleRow>,
 }
 

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use sublane_core::delivery::DeliveryBody;
+use sublane_core::hook::Verification;
 use sublane_core::journal::encode;
 use sublane_core::{
-    Answer, ArtifactRef, DeliveryId, Destination, Entry, ImportError, LimitHit, Outcome, Purse, RunId,
+    Answer, ArtifactRef, DeliveryId, Destination, Entry, HookId, ImportError, LimitHit, Outcome, Purse, RunId,
 };
 
 use super::{By, Effects, Result, claimed, must_run};
@@ -82,6 +83,17 @@ pub enum Command {
         /// The file.
         file: Option<ArtifactRef>,
     },
+    /// Open a hook.
+    OpenHook {
+        /// The SHA-256 of the token in its URL.
+        token: [u8; 32],
+        /// The URL, for the answer.
+        url: Arc<str>,
+        /// Who may call it.
+        verification: Verification,
+    },
+    /// Close a hook.
+    CloseHook(HookId),
     /// Nothing but the answer: a refusal that was decided before the store was asked.
     Refused(ImportError),
 }
@@ -103,6 +115,10 @@ pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command)
         }
         Command::Artifact(artifact) => encode(&add_artifact(rows, by, artifact)?),
         Command::Requested { answer, file } => requested(rows, by, answer, file)?,
+        Command::OpenHook { token, url, verification } => {
+            encode(&super::hook::open(rows, by, &entry, generation, token, url, verification)?)
+        }
+        Command::CloseHook(hook) => encode(&super::hook::close(rows, by, hook)?),
         Command::Refused(error) => encode::<()>(&Err(error)),
     };
     rows.insert_entry(by.run, generation, &entry)?;

@@ -71,7 +71,7 @@ pub fn fire_due(
     for id in rows.overdue_runs(now, runs)? {
         end(rows, id, Outcome::TimedOut, link_base, now, &mut effects)?;
     }
-    for id in rows.runs_to_begin(now, runs)? {
+    for id in rows.runs_to_begin(now, waits)? {
         let mut run = must_run(rows, id)?;
         step(&mut run, Step::Ready, now)?;
         rows.update_run(&run)?;

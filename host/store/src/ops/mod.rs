@@ -9,6 +9,7 @@ mod admit;
 mod command;
 mod deliver;
 mod end;
+mod hook;
 mod log;
 mod retain;
 mod retry;
@@ -31,6 +32,7 @@ pub use deliver::{
     Settled, WaitsFor, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries, wait_for_earlier,
 };
 pub use end::{cancel, charge, finish, fire_due};
+pub use hook::call_hook;
 pub use log::{MAX_LOG_BYTES, MAX_LOG_LINES, OldLogs, log, log_bytes, remove_logs};
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use retry::retry;

@@ -1,6 +1,7 @@
 //! Waits: opened, decided, timed out. Hot or cold, one transaction on the
 //! wait's row decides, and writes the entry that the guest will see.
 
+use sublane_core::hook::CallAnswer;
 use sublane_core::journal::{AnyAnswer, WaitAnswer, Woken, encode};
 use sublane_core::run::Step;
 use sublane_core::{Answer, Entry, Run, RunId, RunState, Timestamp};
@@ -79,6 +80,10 @@ pub(super) fn resolve_timeout(
 /// The entry that decides a wait, if anything does. What is there beats the time-out.
 fn outcome(rows: &mut dyn Rows, wait: &Wait, past: bool, now: Timestamp) -> Result<Option<Entry>> {
     let result = match &wait.what {
+        WaitFor::Hook { hook } => match super::hook::take(rows, wait.run, *hook)? {
+            Some(call) => Some(encode(&Ok(Some(call)))),
+            None => past.then(|| encode::<Option<CallAnswer>>(&Ok(None))),
+        },
         WaitFor::Sleep => past.then(|| encode::<()>(&Ok(()))),
         WaitFor::Message => match rows.pop_message(wait.run)? {
             Some(message) => Some(encode(&Ok(Some(message)))),
@@ -123,6 +128,7 @@ fn first(
         let woken = match source {
             Source::Until(at) => (*at <= now).then_some(Woken::Until),
             Source::Message => rows.pop_message(waiter)?.map(Woken::Message),
+            Source::Hook(hook) => super::hook::take(rows, waiter, *hook)?.map(Woken::Call),
             Source::Runs { runs, all } => match ended(rows, runs, *all)? {
                 (ended, true) => Some(Woken::Runs(ended)),
                 (_, false) => None,

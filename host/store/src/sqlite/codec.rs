@@ -170,6 +170,10 @@ impl<'r> Columns<'r> {
         self.value()?.as_blob().map_err(|error| self.wrong(error))
     }
 
+    pub(super) fn maybe_blob(&mut self) -> Result<Option<&'r [u8]>> {
+        self.value()?.as_blob_or_null().map_err(|error| self.wrong(error))
+    }
+
     pub(super) fn bytes<const N: usize>(&mut self) -> Result<[u8; N]> {
         let blob = self.blob()?;
         blob.try_into().map_err(|_| self.wrong(format_args!("{} bytes where {N} belong", blob.len())))

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0009_amounts.sql"),
     include_str!("../../migrations/0010_pauses.sql"),
     include_str!("../../migrations/0011_waits.sql"),
+    include_str!("../../migrations/0012_hooks.sql"),
     include_str!("../../migrations/0013_schedules.sql"),
 ];
 

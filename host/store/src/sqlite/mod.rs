@@ -15,6 +15,7 @@ mod codec;
 mod connection;
 mod damage;
 mod hold;
+mod hook;
 mod job;
 mod log;
 mod operator;

@@ -61,6 +61,14 @@ macro_rules! delivery_columns {
     };
 }
 
+/// Columns in the order in which `hook::hook` reads them.
+macro_rules! hook_columns {
+    () => {
+        "SELECT h.id, r.id, h.generation, h.token, h.verification, h.created, h.state, h.key, h.called_at, \
+         h.media_type, h.verified, h.body "
+    };
+}
+
 /// Columns in the order in which `codec::conversation` reads them.
 macro_rules! conversation_columns {
     () => {
@@ -164,6 +172,14 @@ statements! {
     MessageDelete: "DELETE FROM message WHERE n = ?1";
     MessageCount: "SELECT count(*) FROM message WHERE run = (SELECT n FROM run WHERE id = ?1)";
 
+    HookInsert: "INSERT INTO hook (id, run, generation, token, verification, created, state, key, called_at, \
+        media_type, verified, body) \
+        VALUES (?1, (SELECT n FROM run WHERE id = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    HookUpdate: "UPDATE hook SET state = ?2, key = ?3, called_at = ?4, media_type = ?5, verified = ?6, body = ?7 \
+        WHERE id = ?1";
+    Hook: concat!(hook_columns!(), "FROM hook h CROSS JOIN run r ON r.n = h.run WHERE h.id = ?1");
+    HookByToken: concat!(hook_columns!(), "FROM hook h CROSS JOIN run r ON r.n = h.run WHERE h.token = ?1");
+    HooksOf: concat!(hook_columns!(), "FROM run r CROSS JOIN hook h ON h.run = r.n WHERE r.id = ?1");
     DeliveryInsert: "INSERT INTO delivery (run, id, conversation, channel, address, body, state, attempts, next_at, \
         created, since, note) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     DeliveryUpdate: "UPDATE delivery SET attempts = ?2, note = ?3, state = ?4, next_at = ?5, since = ?6 WHERE id = ?1";
@@ -242,6 +258,7 @@ statements! {
     AttemptsDelete: "DELETE FROM delivery_attempt WHERE delivery = (SELECT n FROM delivery WHERE id = ?1)";
     DeliveryDelete: "DELETE FROM delivery WHERE id = ?1";
     MessagesDelete: "DELETE FROM message WHERE run = (SELECT n FROM run WHERE id = ?1)";
+    HooksDelete: "DELETE FROM hook WHERE run = (SELECT n FROM run WHERE id = ?1)";
     InboxDelete: "DELETE FROM inbox WHERE run = (SELECT n FROM run WHERE id = ?1)";
     SpecDelete: "DELETE FROM run_spec WHERE n = (SELECT n FROM run WHERE id = ?1)";
     RunDelete: "DELETE FROM run WHERE id = ?1";

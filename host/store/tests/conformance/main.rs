@@ -11,6 +11,7 @@ mod delivery;
 mod durable;
 mod ending;
 mod hold;
+mod hook;
 mod journal;
 mod log;
 mod older;
@@ -170,6 +171,15 @@ on_every_store! {
         none_overtakes_where_the_order_is_strict
         a_dead_letter_holds_up_nobody
         what_has_no_channel_is_not_given_up
+    }
+    hook {
+        a_hook_is_known_by_where_it_was_opened_and_by_its_token
+        a_call_ends_the_wait_for_it_and_is_told_once
+        a_call_that_comes_early_is_kept
+        a_wait_for_a_call_times_out_and_the_hook_stays_open
+        a_call_is_one_of_several_things_to_wait_for
+        nobody_calls_a_hook_that_is_closed_or_whose_run_has_ended
+        a_run_opens_so_many_hooks_and_no_more
     }
     schedule {
         a_delayed_run_is_ready_when_its_instant_has_come

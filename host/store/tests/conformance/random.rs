@@ -12,8 +12,8 @@ use sublane_core::{
     Failure, Import, Lifetime, Outcome, Path, Renewal, Run, RunId, RunState, Timestamp, Token,
 };
 use sublane_store::{
-    By, Command, DeliveryFilter, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter, Source, Spawn,
-    SqliteStore, Store, Wait, WaitFor,
+    By, Command, DeliveryFilter, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter,
+    Source, Spawn, SqliteStore, Store, Wait, WaitFor,
 };
 
 use crate::support::{
@@ -51,6 +51,7 @@ pub(crate) enum Step {
     CancelConversation(usize),
     SetLane(u8),
     Recover,
+    CallHook { which: usize, key: u8 },
     SetSchedules(u8),
     FireSchedule { which: usize, stale: bool, n: u8 },
     Remove { age: u64, limit: u32 },
@@ -66,11 +67,11 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
             .prop_map(|(n, place, repeated, keyed)| Step::Accept { n, place, repeated, keyed }),
         8 => pick.clone().prop_map(Step::Claim),
         2 => pick.clone().prop_map(Step::Append),
-        6 => (pick.clone(), 0..9_u8, pick.clone()).prop_map(|(by, what, to)| Step::Command(by, what, to)),
+        6 => (pick.clone(), 0..12_u8, pick.clone()).prop_map(|(by, what, to)| Step::Command(by, what, to)),
         8 => (pick.clone(), any::<bool>(), any::<bool>(), any::<bool>(), 1..60_000_u64).prop_map(
             |(by, attached, keyed, owes, deadline)| Step::Spawn { by, attached, keyed, owes, deadline }
         ),
-        7 => (pick.clone(), 0..7_u8, pick.clone(), due)
+        8 => (pick.clone(), 0..8_u8, pick.clone(), due)
             .prop_map(|(by, kind, target, due)| Step::Park { by, kind, target, due }),
         2 => pick.clone().prop_map(Step::Evict),
         5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
@@ -91,6 +92,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => pick.clone().prop_map(Step::CancelConversation),
         1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
+        4 => (pick.clone(), 0..3_u8).prop_map(|(which, key)| Step::CallHook { which, key }),
         1 => (0..4_u8).prop_map(Step::SetSchedules),
         2 => (pick.clone(), any::<bool>(), 0..12_u8)
             .prop_map(|(which, stale, n)| Step::FireSchedule { which, stale, n }),
@@ -141,10 +143,15 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{:?}", store.append(view.by(*which, now), vec![entry]).await)
         }
         Step::Command(which, what, to) => {
-            let command = command(*what, view.pick(*to, |run| run.spec.parent.is_some()));
+            let by = view.by(*which, now);
+            let command = match what {
+                9 | 10 => hook_command(number),
+                11 => Command::CloseHook(hook_of(store, by.run, *to).await),
+                _ => command(*what, view.pick(*to, |run| run.spec.parent.is_some())),
+            };
             let mut entry = entry(number, Import::KvSet, "");
             entry.at = now;
-            format!("{:?}", store.command(view.by(*which, now), entry, command).await)
+            format!("{:?}", store.command(by, entry, command).await)
         }
         Step::Spawn { by, attached, keyed, owes, deadline } => {
             let by = view.by(*by, now);
@@ -170,12 +177,14 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             let due = due.map(|after| Timestamp(now.0 + after));
             let what = match kind {
                 0 => WaitFor::Sleep,
+                7 => WaitFor::Hook { hook: hook_of(store, by.run, *target).await },
                 1 => WaitFor::Message,
                 2 | 3 => WaitFor::Runs { runs, all: *kind == 2 },
                 kind => {
                     let first = Source::Runs { runs: runs[..1].to_vec(), all: false };
                     let all = Source::Runs { runs, all: true };
-                    let mut sources = vec![first, Source::Message, all];
+                    let hook = Source::Hook(hook_of(store, by.run, *target).await);
+                    let mut sources = vec![first, Source::Message, hook, all];
                     // Where the time stands among the others differs.
                     let place = usize::from(kind % 4);
                     sources.splice(place..place, due.map(Source::Until));
@@ -259,6 +268,12 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{:?}", store.set_lane(format!("lane-{n}").into(), setting).await)
         }
         Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
+        Step::CallHook { which, key } => {
+            let hooks = hooks(store, view).await;
+            let Some(token) = hooks.get(which % hooks.len().max(1)) else { return String::new() };
+            let call = crate::hook::call(&format!("key {key}"), 0);
+            format!("{:?}", store.call_hook(*token, call, now).await)
+        }
         Step::SetSchedules(n) => {
             let all = [("films", "0 * * * * UTC"), ("report", "0 0 * * * UTC"), ("report", "@daily UTC")];
             let some = all.iter().skip(usize::from(*n)).take(2);
@@ -312,6 +327,29 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{old:?} {removed:?}")
         }
     }
+}
+
+fn hook_command(number: u32) -> Command {
+    let mut token = [0; 32];
+    token[..4].copy_from_slice(&number.to_be_bytes());
+    let verification = sublane_core::hook::Verification::Nobody;
+    Command::OpenHook { token, url: format!("http://x/{number}").into(), verification }
+}
+
+/// One of a run's hooks, or one that is not there.
+async fn hook_of(store: &dyn Store, run: RunId, which: usize) -> sublane_core::HookId {
+    let hooks = store.hooks_of(run).await.expect("readable");
+    hooks.get(which % hooks.len().max(1)).map_or(sublane_core::HookId([9; 16]), |hook| hook.id)
+}
+
+/// The tokens of all hooks.
+async fn hooks(store: &dyn Store, view: &View) -> Vec<[u8; 32]> {
+    let mut tokens = Vec::new();
+    for run in &view.runs {
+        let hooks = store.hooks_of(run.spec.id).await.expect("readable");
+        tokens.extend(hooks.iter().map(|hook| hook.token));
+    }
+    tokens
 }
 
 fn command(what: u8, to: RunId) -> Command {

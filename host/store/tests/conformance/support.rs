@@ -237,6 +237,7 @@ pub(crate) fn wait(by: &By, seq: u32, what: WaitFor, due: Option<Timestamp>) -> 
         WaitFor::Message => Import::Receive,
         WaitFor::Sleep => Import::Sleep,
         WaitFor::Any { .. } => Import::WaitAny,
+        WaitFor::Hook { .. } => Import::HookWait,
     };
     Wait { run: by.run, path: Path::root().then(seq), import, args: u128::from(seq), what, due }
 }

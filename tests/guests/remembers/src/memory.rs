@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
+use sublane_sdk::hook::{self, Hook, Verification};
 use sublane_sdk::subagent::{self, Child};
 use sublane_sdk::{
     Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, kv, log, mailbox,
@@ -95,6 +96,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     shelf(&mut seen);
     asked(&mut seen);
     firsts(&mut seen);
+    hooks(&mut seen);
     seen.locals();
     Ok(seen.0)
 }
@@ -116,6 +118,14 @@ fn firsts(seen: &mut Seen) {
     seen.note("told", third.send("go on"));
     seen.note("ended", wait::for_a_message().or_all_of(&[&third]).first());
     seen.note("tie", wait::until(clock::now()).or_any_of(&[&third]).first());
+}
+
+/// There is no door: what is random would be in no two lives the same.
+fn hooks(seen: &mut Seen) {
+    seen.note("no door", Hook::open(Verification::Nobody));
+    let nobody = "AAAACSfABwcHBwcHBwcHBw";
+    seen.note("no hook", hook::wait_within(nobody, Duration::from_millis(5)));
+    seen.note("no hook", hook::close(nobody));
 }
 
 /// What can be done twice without a difference; moving and removing can not.

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sublane_sdk::artifact::Artifact;
+use sublane_sdk::hook::{self, Hook, Trust, Verification};
 use sublane_sdk::log::Level;
 use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
@@ -26,6 +27,7 @@ pub(crate) fn levels(levels: u32) -> SpawnScope {
 struct Hands {
     children: Vec<Child>,
     files: Vec<Artifact>,
+    hooks: Vec<Hook>,
 }
 
 /// Takes the steps. A refused one gives `{"error": "..."}` and the next one is taken.
@@ -53,6 +55,30 @@ fn text(error: impl Display) -> String {
 }
 
 impl Hands {
+    fn open(&mut self, secret: Option<String>, keys: Option<String>) -> Result<Value, String> {
+        let verification = match (secret, keys) {
+            (Some(secret), _) => Verification::StandardWebhooks(secret),
+            (None, Some(keys)) => Verification::Fal(keys),
+            (None, None) => Verification::Nobody,
+        };
+        let hook = Hook::open(verification).map_err(text)?;
+        let opened = json!({ "id": hook.id(), "url": hook.url() });
+        self.hooks.push(hook);
+        Ok(opened)
+    }
+
+    fn called(&mut self, hook: usize, within_ms: Option<u64>) -> Result<Value, String> {
+        let hook = &self.hooks[hook];
+        let call = match within_ms {
+            Some(ms) => hook.wait_within(Duration::from_millis(ms)).map_err(text)?,
+            None => Some(hook.wait().map_err(text)?),
+        };
+        Ok(call.map_or(Value::Null, |call| {
+            let verified = call.trust == Trust::Verified;
+            json!({ "key": call.key, "body": call.text(), "type": call.media_type, "verified": verified })
+        }))
+    }
+
     fn take(&mut self, step: Step) -> Result<Value, String> {
         Ok(match step {
             Step::Spawn(ask) => self.spawn(ask)?,
@@ -132,6 +158,9 @@ impl Hands {
             }
             Step::Http(ask) => self.http(ask)?,
             Step::Placeholder(name) => json!(secret::placeholder(&name).map_err(text)?),
+            Step::Hook { secret, keys } => self.open(secret, keys)?,
+            Step::HookWait { hook, within_ms } => self.called(hook, within_ms)?,
+            Step::HookClose(hook) => json!(hook::close(self.hooks[hook].id()).map_err(text)?),
             Step::Sleep(ms) => json!(timer::sleep(Duration::from_millis(ms)).map_err(text)?),
             Step::SleepUntil(ms) => {
                 json!(timer::until(UNIX_EPOCH + Duration::from_millis(ms)).map_err(text)?)
@@ -271,6 +300,7 @@ impl Hands {
             SourceAsk::AllOf(children) => wait.or_all_of(&runs(&children)),
             SourceAsk::Run(run) => wait.or_any_of(&[run]),
             SourceAsk::Message => wait.or_a_message(),
+            SourceAsk::Hook(hook) => wait.or_a_call_of(&self.hooks[hook]),
             SourceAsk::Until(ms) => wait.or_until(UNIX_EPOCH + Duration::from_millis(ms)),
             SourceAsk::WithinMs(ms) => wait.or_at_most(Duration::from_millis(ms)),
         };
@@ -278,6 +308,7 @@ impl Hands {
         let first = waits.first().map_err(text)?;
         let woken = match first.woken {
             Woken::Time => json!("time"),
+            Woken::Call(call) => json!({ "called": call.text() }),
             Woken::Message(message) => json!({ "message": message.decode::<Value>().map_err(text)? }),
             Woken::Ended(ended) => {
                 json!({ "ended": ended.into_iter().map(|(_, how)| outcome(how)).collect::<Value>() })

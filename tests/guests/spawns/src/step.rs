@@ -75,6 +75,12 @@ pub(crate) enum Step {
     Http(HttpAsk),
     /// What stands for a secret.
     Placeholder(String),
+    /// Open a hook: for nobody, for a secret, or for keys at a URL.
+    Hook { secret: Option<String>, keys: Option<String> },
+    /// Wait for a call of a hook: by its number in the order of their opening, from 0.
+    HookWait { hook: usize, within_ms: Option<u64> },
+    /// Close a hook.
+    HookClose(usize),
     /// Sleep.
     Sleep(u64),
     /// Sleep until so many milliseconds since 1970.
@@ -109,6 +115,8 @@ pub(crate) enum SourceAsk {
     Run(String),
     /// A message.
     Message,
+    /// A call of a hook: by its number in the order of their opening, from 0.
+    Hook(usize),
     /// Milliseconds since 1970.
     Until(u64),
     /// Milliseconds from now.

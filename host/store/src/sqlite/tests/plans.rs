@@ -118,6 +118,9 @@ fn partial_indexes_serve_what_they_are_for() {
         (Sql::DeliveriesTo, "delivery_to"),
         (Sql::RunEvent, "inbox_run"),
         (Sql::ArtifactLinked, "artifact_id"),
+        (Sql::HooksOf, "hook_run"),
+        (Sql::HooksDelete, "hook_run"),
+        (Sql::HookByToken, "sqlite_autoindex_hook_2"),
     ] {
         let plan = plan(&connection, sql).join("; ");
         assert!(plan.contains(&format!("INDEX {index} ")), "{sql:?}: {plan}");

@@ -17,6 +17,7 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         let id = run.spec.id;
         line(run);
         line(&store.wait_of(id).await.expect("readable"));
+        line(&store.hooks_of(id).await.expect("readable"));
         line(&store.journal(id, run.generation).await.expect("readable"));
         let log = store.logs(id, 0).await.expect("readable");
         line(&(log.len(), log.first(), log.last()));

@@ -24,6 +24,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sdk/rust", &["wasmtime", "tokio", "sublane", "sublane-core", "sublane-store", "sublane-build"]),
     ("plugins/concierge", &["sublane", "sublane-core", "sublane-store", "sublane-build"]),
     ("plugins/video", &["sublane", "sublane-core", "sublane-store", "sublane-build"]),
+    ("tests/standins", &["wasmtime", "sublane", "sublane-core", "sublane-store", "sublane-build"]),
     ("xtask", &["wasmtime", "rusqlite", "sublane", "sublane-core", "sublane-store"]),
 ];
 

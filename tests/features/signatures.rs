@@ -1,13 +1,10 @@
 //! Whether receivers in other languages accept what a host signs: the packages that the
 //! standard gives out for Python and JavaScript, and two implementations of ed25519.
-//!
-//! Owns the packages below `target/verifiers`: fetched once for each version, never
-//! skipped. Where they cannot be had, the test fails and says so.
 
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -15,76 +12,27 @@ use sublane::channel::SecretRef;
 use sublane::channel::sign::Signer;
 use sublane::channel::webhook::{Endpoint, Webhook};
 use sublane::clock::SystemClock;
+use sublane_tests::packages::Packages;
 use sublane_tests::receiver::{Act, Receiver, Request};
-use sublane_tests::{Setup, TestHost, repository};
+use sublane_tests::{Setup, TestHost};
 
-/// A verifier in another language.
-struct Verifier {
-    program: &'static str,
-    script: &'static str,
-    /// The variable that says where the packages are, and where below their directory.
-    path: (&'static str, &'static str),
-    packages: &'static [&'static str],
-    /// What installs them, with the directory behind it.
-    install: &'static [&'static str],
-}
-
-const VERIFIERS: [Verifier; 2] = [
-    Verifier {
-        program: "python3",
-        script: "verify.py",
-        path: ("PYTHONPATH", ""),
-        packages: &["standardwebhooks==1.1.0", "cryptography==50.0.2"],
-        install: &["python3", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"],
-    },
-    Verifier {
-        program: "node",
-        script: "verify.cjs",
-        path: ("NODE_PATH", "node_modules"),
-        packages: &["standardwebhooks@1.1.1"],
-        install: &["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix"],
-    },
+/// Verifiers in other languages: their packages, and the script beside this file.
+const VERIFIERS: [(Packages, &str); 2] = [
+    (Packages::python(&["standardwebhooks==1.1.0", "cryptography==50.0.2"]), "signatures/verify.py"),
+    (Packages::node(&["standardwebhooks@1.1.1"]), "signatures/verify.cjs"),
 ];
 
-impl Verifier {
-    /// The directory of its packages, which are fetched when they are not there.
-    fn installed(&self) -> PathBuf {
-        let all = repository().join("target/verifiers");
-        let directory = all.join(format!("{}-{}", self.program, self.packages.join("-")));
-        if directory.exists() {
-            return directory;
-        }
-        fs::create_dir_all(&all).expect("target can be written");
-        let fresh = tempfile::tempdir_in(&all).expect("target can be written");
-        let mut command = Command::new(self.install[0]);
-        command.args(&self.install[1..]).arg(fresh.path()).args(self.packages);
-        let what = format!("{} for the verifier in {}", self.packages.join(" and "), self.program);
-        let ran = command.output().unwrap_or_else(|error| {
-            panic!("cannot install {what}: `{}` does not start: {error}", self.install[0])
-        });
-        let said = String::from_utf8_lossy(&ran.stderr);
-        assert!(ran.status.success(), "cannot install {what}; is its registry reachable? It said: {said}");
-        // Another test process may have been quicker.
-        if let Err(error) = fs::rename(fresh.keep(), &directory) {
-            assert!(directory.exists(), "{}: {error}", directory.display());
-        }
-        directory
-    }
-
-    /// Whether each case holds.
-    fn verify(&self, cases: &[Value]) -> Vec<bool> {
-        let script = repository().join("tests/features/signatures").join(self.script);
-        let packages = self.installed().join(self.path.1);
-        let mut command = Command::new(self.program);
-        command.arg(script).env(self.path.0, packages).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("no {}: {error}", self.program));
-        let mut to = child.stdin.take().expect("it is ours");
-        to.write_all(json!(cases).to_string().as_bytes()).expect("it is read");
-        drop(to);
-        let ran = child.wait_with_output().expect("it is ours");
-        assert!(ran.status.success(), "{} failed, see above", self.program);
-        serde_json::from_slice(&ran.stdout).expect("a list of booleans")
-    }
+/// Whether each case holds in the eyes of a verifier.
+fn verify((packages, script): &(Packages, &str), cases: &[Value]) -> Vec<bool> {
+    let mut command = packages.command(script);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it was there a moment ago");
+    let mut to = child.stdin.take().expect("it is ours");
+    to.write_all(json!(cases).to_string().as_bytes()).expect("it is read");
+    drop(to);
+    let ran = child.wait_with_output().expect("it is ours");
+    assert!(ran.status.success(), "{} failed, see above", packages.program);
+    serde_json::from_slice(&ran.stdout).expect("a list of booleans")
 }
 
 /// What every verifier says of a request with each key.
@@ -99,8 +47,8 @@ fn check(request: &Request, keys: &[(&str, bool)]) {
     cases.extend(keys.iter().map(|(key, _)| case(key, &changed)));
     let mut expected: Vec<bool> = keys.iter().map(|(_, holds)| *holds).collect();
     expected.extend(keys.iter().map(|_| false));
-    for verifier in VERIFIERS {
-        assert_eq!(verifier.verify(&cases), expected, "{} {request:?}", verifier.program);
+    for verifier in &VERIFIERS {
+        assert_eq!(verify(verifier, &cases), expected, "{} {request:?}", verifier.0.program);
     }
 }
 

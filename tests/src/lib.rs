@@ -12,6 +12,7 @@ mod fussy;
 pub mod fuzz;
 pub mod history;
 mod named;
+pub mod packages;
 mod places;
 pub mod receiver;
 mod recorder;

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::{Mutex, RwLock};
 use sublane_core::id::IdMap;
 use sublane_core::lane::LaneLimits;
+use sublane_core::undo::UNDO_CHANNEL;
 use sublane_core::{RunId, Timestamp, Token};
 use sublane_store::{Effects, Store, StoreError};
 use tokio::runtime::Handle;
@@ -44,6 +45,7 @@ use crate::progress::Progress;
 use crate::runlog::RunLogs;
 use crate::schedules::Schedule;
 use crate::secrets::Secrets;
+use crate::undo::Undoing;
 use crate::versions::{Source, Versions};
 
 pub use settings::Settings;
@@ -143,7 +145,7 @@ pub struct Inner {
     /// Who answers messages: channel → `plugin/agent`.
     pub answers: HashMap<String, String>,
     /// What plugins are allowed today.
-    pub allowed: Allowed,
+    pub allowed: Arc<Allowed>,
     plugins: RwLock<Arc<Plugins>>,
     source: Arc<dyn Source>,
     /// Held while plugins are read anew: one after the other.
@@ -331,15 +333,22 @@ impl Host {
             );
         }
         let set = parts.store.lane_settings().await?;
-        let allowed = Allowed::new(&parts.plugins, plugins::has_runs(&*parts.store).await?);
+        let allowed = Arc::new(Allowed::new(&parts.plugins, plugins::has_runs(&*parts.store).await?));
         let pauses = Pauses::new(parts.store.pauses().await?);
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
         let changed = watch::channel(0).0;
         let on_settled = changed.clone();
+        let undoing = Undoing {
+            store: parts.store.clone(),
+            http: parts.http.clone(),
+            artifacts: artifacts.clone(),
+            secrets: parts.secrets.clone(),
+            allowed: allowed.clone(),
+        };
         let outbox = Outbox::new(
             parts.store.clone(),
-            parts.channels.clone(),
+            parts.channels.with(UNDO_CHANNEL, Arc::new(undoing)),
             parts.clock.clone(),
             io.clone(),
             move || on_settled.send_modify(|count| *count += 1),

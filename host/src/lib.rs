@@ -38,6 +38,7 @@ pub mod secrets;
 pub mod steer;
 pub mod strict;
 mod tls;
+pub mod undo;
 pub mod versions;
 
 pub use host::{Host, Parts, Settings};

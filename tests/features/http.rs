@@ -4,6 +4,7 @@
 mod bounds;
 mod places;
 mod repeated;
+mod undone;
 
 use serde_json::{Value, json};
 use sublane_tests::web::{Answer, Asked, Web};

@@ -176,6 +176,7 @@ imports! {
     FilesRename "files.rename" Effect,
     FilesRemove "files.remove" Effect,
     HttpSend "http.send" Effect,
+    HttpUndo "http.undo" Command,
     SecretPlaceholder "secret.placeholder" Effect,
     Sleep "timer.sleep" Wait,
     Until "timer.until" Wait,

@@ -15,6 +15,7 @@ pub mod journal;
 pub mod lane;
 pub mod run;
 pub mod time;
+pub mod undo;
 
 pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
 pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope, Share};

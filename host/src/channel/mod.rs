@@ -113,6 +113,15 @@ impl Channels {
     }
 }
 
+impl Channels {
+    /// These, and one of the host's own; no configured one has its name.
+    #[must_use]
+    pub fn with(&self, name: &str, channel: Arc<dyn Channel>) -> Self {
+        let own = std::iter::once((name.to_owned(), channel));
+        self.0.iter().map(|(name, channel)| (name.clone(), channel.clone())).chain(own).collect()
+    }
+}
+
 impl FromIterator<(String, Arc<dyn Channel>)> for Channels {
     fn from_iter<I: IntoIterator<Item = (String, Arc<dyn Channel>)>>(channels: I) -> Self {
         Self(Arc::new(channels.into_iter().collect()))

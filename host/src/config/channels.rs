@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::Uri;
 use sublane_core::delivery::{DEFAULT_WINDOW, MIN_CHARS, Order, TextRule};
 use sublane_core::grants::AgentPattern;
+use sublane_core::undo::UNDO_CHANNEL;
 
 use super::{Names, path, secret};
 use crate::channel::webhook::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT};
@@ -48,8 +49,13 @@ const MAX_CHARS: u32 = 1_000_000;
 const WINDOW: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
 
 pub(super) fn read(names: &Names<'_>, base: &Path) -> Option<BTreeMap<String, ChannelConfig>> {
-    let channels =
-        names.channels.iter().map(|(name, item)| Some(((*name).to_owned(), channel(item, names, base)?)));
+    let channels = names.channels.iter().map(|(name, item)| {
+        if *name == UNDO_CHANNEL {
+            item.fail("the name is the host's own, for what runs have undone: choose another one");
+            return None;
+        }
+        Some(((*name).to_owned(), channel(item, names, base)?))
+    });
     channels.collect::<Vec<_>>().into_iter().collect()
 }
 

@@ -4,6 +4,7 @@
 //! request is paid before it is sent, so that a crash gives nothing back.
 
 mod asked;
+mod undo;
 
 use serde::{Deserialize, Serialize};
 use sublane_core::journal::{decode, encode};
@@ -14,7 +15,7 @@ use self::asked::{Asked, hash};
 use super::artifact::check_name;
 use super::translate::{Bytes, artifact_to_guest};
 use super::{Ctx, Exit, Live};
-use crate::bindings::sublane::plugin::http;
+use crate::bindings::sublane::plugin::{http, types};
 use crate::error::chain;
 use crate::http::head::{self, Header};
 use crate::http::{Failed, Hop, Missed, Payload, Reply, Sink};
@@ -63,6 +64,10 @@ impl http::Host for Ctx {
             Err(error) => Err(http::HttpError::Host(error.into())),
         })
     }
+
+    async fn undo(&mut self, request: http::Request) -> wasmtime::Result<Result<(), types::Error>> {
+        self.undone(request).await
+    }
 }
 
 impl Live {
@@ -102,7 +107,7 @@ impl Live {
         request: http::Request,
         came: &mut u64,
     ) -> wasmtime::Result<Result<Kept, Missed>> {
-        let mut asked = match self.check(path, request).await? {
+        let mut asked = match self.check(Some(path), request).await? {
             Ok(asked) => asked,
             Err(error) => return Ok(Err(error.into())),
         };

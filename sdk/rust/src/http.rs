@@ -223,6 +223,18 @@ impl Request {
         self
     }
 
+    /// Has the host make the request when the run ends otherwise than with success: cancelled, timed
+    /// out or failed. For what a provider works on: name its cancel right after its submit.
+    ///
+    /// It is checked and paid now. Only method, URL, headers and a text of at most 64 KiB; at most 16
+    /// in one run; not in a tool call.
+    pub fn undo(self) -> Result<(), Error> {
+        match self.wrong {
+            Some(wrong) => Err(wrong),
+            None => Ok(raw::undo(&self.raw)?),
+        }
+    }
+
     /// Makes the request and waits for the response, whatever its status.
     pub fn send(self) -> Result<Response, HttpError> {
         if let Some(wrong) = self.wrong {

@@ -84,10 +84,10 @@ fn idempotency_key(run: RunId, generation: u32, path: &Path) -> String {
 }
 
 impl Live {
-    /// Everything that can be said before anything is sent.
+    /// Everything that can be said before anything is sent. With a path, the request is known by it.
     pub(super) async fn check(
         &mut self,
-        path: &Path,
+        path: Option<&Path>,
         request: http::Request,
     ) -> wasmtime::Result<Result<Asked, ImportError>> {
         let method = request.method;
@@ -107,7 +107,9 @@ impl Live {
             Ok(headers) => headers,
             Err(error) => return Ok(Err(error)),
         };
-        if !headers.iter().any(|(name, _)| name == "idempotency-key") {
+        if let Some(path) = path
+            && !headers.iter().any(|(name, _)| name == "idempotency-key")
+        {
             let key = idempotency_key(self.attempt.spec.id, self.attempt.generation, path);
             headers.push(("idempotency-key".to_owned(), key));
         }

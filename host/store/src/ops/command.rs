@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use sublane_core::delivery::DeliveryBody;
 use sublane_core::hook::Verification;
-use sublane_core::journal::encode;
+use sublane_core::journal::{decode, encode};
+use sublane_core::undo::{MAX_UNDOS, Undo};
 use sublane_core::{
-    Answer, ArtifactRef, DeliveryId, Destination, Entry, HookId, ImportError, LimitHit, Outcome, Purse, RunId,
+    Answer, ArtifactRef, DeliveryId, Destination, Entry, HookId, Import, ImportError, LimitHit, Outcome,
+    Purse, RunId,
 };
 
 use super::{By, Effects, Result, claimed, must_run};
@@ -94,6 +96,13 @@ pub enum Command {
     },
     /// Close a hook.
     CloseHook(HookId),
+    /// Have a request made when the run ends otherwise than with success.
+    Undo {
+        /// The request.
+        undo: Undo,
+        /// What it costs.
+        price: Purse,
+    },
     /// Nothing but the answer: a refusal that was decided before the store was asked.
     Refused(ImportError),
 }
@@ -119,6 +128,7 @@ pub fn command(rows: &mut dyn Rows, by: &By, mut entry: Entry, command: Command)
             encode(&super::hook::open(rows, by, &entry, generation, token, url, verification)?)
         }
         Command::CloseHook(hook) => encode(&super::hook::close(rows, by, hook)?),
+        Command::Undo { undo, price } => encode(&add_undo(rows, by, generation, undo, price)?),
         Command::Refused(error) => encode::<()>(&Err(error)),
     };
     rows.insert_entry(by.run, generation, &entry)?;
@@ -247,6 +257,22 @@ fn requested(rows: &mut dyn Rows, by: &By, answer: Arc<str>, file: Option<Artifa
         Some(Err(error)) => Ok(encode::<()>(&Err(error))),
         _ => Ok(answer),
     }
+}
+
+/// Its entry is the row: the ending finds it there.
+fn add_undo(rows: &mut dyn Rows, by: &By, generation: u32, undo: Undo, price: Purse) -> Result<Answer<Undo>> {
+    let registered = rows.entries(by.run, generation)?;
+    let is_one = |entry: &&Entry| {
+        entry.import == Import::HttpUndo && decode::<Undo>(entry).is_ok_and(|answer| answer.is_ok())
+    };
+    let registered = registered.iter().filter(is_one).count();
+    if registered >= MAX_UNDOS as usize {
+        return Ok(Err(ImportError::Limit(LimitHit::new("http.undos", u64::from(MAX_UNDOS)))));
+    }
+    let mut run = must_run(rows, by.run)?;
+    run.purse.spend(price);
+    rows.update_run(&run)?;
+    Ok(Ok(undo))
 }
 
 /// An artifact that a run may read: its own, its task's, or one that a run it spawned gave back.

@@ -4,12 +4,15 @@
 //! not yet ended and leaves nothing half done, however deep the tree.
 
 use sublane_core::delivery::DeliveryBody;
+use sublane_core::journal::decode;
 use sublane_core::run::{RunState, Step};
-use sublane_core::{DeliveryId, Outcome, Purse, Run, RunId, Timestamp};
+use sublane_core::undo::Undo;
+use sublane_core::{Answer, DeliveryId, Import, Outcome, Purse, Run, RunId, Timestamp};
 
 use super::admit::must_conversation;
 use super::wait::{decide, due, resolve_timeout};
 use super::{By, Effects, Ready, Result, claimed, deliver, must_run, step};
+use crate::StoreError;
 use crate::rows::Rows;
 
 /// Files that go with an ending that is no success.
@@ -146,6 +149,7 @@ fn settle_ended(
     let rest = std::mem::take(&mut run.purse);
     rows.update_run(&run)?;
     owe(rows, &run, link_base, now, effects)?;
+    undo(rows, &run, now, effects)?;
     effects.ended.push(id);
     if run.spec.attached_to().is_none() && rest != Purse::default() {
         let mut conversation = must_conversation(rows, run.spec.conversation)?;
@@ -175,6 +179,24 @@ fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects:
     for (index, destination) in (0..).zip(&run.spec.destinations) {
         let id = DeliveryId::ending(run.spec.id, run.generation, index);
         deliver::owe(rows, run, id, destination, body.clone(), now, effects)?;
+    }
+    Ok(())
+}
+
+/// One delivery for each request that the run wanted made when it does not succeed.
+fn undo(rows: &mut dyn Rows, run: &Run, now: Timestamp, effects: &mut Effects) -> Result<()> {
+    let is_good = matches!(run.outcome(), None | Some(Outcome::Succeeded(_)));
+    // Who may make no request has registered none: most journals need not be read.
+    if is_good || run.attempt == 0 || run.spec.grants.http().is_empty() {
+        return Ok(());
+    }
+    let entries = rows.entries(run.spec.id, run.generation)?;
+    for entry in entries.iter().filter(|entry| entry.import == Import::HttpUndo) {
+        let answer: Answer<Undo> = decode(entry)
+            .map_err(|error| StoreError::Corrupt(format!("run {}, {}: {error}", run.spec.id, entry.path)))?;
+        let Ok(undo) = answer else { continue };
+        let id = DeliveryId::sent(run.spec.id, run.generation, &entry.path);
+        deliver::owe(rows, run, id, &undo.destination(), undo.to_json(), now, effects)?;
     }
     Ok(())
 }

@@ -105,6 +105,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
 fn asked(seen: &mut Seen) {
     seen.note("nobody", http::get("http://127.0.0.1:9/").send());
     seen.note("denied", http::get("http://127.0.0.1:10/").send());
+    seen.note("to be undone", http::post("http://127.0.0.1:10/").undo());
     seen.note("secret", secret::placeholder("elsewhere"));
 }
 

@@ -213,6 +213,9 @@ impl Hands {
         if let Some(redirects) = ask.max_redirects {
             request = request.max_redirects(redirects);
         }
+        if ask.undo {
+            return request.undo().map(|()| json!({})).map_err(text);
+        }
         let response = request.send().map_err(text)?;
         let headers: Value = response.headers.iter().map(|(name, value)| json!([name, value])).collect();
         let mut done = json!({

@@ -138,6 +138,8 @@ pub(crate) struct HttpAsk {
     pub(crate) max_body: Option<u64>,
     pub(crate) into_file: Option<String>,
     pub(crate) max_redirects: Option<u32>,
+    /// Has it made when the run does not succeed, instead of now.
+    pub(crate) undo: bool,
     /// Secrets whose placeholders are put in.
     pub(crate) secrets: Vec<String>,
 }

@@ -1,6 +1,9 @@
 //! Every example plugin, run as its author would.
 
 use serde_json::json;
+use sublane_core::Outcome;
+use sublane_core::journal::Import;
+use sublane_store::RunFilter;
 use sublane_tests::caller::{path, post, send};
 use sublane_tests::web::{Answer, Web};
 use sublane_tests::{Setup, value};
@@ -18,6 +21,21 @@ async fn spawn_and_wait_counts_words_in_parts() {
     let host = Setup::in_memory().plugin("spawn-and-wait").start().await;
     let text = "one two\nthree\nfour five six\nseven\neight nine";
     assert_eq!(value(&host.run("spawn-and-wait/count", json!(text)).await), json!(9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fan_out_has_twenty_children_at_once_and_joins_them() {
+    let host = Setup::in_memory().plugin("fan-out").slots(2).start().await;
+    let run = host.begin("fan-out/count", json!(100_000)).await;
+    assert_eq!(value(&host.ended(run).await), json!(9_592));
+    let store = &host.inner().store;
+    let runs = store.runs(RunFilter { limit: 100, ..RunFilter::default() }).await.expect("the store answers");
+    let children = runs.iter().filter(|child| child.spec.parent == Some(run));
+    let ended = children.map(|child| child.outcome().map(Outcome::kind)).collect::<Vec<_>>();
+    assert_eq!(ended, [Some("succeeded"); 20]);
+    let journal = store.journal(run, 0).await.expect("the store answers");
+    let spawns = journal.iter().map(|entry| entry.import).take_while(|call| *call == Import::Spawn).count();
+    assert_eq!(spawns, 20, "all are begun before it waits for one");
 }
 
 #[tokio::test(flavor = "multi_thread")]

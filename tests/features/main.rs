@@ -8,6 +8,7 @@ mod checking; // what `config check` says of channels and of the cache
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says
+mod fal; // films that a provider makes: paid once, kept, or told why not
 mod files; // results as files: whole, once, and when the directory comes late
 mod fuzzing; // what strangers write is read or refused, whatever it is
 mod growth; // what a host holds comes to a plateau

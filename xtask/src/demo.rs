@@ -6,6 +6,8 @@
 //! a user sees of it, and the report.
 //! Never does a part of the job itself: the host is the program `sublane`.
 
+mod crash;
+mod fal;
 mod place;
 mod receiver;
 mod report;
@@ -14,13 +16,15 @@ mod stamp;
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::{build, repo, setup};
+use crash::Stage;
+use fal::Fal;
 use place::Place;
 use receiver::Receiver;
 use report::{Conversation, Report, Timings};
@@ -50,9 +54,24 @@ pub(crate) struct Demo {
     /// Print the report only
     #[arg(long)]
     json: bool,
+    /// Who makes the film
+    #[arg(long, value_enum, default_value_t = Provider::BuiltIn)]
+    provider: Provider,
+    /// Kill the host with SIGKILL in the middle of the film, and have another one go on
+    #[arg(long)]
+    crash: bool,
     /// Keep the state directory when the next demo starts
     #[arg(long)]
     keep: bool,
+}
+
+/// Who makes the film.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Provider {
+    /// The plugin itself, inside the sandbox
+    BuiltIn,
+    /// fal's queue, for which a small server stands in
+    Fal,
 }
 
 impl Demo {
@@ -62,7 +81,11 @@ impl Demo {
         let sublane = self.set_up()?;
         let place = Place::new(self.keep)?;
         let receiver = Receiver::start()?;
-        place.write_config(receiver.url())?;
+        let fal = match self.provider {
+            Provider::BuiltIn => None,
+            Provider::Fal => Some(Fal::start(self.json)?),
+        };
+        place.write_config(receiver.url(), fal.as_ref())?;
         let setup = begun.elapsed();
 
         let message = message(&self.prompt);
@@ -73,15 +96,29 @@ impl Demo {
         if place.is_first() {
             self.tell("(a first start compiles the plugins to machine code)\n");
         }
+        let stage = Stage { sublane: &sublane, place: &place, receiver: &receiver, quiet: self.json };
+        if let Some(fal) = &fal {
+            self.tell(&format!("(at {} a stand-in for fal makes the film)\n", fal.url()));
+            stage.ask(&["run", "--agent", "video/configure", "--task", &fal.choice()])?;
+        }
         let started = now();
-        let conversation = Conversation::read(&self.converse(&sublane, &place, &receiver, &message)?)?;
+        let (conversation, killed) = if self.crash {
+            let (conversation, killed) = stage.converse(&message, |text| self.tell(text))?;
+            (conversation, Some(killed))
+        } else {
+            (Conversation::read(&self.converse(&stage, &message)?)?, None)
+        };
         let received = receiver.received();
         for line in received.iter().map(receiver::Received::line) {
             self.tell(&format!("{line}\n"));
         }
         let film = conversation.keep_film(&self.out)?;
         let timings = Timings { started, setup, total: begun.elapsed() };
-        let report = Report::of(&self.prompt, &message, &conversation, &film, &received, &timings)?;
+        let mut report =
+            Report::of(&self.prompt, &message, &conversation, &film, &received, &timings, killed.as_ref())?;
+        if let Some(fal) = &fal {
+            report.was_paid(fal.paid()?);
+        }
         let file = report.write(&self.out)?;
         self.tell(&format!("\n{}report   {}\n", report.summary(&film), file.display()));
         if self.json {
@@ -97,7 +134,7 @@ impl Demo {
             return Ok(sublane);
         }
         build::only(&setup::toolchain()?, &PLUGINS, self.json)?;
-        let sublane = build_host(self.json)?;
+        let sublane = built("sublane", self.json)?;
         stamp.write(&sublane);
         Ok(sublane)
     }
@@ -110,23 +147,16 @@ impl Demo {
     }
 
     /// Sends the message with `sublane run`, which shows the conversation. Gives what it reports.
-    fn converse(
-        &self,
-        sublane: &std::path::Path,
-        place: &Place,
-        receiver: &Receiver,
-        message: &str,
-    ) -> Result<String> {
-        let mut command = Command::new(sublane);
-        command.arg("--config").arg(place.config()).args(["--json", "run", message]);
-        command.env(place::SECRET, receiver.secret()).env_remove("RUST_LOG");
+    fn converse(&self, stage: &Stage<'_>, message: &str) -> Result<String> {
+        let mut command = stage.command();
+        command.args(["--json", "run", message]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         // What people see goes where ours goes, a terminal as a terminal.
         command.stderr(match self.json {
             true => Stdio::piped(),
             false => Stdio::from(std::io::stdout().as_fd().try_clone_to_owned()?),
         });
-        let child = command.spawn().with_context(|| format!("cannot start {}", sublane.display()))?;
+        let child = command.spawn().with_context(|| format!("cannot start {}", stage.sublane.display()))?;
         let (status, reported, shown) = output(child)?;
         if reported.is_empty() {
             bail!("`sublane run` ended with {status} and no report\n{shown}");
@@ -173,21 +203,21 @@ fn message(prompt: &str) -> String {
     message
 }
 
-/// Builds the host and gives its program's path.
-fn build_host(quiet: bool) -> Result<PathBuf> {
-    let mut cargo = repo::build(&["sublane"]);
+/// Builds a program and gives its path.
+fn built(program: &str, quiet: bool) -> Result<PathBuf> {
+    let mut cargo = repo::build(&[program]);
     cargo.arg("--message-format=json-render-diagnostics");
     if quiet {
         cargo.arg("--quiet");
     }
     let built = cargo.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
-    ensure!(built.status.success(), "the host could not be built ({})", built.status);
+    ensure!(built.status.success(), "{program} could not be built ({})", built.status);
     let executable = String::from_utf8_lossy(&built.stdout).lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        let is_ours = message["target"]["name"] == "sublane" && message["target"]["kind"][0] == "bin";
+        let is_ours = message["target"]["name"] == program && message["target"]["kind"][0] == "bin";
         is_ours.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
     });
-    executable.context("cargo built the host and named no program")
+    executable.with_context(|| format!("cargo built {program} and named no file"))
 }
 
 /// Writes to the standard output; whoever does not read it any more misses nothing.

@@ -10,6 +10,7 @@ use sublane_sdk::artifact::{self, Writer};
 use sublane_sdk::{Error, Failure, Output, agent, data, progress};
 
 use crate::film::{self, FilmError, FilmSpec, Progress, SinkError};
+use crate::provider::{Provider, fal};
 use crate::words_for_people::{file_name, shortened};
 
 /// The film to make, within the bounds of the tool `generate_video`.
@@ -27,11 +28,14 @@ pub struct Film {
     pub height: u32,
     /// Frames a second.
     pub fps: u32,
+    /// Who makes it.
+    #[serde(default)]
+    pub provider: Provider,
 }
 
 impl From<&Film> for FilmSpec {
     fn from(film: &Film) -> Self {
-        let Film { prompt, seconds, width, height, fps } = film;
+        let Film { prompt, seconds, width, height, fps, .. } = film;
         Self { prompt: prompt.clone(), seconds: *seconds, width: *width, height: *height, fps: *fps }
     }
 }
@@ -47,10 +51,17 @@ struct Made {
     bytes: u64,
 }
 
-/// Draws and encodes a film as AV1 in MP4.
+/// Draws and encodes a film as AV1 in MP4, or has it made by the provider that the order names.
 #[agent]
 pub fn render(film: Film) -> Result<Output, Failure> {
-    let spec = FilmSpec::from(&film);
+    match &film.provider {
+        Provider::BuiltIn => draw(&film),
+        Provider::Fal(fal) => fal::make(&film, fal),
+    }
+}
+
+fn draw(film: &Film) -> Result<Output, Failure> {
+    let spec = FilmSpec::from(film);
     let name = shortened(&spec.prompt);
     let mut file = artifact::create(&file_name(&spec.prompt), "video/mp4")
         .map_err(|error| failure(&name, error.to_string(), &error))?;

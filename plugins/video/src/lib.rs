@@ -10,12 +10,13 @@ pub mod agent;
 pub mod encode;
 pub mod film;
 pub mod mux;
+pub mod provider;
 pub mod scene;
 pub mod tool;
 pub mod words;
 
 mod words_for_people;
 
-sublane_sdk::plugin!(agents: [agent::render], tools: [tool::generate_video]);
+sublane_sdk::plugin!(agents: [agent::render, provider::configure], tools: [tool::generate_video]);
 
 pub use film::{FilmError, FilmInfo, FilmSpec, Progress, SinkError, SpecError, render};

@@ -9,10 +9,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
+use super::fal::{self, Fal};
 use crate::repo;
 
 /// The environment variable that the receiver's secret is in.
 pub(super) const SECRET: &str = "SUBLANE_DEMO_SECRET";
+
+/// What the operator adds for a provider on this machine.
+const FAL_CONFIG: &str = r#"
+[secrets.fal]
+env = "KEY"
+loopback-without-tls = true
+
+[http]
+allow-private = ["127.0.0.1/32"]
+"#;
 
 /// Held while a demo uses its directory.
 const LOCK: &str = "in-use";
@@ -60,11 +71,18 @@ impl Place {
         self.dir.join("sublane.toml")
     }
 
-    /// Writes the configuration, with films also for the receiver at `url`.
-    pub(super) fn write_config(&self, url: &str) -> Result<()> {
-        let component = |plugin: &str| {
-            let path = repo::plugins().join(plugin).join(format!("{plugin}.wasm"));
-            toml_text(&path)
+    /// Writes the configuration, with films also for the receiver at `url`, and made by fal where
+    /// that stands.
+    pub(super) fn write_config(&self, url: &str, fal: Option<&Fal>) -> Result<()> {
+        let component = |plugin: &str| repo::plugins().join(plugin).join(format!("{plugin}.wasm"));
+        let concierge = toml_text(&component("concierge"));
+        let video = toml_text(&match fal {
+            Some(fal) => fal.copy_plugin(&self.dir)?,
+            None => component("video"),
+        });
+        let provider = match fal {
+            Some(_) => FAL_CONFIG.replace("KEY", fal::KEY),
+            None => String::new(),
         };
         let text = format!(
             r#"# The configuration of the demo: a token that is empty and no listener, so
@@ -94,9 +112,7 @@ kind = "webhook"
 [channels.webhook.addresses.films]
 url = "{url}"
 secret = {{ env = "{SECRET}" }}
-"#,
-            concierge = component("concierge"),
-            video = component("video"),
+{provider}"#
         );
         let config = self.config();
         fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))

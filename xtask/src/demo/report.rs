@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::crash::Killed;
 use super::receiver::Received;
 
 /// What is read of the answer of `sublane run --json`.
@@ -22,7 +23,7 @@ pub(super) struct Conversation {
 }
 
 #[derive(Debug, Deserialize)]
-struct Run {
+pub(super) struct Run {
     id: String,
     name: String,
     agent: String,
@@ -33,7 +34,72 @@ struct Run {
     outcome: Option<String>,
     created: String,
     since: String,
+    attempts: u32,
+    crashes: u32,
+    progress: Option<Progress>,
     result: Option<RunResult>,
+    #[serde(default)]
+    deliveries: Vec<Owed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Progress {
+    percent: u8,
+}
+
+/// A delivery as `sublane runs list` shows it.
+#[derive(Debug, Deserialize)]
+struct Owed {
+    state: String,
+}
+
+/// What `sublane runs list --json` says.
+#[derive(Debug, Deserialize)]
+pub(super) struct Seen {
+    runs: Vec<Run>,
+}
+
+impl Seen {
+    pub(super) fn read(text: &str) -> Result<Self> {
+        serde_json::from_str(text).context("what `sublane runs list --json` says cannot be read")
+    }
+
+    /// Whether everything that was ever begun is over, and told.
+    pub(super) fn is_settled(&self) -> bool {
+        let told = |owed: &Owed| owed.state != "pending";
+        let is_begun = self.runs.iter().any(Run::answers_the_message);
+        is_begun && self.runs.iter().all(|run| run.is_ended() && run.deliveries.iter().all(told))
+    }
+
+    /// The run that makes the film.
+    pub(super) fn film(&self) -> Option<&Run> {
+        self.runs.iter().find(|run| run.makes_the_film())
+    }
+}
+
+impl Run {
+    fn answers_the_message(&self) -> bool {
+        self.parent.is_none() && self.agent.starts_with("concierge")
+    }
+
+    fn makes_the_film(&self) -> bool {
+        self.agent == "video/render" && self.parent.is_some()
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.state == "ended"
+    }
+
+    /// Whether it is so far that it can be interrupted: somebody else works on it, or so much is done.
+    pub(super) fn is_in(&self, percent: u8) -> bool {
+        self.state == "waiting" || self.progress.as_ref().is_some_and(|progress| progress.percent >= percent)
+    }
+
+    /// Where it is, for people.
+    pub(super) fn whereabouts(&self) -> String {
+        let percent = self.progress.as_ref().map_or(0, |progress| progress.percent);
+        format!("{} is {} at {percent} %", self.name, self.state)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,9 +177,27 @@ impl Conversation {
         serde_json::from_str(text).context("what `sublane run --json` says cannot be read")
     }
 
+    /// The same from what `sublane runs list` and `sublane deliveries list` say.
+    pub(super) fn of(runs: &str, deliveries: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Listed {
+            deliveries: Vec<Delivery>,
+        }
+        let Seen { runs } = Seen::read(runs)?;
+        let Listed { deliveries } = serde_json::from_str(deliveries)
+            .context("what `sublane deliveries list --json` says cannot be read")?;
+        let first = runs.iter().find(|run| run.answers_the_message()).context("no message was accepted")?;
+        let failed = runs.iter().filter(|run| run.outcome.as_deref() != Some("succeeded"));
+        let mut problems: Vec<String> =
+            failed.map(|run| format!("{} ended otherwise than well", run.name)).collect();
+        let dead = deliveries.iter().filter(|delivery| delivery.state == "dead");
+        problems.extend(dead.map(|delivery| format!("the delivery to {} is dead", delivery.destination)));
+        Ok(Self { run: first.id.clone(), runs, deliveries, problems })
+    }
+
     /// The run that rendered the film.
     fn render(&self) -> Result<&Run> {
-        let render = self.runs.iter().find(|run| run.agent == "video/render" && run.parent.is_some());
+        let render = self.runs.iter().find(|run| run.makes_the_film());
         render.with_context(|| match self.answer() {
             Some(answer) => format!("no film was asked for; the concierge answered: {}", text(answer)),
             None => format!("no film was asked for, and nobody answered: {}", self.problems.join("; ")),
@@ -181,6 +265,7 @@ impl Report {
         film: &Film,
         received: &[Received],
         timings: &Timings,
+        killed: Option<&Killed>,
     ) -> Result<Self> {
         let render = conversation.render()?;
         let artifact = conversation.artifact()?;
@@ -222,6 +307,9 @@ impl Report {
             },
             "deliveries": conversation.deliveries,
             "webhook": { "requests": received.len(), "verified": verified },
+            "crash": killed.map(|killed| json!({
+                "at": killed.at, "attempts": render.attempts, "crashes": render.crashes,
+            })),
             "timings_ms": {
                 "setup": millis(timings.setup),
                 "answer": ms(timings.started, answered),
@@ -244,7 +332,22 @@ impl Report {
                 |owed: &&Delivery| owed.destination.starts_with(channel) && owed.state == "delivered";
             must(owed.iter().any(is_there), format!("the film was not delivered to {channel}"));
         }
+        if killed.is_some() {
+            let films =
+                received.iter().filter(|got| webhook.is_some_and(|webhook| webhook.id == got.id)).count();
+            must(films == 1, format!("the film came {films} times to the webhook"));
+            must(owed.len() == 2, format!("the film is owed to {} destinations, not to two", owed.len()));
+            must(render.attempts > 1, format!("{} was not interrupted", render.name));
+        }
         Ok(Self { json, problems })
+    }
+
+    /// A provider was paid for so many films.
+    pub(super) fn was_paid(&mut self, films: usize) {
+        self.json["provider"] = json!({ "name": "fal", "paid": films });
+        if films != 1 {
+            self.problems.push(format!("fal was paid for {films} films"));
+        }
     }
 
     /// The report as text.
@@ -263,13 +366,14 @@ impl Report {
     pub(super) fn summary(&self, film: &Film) -> String {
         let (shown, timing) = (&self.json["film"], &self.json["timings_ms"]);
         let seconds = |name: &str| timing[name].as_f64().unwrap_or_default() / 1_000.0;
+        let of = match shown["frames"].as_u64() {
+            Some(frames) => format!("{frames} frames of {}×{}, ", shown["width"], shown["height"]),
+            None => String::new(),
+        };
         format!(
-            "film     {} ({} frames of {}×{}, {} bytes)\n\
+            "film     {} ({of}{} bytes)\n\
              time     answer after {:.2} s, rendering {:.2} s, all {:.2} s: overhead {:.2} s, of which set-up {:.2} s\n",
             film.path.display(),
-            shown["frames"],
-            shown["width"],
-            shown["height"],
             film.bytes,
             seconds("answer"),
             seconds("render"),

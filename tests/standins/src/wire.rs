@@ -115,11 +115,12 @@ where
         connections.spawn(async move {
             match acceptor {
                 None => connection(tcp, "http", &*answer).await,
-                Some(acceptor) => match acceptor.accept(tcp).await {
-                    Ok(stream) => connection(stream, "https", &*answer).await,
-                    // It does not trust us, or speaks no TLS.
-                    Err(_) => {}
-                },
+                Some(acceptor) => {
+                    // Otherwise it does not trust us, or speaks no TLS.
+                    if let Ok(stream) = acceptor.accept(tcp).await {
+                        connection(stream, "https", &*answer).await;
+                    }
+                }
             }
         });
     }

@@ -1,7 +1,8 @@
 //! Every accepted run ends once, and what follows is one transaction with it.
 
-use sublane_core::{Failure, Outcome, Purse, PurseAsk, RunId};
-use sublane_store::{Command, DeliveryFilter, Effects, Parked, Store, WaitFor};
+use sublane_core::undo::Undo;
+use sublane_core::{Failure, Import, ImportError, Outcome, Purse, PurseAsk, RunId};
+use sublane_store::{By, Command, DeliveryFilter, Effects, Parked, Store, WaitFor};
 
 use crate::support::{
     DEADLINE, FULL, MAX_CRASHES, ROOT, accept, at, by, claim, cpu, ended_as, entry, get, link_base, message,
@@ -86,6 +87,44 @@ pub(crate) async fn a_cancelled_run_takes_its_tree_with_it(store: &dyn Store) {
     assert!(store.queued(None, 9).await.expect("readable").is_empty());
     let later = store.fire_due(10, 10, link_base(), DEADLINE).await.expect("swept");
     assert_eq!(later, Effects::default(), "neither waits nor deadlines are left");
+}
+
+/// A run that may make requests, with one that was registered and one that was refused.
+async fn undoing(store: &dyn Store, n: u8) -> (By, Undo) {
+    let mut asked = message(n, "console:me");
+    let mut grants = serde_json::to_value(&asked.spec.grants).expect("grants are JSON");
+    grants["http"] = serde_json::json!([{ "to": "https://queue.fal.run", "methods": ["PUT"] }]);
+    asked.spec.grants = serde_json::from_value(grants).expect("grants in their stored form");
+    let by = claim(store, store.accept(asked).await.expect("accepted").run).await;
+    let url = "https://queue.fal.run/a/b/requests/7/cancel".to_owned();
+    let undo = Undo { method: "PUT".to_owned(), url, headers: Vec::new(), body: None };
+    let price = Purse { requests: 1, ..Purse::default() };
+    let register = Command::Undo { undo: undo.clone(), price };
+    let blank = |seq| entry(seq, Import::HttpUndo, "");
+    store.command(by.clone(), blank(1), register).await.expect("it has its claim");
+    assert_eq!(get(store, by.run).await.purse.requests, ROOT.requests - 1, "it is paid now");
+    let refused = Command::Refused(ImportError::NotFound);
+    store.command(by.clone(), blank(2), refused).await.expect("it has its claim");
+    (by, undo)
+}
+
+pub(crate) async fn an_ending_that_is_no_success_owes_what_was_to_be_undone(store: &dyn Store) {
+    let (good, _) = undoing(store, 1).await;
+    let effects = store.finish(good, success()).await.expect("it has its claim");
+    assert_eq!(effects.deliveries.len(), 1, "its result, and nothing else");
+    let (failed, undo) = undoing(store, 2).await;
+    let (cancelled, _) = undoing(store, 3).await;
+    let ends = [
+        (failed.run, store.finish(failed.clone(), failure()).await.expect("it has its claim")),
+        (cancelled.run, cancel(store, cancelled.run).await),
+    ];
+    for (run, effects) in ends {
+        let [ending, owed] = &effects.deliveries[..] else { panic!("two are owed: {effects:?}") };
+        assert_eq!((ending.destination.to_string(), owed.run), ("console:me".to_owned(), run));
+        assert_eq!(owed.destination.to_string(), "undo:queue.fal.run");
+        assert_eq!(serde_json::from_str::<Undo>(&owed.body).expect("a request"), undo);
+        assert_eq!(store.delivery(owed.id).await.expect("readable").as_ref(), Some(owed));
+    }
 }
 
 pub(crate) async fn a_run_ends_once(store: &dyn Store) {

@@ -117,6 +117,7 @@ on_every_store! {
         a_failure_takes_attached_children_with_it
         detached_children_outlive_their_parent
         a_cancelled_run_takes_its_tree_with_it
+        an_ending_that_is_no_success_owes_what_was_to_be_undone
         a_run_ends_once
         what_is_left_of_a_purse_goes_back
         what_is_left_of_a_detached_purse_goes_to_the_conversation

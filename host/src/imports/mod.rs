@@ -26,8 +26,8 @@ mod secret;
 mod subagent;
 mod tools;
 mod translate;
-pub mod wasi;
 mod wait;
+pub mod wasi;
 
 use std::sync::Arc;
 

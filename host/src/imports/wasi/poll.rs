@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 use super::{Ctx, trap};
 use crate::bindings::wasi::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::bindings::wasi::wasi::io::poll;
-use crate::imports::Instance;
+use crate::imports::{Due, Instance};
 use crate::journal::args;
 
 /// Nanoseconds of a millisecond, which is how exactly the run knows the time.
@@ -41,7 +41,8 @@ impl Ctx {
         // A sleep that ends after the deadline ends with it: the run is timed out.
         let ms = due.saturating_sub(now).div_ceil(NANOS);
         let hash = args(Import::Sleep, &[&ms.to_le_bytes()]);
-        let slept = live.wait(Import::Sleep, hash, WaitFor::Sleep, Some(ms), |_, _| Ok(())).await?;
+        let slept =
+            live.wait(Import::Sleep, hash, WaitFor::Sleep, Due::Within(Some(ms)), |_, _| Ok(())).await?;
         slept.map_err(|error| trap(format!("it could not sleep: {error}")))
     }
 }

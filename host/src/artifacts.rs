@@ -12,7 +12,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,6 +60,15 @@ pub enum ArtifactError {
     /// The runtime that does the file IO is gone.
     #[error("the host is shutting down")]
     Stopping,
+}
+
+impl ArtifactError {
+    /// Whether the medium has no room, or the user's part of it.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
 }
 
 type Result<T> = std::result::Result<T, ArtifactError>;
@@ -206,7 +215,8 @@ impl Staging {
     ///
     /// # Errors
     /// [`ArtifactError::Io`], [`ArtifactError::Stopping`]; after one of them, or when the
-    /// future was dropped before its end, the artifact is lost: [`ArtifactError::Broken`].
+    /// future was dropped before its end, the artifact is lost: [`ArtifactError::Broken`]. Only when
+    /// [`ArtifactError::is_full`] it is not: the piece is held, and [`Self::flush`] tries again.
     pub async fn write(&mut self, piece: &[u8]) -> Result<()> {
         if self.open.is_none() {
             return Err(ArtifactError::Broken);
@@ -216,12 +226,26 @@ impl Staging {
         if self.gathered.len() >= GATHER_BYTES { self.flush().await } else { Ok(()) }
     }
 
-    async fn flush(&mut self) -> Result<()> {
+    /// Brings what was gathered onto the disk. Where that has no room, nothing of it counts as
+    /// written, and it can be done again.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn flush(&mut self) -> Result<()> {
         let mut open = self.open.take().ok_or(ArtifactError::Broken)?;
         let gathered = std::mem::take(&mut self.gathered);
-        let flush = move || open.append(&gathered).map(|()| open);
-        self.open = Some(self.dir.blocking(flush).await?);
-        Ok(())
+        let flush = move || {
+            let done = open.append(&gathered);
+            Ok((open, gathered, done))
+        };
+        let (open, gathered, done) = self.dir.blocking(flush).await?;
+        if done.as_ref().map_or_else(ArtifactError::is_full, |()| true) {
+            self.open = Some(open);
+        }
+        if done.is_err() {
+            self.gathered = gathered;
+        }
+        done
     }
 
     /// The id of an artifact with what was written so far.
@@ -245,14 +269,21 @@ impl Staging {
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub async fn finish(mut self, name: String, media_type: String) -> Result<ArtifactRef> {
+    pub async fn finish(&mut self, name: String, media_type: String) -> Result<ArtifactRef> {
         let artifact = ArtifactRef { id: self.id().await?, name, media_type, size: self.size };
-        let open = self.open.take().ok_or(ArtifactError::Broken)?;
+        let mut open = self.open.take().ok_or(ArtifactError::Broken)?;
         let (root, target) = (self.dir.root.clone(), self.dir.locate(&artifact)?);
         // Noted before it is there: no sweep takes it before its row is.
         self.dir.placed.lock().note(&artifact.id);
-        self.dir.blocking(move || open.place(&root, &target)).await?;
-        Ok(artifact)
+        let place = move || {
+            let placed = open.place(&root, &target);
+            Ok((open, placed))
+        };
+        let (open, placed) = self.dir.blocking(place).await?;
+        if placed.as_ref().is_err_and(ArtifactError::is_full) {
+            self.open = Some(open);
+        }
+        placed.map(|()| artifact)
     }
 }
 
@@ -270,6 +301,8 @@ impl Drop for Staging {
 #[derive(Debug)]
 struct StagedFile {
     file: File,
+    /// Bytes that were written whole; what is beyond counts as nothing.
+    size: u64,
     hasher: Sha256,
     /// Where it is, until it has moved.
     path: Option<PathBuf>,
@@ -283,21 +316,23 @@ impl StagedFile {
         let mut options = OpenOptions::new();
         let file =
             options.write(true).create_new(true).mode(0o600).open(&path).map_err(failed("create", &path))?;
-        Ok(Self { file, hasher: Sha256::new(), path: Some(path) })
+        Ok(Self { file, size: 0, hasher: Sha256::new(), path: Some(path) })
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, self.size).map_err(|error| self.failed("write", error))?;
+        self.size += bytes.len() as u64;
         self.hasher.update(bytes);
-        self.file.write_all(bytes).map_err(|error| self.failed("write", error))
+        Ok(())
     }
 
     /// Moves the file to its place, in an order that a crash cannot turn into a half file.
-    fn place(mut self, root: &Path, target: &Path) -> Result<()> {
+    fn place(&mut self, root: &Path, target: &Path) -> Result<()> {
         self.file.sync_all().map_err(|error| self.failed("sync", error))?;
         let parent = target.parent().expect("an artifact lies below the directory");
         let fresh = !parent.exists();
         make_dir(parent)?;
-        let from = self.path.take().expect("a file is placed once");
+        let from = self.path.take().ok_or(ArtifactError::Broken)?;
         if let Err(error) = fs::rename(&from, target) {
             self.path = Some(from);
             return Err(failed("create", target)(error));

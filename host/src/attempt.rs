@@ -38,6 +38,9 @@ pub enum Exit {
     /// The version of a plugin that a tool call was begun on cannot be had any more.
     #[error("{0}")]
     Unavailable(String),
+    /// There is no room on the disk.
+    #[error("there is no room on the disk: {0}")]
+    NoRoom(String),
     /// The host failed.
     #[error("the host failed: {0}")]
     Fault(String),
@@ -65,6 +68,8 @@ pub struct Attempt {
     evict: Notify,
     /// Whether a tool call had an instance on each engine, small and large.
     called_on: [AtomicBool; 2],
+    /// The plugins whose tools it called, each once.
+    called: Mutex<Vec<Arc<str>>>,
     parked_since: AtomicU64,
     gone: Mutex<Vec<oneshot::Sender<()>>>,
     last_error: Mutex<String>,
@@ -94,6 +99,7 @@ impl Attempt {
             resume: Mutex::new(None),
             evict: Notify::new(),
             called_on: Default::default(),
+            called: Mutex::default(),
             parked_since: AtomicU64::new(0),
             gone: Mutex::new(Vec::new()),
             last_error: Mutex::new(String::new()),
@@ -146,9 +152,19 @@ impl Attempt {
         }
     }
 
-    /// A tool call of it gets an instance on this engine.
-    pub fn calls_on(&self, class: Class) {
+    /// A tool call of it gets an instance of this plugin, on this engine.
+    pub fn calls(&self, class: Class, plugin: &Arc<str>) {
         self.called_on[class as usize].store(true, Ordering::Relaxed);
+        let mut called = self.called.lock();
+        if !called.contains(plugin) {
+            called.push(plugin.clone());
+        }
+    }
+
+    /// Whether dropping its instances may give this plugin back some of its share.
+    #[must_use]
+    pub fn is_of(&self, plugin: &str) -> bool {
+        self.spec.plugin == plugin || self.called.lock().iter().any(|called| **called == *plugin)
     }
 
     /// Whether dropping its instances may make room on this engine.
@@ -198,7 +214,10 @@ pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry
     attempt.parked_since.store(attempt.host.clock.now().0, Ordering::Relaxed);
     attempt.meter.rest();
     attempt.host.lanes.park(attempt);
-    let is_wanted = |class| attempt.is_on(class) && attempt.host.engines.of(class).pool.is_wanted();
+    let is_wanted = |class| {
+        let pool = &attempt.host.engines.of(class).pool;
+        attempt.is_on(class) && pool.is_wanted(|plugin| attempt.is_of(plugin))
+    };
     if is_wanted(Class::Small) || is_wanted(Class::Large) {
         // Who came before this was parked found nobody to ask for room.
         attempt.evict();

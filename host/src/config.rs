@@ -32,7 +32,7 @@ pub use files::Directories;
 pub use gateway::{Auth, GatewayConfig, Token};
 pub use hooks::HooksConfig;
 pub use http::HttpConfig;
-pub use limits::Limits;
+pub use limits::{Limits, conversation_purse};
 pub use logs::{LogFormat, LogsConfig};
 pub use plugins::{Allow, PluginConfig};
 pub use schedules::Schedules;

@@ -38,6 +38,7 @@ use crate::hooks::{Door, Hooks};
 use crate::http::Client;
 use crate::lanes::Lanes;
 use crate::late::Late;
+use crate::machine::Disk;
 use crate::outbox::Outbox;
 use crate::pauses::Pauses;
 use crate::plugin::Plugins;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub secrets: Secrets,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// The disk that all of it is on.
+    pub disk: Disk,
     /// Numbers.
     pub settings: Settings,
     /// Who answers messages: channel → `plugin/agent`.
@@ -128,6 +131,8 @@ pub struct Inner {
     pub hooks: Option<Door>,
     /// What requests may carry.
     pub secrets: Secrets,
+    /// The disk of the state directory.
+    pub disk: Disk,
     /// Goes before an artifact's path to make a link.
     pub link_base: Arc<str>,
     /// What is owed.
@@ -159,6 +164,8 @@ pub struct Inner {
     /// Somebody wants what is old to go now.
     pub(crate) collect: Notify,
     changed: watch::Sender<u64>,
+    /// The word to stop, for what waits.
+    stop: watch::Receiver<bool>,
     /// Attempts between their start and their end, claimed or not yet.
     stopping: AtomicBool,
     /// Claims under way, whose attempts are not in `attempts` yet, and the word to stop for each.
@@ -271,6 +278,26 @@ impl Inner {
         }
     }
 
+    /// The store has failed like this: what it says of the disk is remembered.
+    pub(crate) fn note_fault(&self, error: &StoreError) {
+        if matches!(error, StoreError::Full(_)) {
+            self.disk.found_full();
+        }
+    }
+
+    /// Waits until a store whose medium failed may be asked again. False: the host stops.
+    pub(crate) async fn may_ask_again(&self) -> bool {
+        const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+        let (mut stop, clock) = (self.stop.clone(), self.clock.clone());
+        // Guest threads have no timers.
+        let pause = self.on_io(async move { clock.sleep_until(clock.now().after(PAUSE)).await });
+        tokio::select! {
+            done = pause => done.is_ok() && !self.is_stopping(),
+            // Without its sender the host is gone.
+            _ = stop.wait_for(|stop| *stop) => false,
+        }
+    }
+
     /// A claim is about to be made: from now on its attempt can be told to stop.
     #[must_use]
     pub fn begin_claim(&self) -> Token {
@@ -338,6 +365,7 @@ impl Host {
         let mut random = [0; 8];
         getrandom::fill(&mut random).expect("a machine without randomness cannot be a host");
         let changed = watch::channel(0).0;
+        let (stop, stopped) = watch::channel(false);
         let on_settled = changed.clone();
         let undoing = Undoing {
             store: parts.store.clone(),
@@ -367,6 +395,7 @@ impl Host {
             http: parts.http,
             hooks: door,
             secrets: parts.secrets,
+            disk: parts.disk,
             link_base,
             outbox,
             progress: Progress::new(parts.channels),
@@ -386,17 +415,19 @@ impl Host {
             due: Notify::new(),
             collect: Notify::new(),
             changed,
+            stop: stopped.clone(),
             stopping: AtomicBool::new(false),
             claims: Mutex::default(),
             executing: AtomicUsize::new(0),
             all_ended: Notify::new(),
         });
+        // A host without room takes nothing new, and goes on with what it has.
+        let _ = inner.disk.look();
         inner.touch_versions();
         if let Err(error) = inner.note_plugins().await {
             tracing::warn!(%error, "which plugins there are could not be noted for people");
         }
         inner.dispatch(recovered.effects);
-        let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         loops.spawn_on(sweeps::due(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::queued(inner.clone(), stopped.clone()), io);
@@ -406,6 +437,7 @@ impl Host {
             loops.spawn_on(crate::hooks::serve(inner.clone(), listener, stopped.clone()), io);
         }
         loops.spawn_on(sweeps::old(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(sweeps::disk(inner.clone(), stopped.clone()), io);
         loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
         Ok(Self { inner, loops, stop })
     }

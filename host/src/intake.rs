@@ -44,6 +44,9 @@ pub enum IntakeError {
         /// Where it does not fit, and why.
         why: Unfit,
     },
+    /// The disk has no room for more.
+    #[error(transparent)]
+    DiskLow(#[from] crate::machine::Low),
     /// The store refused it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,7 +104,8 @@ impl Inner {
     pub async fn task(self: &Arc<Self>, task: Task) -> Result<Accepted, IntakeError> {
         let accept = self.plan(task)?;
         let deadline = accept.spec.deadline();
-        let accepted = self.store.accept(accept).await?;
+        let accepted = self.store.accept(accept).await;
+        let accepted = accepted.inspect_err(|error| self.note_fault(error))?;
         self.note_due(Some(deadline));
         self.dispatch(accepted.effects.clone());
         Ok(accepted)
@@ -112,6 +116,7 @@ impl Inner {
     /// # Errors
     /// [`IntakeError`].
     pub(crate) fn plan(&self, task: Task) -> Result<Accept, IntakeError> {
+        self.disk.look()?;
         serde_json::from_str::<serde::de::IgnoredAny>(&task.input).map_err(IntakeError::NotJson)?;
         let plugins = self.plugins();
         let (plugin_id, name) = match task.agent.split_once('/') {

@@ -192,6 +192,10 @@ async fn apply(host: &Arc<Inner>, number: i64, intent: serde_json::Result<Intent
             match host.message(message).await {
                 Ok(accepted) => Ok(Answer::Accepted { run: accepted.run }),
                 // Nobody waits for an answer who would say it again.
+                Err(IntakeError::Store(StoreError::Full(why))) => {
+                    tracing::debug!(number, why = &*why, "a message waits for room on the disk");
+                    return;
+                }
                 Err(IntakeError::Store(error)) if is_the_stores_fault(&error) => {
                     tracing::error!(number, %error, "a message could not be accepted; the next sweep tries again");
                     return;

@@ -16,6 +16,7 @@ use sublane_store::{LaneSetting, Ready};
 
 use crate::attempt::Attempt;
 use crate::engine::Class;
+use crate::engine::pool::Lack;
 use crate::engine::threads::default_threads;
 use crate::host::Inner;
 use crate::runner;
@@ -308,11 +309,15 @@ impl Lanes {
         perform(host, next);
     }
 
-    /// Asks the attempt of this engine that is parked for longest to drop its instance.
-    pub fn make_room(&self, class: Class) {
+    /// Asks the attempt of this engine that is parked for longest to drop its instance; where it is its
+    /// plugin's share that somebody lacks, the one with an instance of that plugin.
+    pub fn make_room(&self, class: Class, lack: Lack, plugin: &str) {
         let oldest = {
             let mut state = self.state.lock();
-            let parked = state.parked.values().filter(|attempt| attempt.is_on(class));
+            let helps = |attempt: &&Arc<Attempt>| {
+                attempt.is_on(class) && (lack == Lack::Pool || attempt.is_of(plugin))
+            };
+            let parked = state.parked.values().filter(helps);
             let oldest = parked.min_by_key(|attempt| attempt.parked_since()).cloned();
             // Whoever asks next gets another one.
             oldest.inspect(|attempt| drop(state.parked.remove(&attempt.spec.id)))

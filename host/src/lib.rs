@@ -24,6 +24,7 @@ pub mod intents;
 pub mod journal;
 pub mod lanes;
 pub mod late;
+pub mod machine;
 pub mod open;
 pub mod outbox;
 pub mod pauses;

@@ -13,5 +13,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::main()
+    // Before anything else: a process that compiles for a host does nothing but that.
+    let arguments: Vec<_> = std::env::args_os().collect();
+    sublane::engine::compile::helper(&arguments).unwrap_or_else(cli::main)
 }

@@ -21,12 +21,14 @@ use crate::clock::Clock;
 
 use crate::config::{ChannelKind, Config, PluginConfig};
 use crate::directories::Directories;
-use crate::engine::Engines;
 use crate::engine::cache::Cache;
+use crate::engine::compile::Compiler;
+use crate::engine::{Engines, PoolSizes};
 use crate::error::chain;
 use crate::hooks::Hooks;
 use crate::host::{Host, Parts, Settings};
 use crate::http::{Client, Reach, Settings as HttpSettings};
+use crate::machine::{Disk, Machine, TooSmall};
 use crate::plugin::Plugins;
 use crate::secrets::Secrets;
 use crate::versions::{Source, Versions};
@@ -58,6 +60,9 @@ pub enum OpenError {
     /// The compile cache cannot be used.
     #[error(transparent)]
     Cache(#[from] crate::engine::cache::CacheError),
+    /// The configuration asks for more than this machine has.
+    #[error(transparent)]
+    Machine(#[from] TooSmall),
     /// Wasmtime's engines cannot be made.
     #[error("the engines cannot be made: {0:#}")]
     Engines(wasmtime::Error),
@@ -124,6 +129,7 @@ impl Opened {
 }
 
 /// Starts the host that `config` describes, with the secrets that were read from where it says.
+/// Components are compiled by the program `helper`, see [`crate::engine::compile`]; without one, here.
 ///
 /// # Errors
 /// [`OpenError`]; then nothing runs.
@@ -132,15 +138,17 @@ pub async fn open(
     secrets: Secrets,
     console: ConsoleOutput,
     clock: Arc<dyn Clock>,
+    helper: Option<PathBuf>,
     io: &Handle,
 ) -> Result<Opened, OpenError> {
     let state = &config.state;
     std::fs::create_dir_all(state).map_err(|source| OpenError::State { path: state.clone(), source })?;
     let lock = HostLock::acquire(state)?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&state.join(STORE_FILE))?);
-    let settings = settings(config);
+    let settings = settings(config)?;
     let engines = Engines::new(settings.pools).map_err(OpenError::Engines)?;
-    let cache = Cache::open(&config.cache)?;
+    let compiler = Compiler { program: helper, bounds: config.limits.compile };
+    let cache = Cache::open(&config.cache)?.compiled_by(compiler);
     let versions = Versions::open(engines, cache.clone(), &state.join(VERSIONS))?;
     let plugins = plugins(config, &versions, clock.now()).await?;
     // What was loaded just now is new; a cache that others clear too is no reason not to start.
@@ -167,6 +175,7 @@ pub async fn open(
         hooks: hooks(config).await?,
         secrets,
         clock: clock.clone(),
+        disk: Disk::of(state, config.limits.free_disk_bytes),
         settings,
         answers: answers.collect::<HashMap<_, _>>(),
     };
@@ -185,17 +194,26 @@ async fn hooks(config: &Config) -> Result<Option<Hooks>, OpenError> {
     hooks.map(Some).map_err(|source| OpenError::Hooks { address, source })
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings {
+fn settings(config: &Config) -> Result<Settings, TooSmall> {
+    let asked = &config.limits.instances;
+    let pools = Machine::read().fit(asked)?;
+    let full = PoolSizes::default();
+    let is_less = |asked: Option<u32>, made: u32, full: u32| asked.is_none() && made < full;
+    if is_less(asked.small, pools.small, full.small) || is_less(asked.large, pools.large, full.large) {
+        let PoolSizes { small, large, .. } = pools;
+        tracing::info!(small, large, "this machine has room for fewer instances than a host has by default");
+    }
+    Ok(Settings {
         max_depth: config.limits.depth,
         max_crashes: config.limits.crashes,
         max_breakdowns: config.limits.breakdowns,
         hot_window: config.limits.hot_window,
         journal_entries: config.limits.journal_entries,
         retention: config.retention,
-        pools: config.limits.instances,
+        pools,
+        purse: config.limits.conversation,
         ..Settings::default()
-    }
+    })
 }
 
 /// The configuration's file, read anew for the plugins in it.

@@ -314,7 +314,7 @@ impl Shared {
             let is_last = *stopping.borrow_and_update();
             match operation().await {
                 Ok(done) => return Some(done),
-                Err(error @ StoreError::Io(_)) if !is_last => {
+                Err(error @ (StoreError::Io(_) | StoreError::Full(_))) if !is_last => {
                     tracing::warn!(target: "sublane::delivery", %error, "cannot {doing}, tries again");
                 }
                 Err(error) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use sublane_core::{Failure, Outcome, Output, Path, Run, RunId};
-use sublane_store::{By, Claimed, StoreError};
+use sublane_store::{Claimed, StoreError};
 use tracing::Instrument as _;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -72,7 +72,12 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
             return host.lanes.release_unclaimed(&host, id);
         }
         Err(error) => {
-            tracing::error!(run = %id, %error, "a run could not be claimed; the sweep tries again");
+            host.note_fault(&error);
+            if matches!(error, StoreError::Full(_)) {
+                tracing::debug!(run = %id, %error, "a run waits for room on the disk");
+            } else {
+                tracing::error!(run = %id, %error, "a run could not be claimed; the sweep tries again");
+            }
             host.end_claim(token);
             return host.lanes.release_unclaimed(&host, id);
         }
@@ -135,7 +140,11 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
     let host = &attempt.host;
     let class = host.engines.of(attempt.class);
     let Some(pre) = &plugin.agent_pre else { return Err("an agent without an entry".to_owned()) };
-    let admitted = std::pin::pin!(class.pool.admit(0, || host.lanes.make_room(attempt.class)));
+    let admitted = std::pin::pin!(class.pool.admit(0, plugin.id(), |lack| host.lanes.make_room(
+        attempt.class,
+        lack,
+        plugin.id()
+    )));
     let place = match attempt.meter.or_stop(admitted).await {
         Ok(place) => place,
         Err(stop) => return Ok(left(attempt, Exit::Stopped(stop))),
@@ -310,20 +319,46 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     if matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
         return;
     }
-    let written = async move {
-        match ended {
-            Ok(Ended::Outcome(outcome)) => {
-                tracing::info!(outcome = outcome.kind(), "run ended");
-                // Before the ending can be seen: whoever begins the next run meets the pause.
-                host.count_breakdown(run, &outcome).await;
-                host.store.finish(by, outcome).await
-            }
+    match &ended {
+        Ok(Ended::Outcome(outcome)) => {
+            tracing::info!(outcome = outcome.kind(), "run ended");
+            // Before the ending can be seen: whoever begins the next run meets the pause.
+            host.count_breakdown(run, outcome).await;
+        }
+        Ok(Ended::Left(Exit::NoRoom(why))) => {
+            tracing::debug!(why, "an attempt found no room on the disk; the run goes on when there is some");
+            host.disk.found_full();
+            host.may_ask_again().await;
+        }
+        Ok(Ended::Left(Exit::Stale | Exit::Stopped(_) | Exit::Paused)) => {}
+        Ok(Ended::Left(exit)) => tell_fault(id, &exit.to_string()),
+        Err(fault) => tell_fault(id, fault),
+    }
+    let write = async || {
+        let (by, max_crashes) = (by.clone(), host.settings.max_crashes);
+        match &ended {
+            Ok(Ended::Outcome(outcome)) => host.store.finish(by, outcome.clone()).await,
             Ok(Ended::Left(Exit::Stale | Exit::Stopped(Stop::Killed))) => Err(StoreError::Stale(id)),
-            Ok(Ended::Left(Exit::Stopped(_) | Exit::Paused)) => {
-                host.store.interrupt(by, false, host.settings.max_crashes).await
+            Ok(Ended::Left(Exit::Stopped(_) | Exit::Paused | Exit::NoRoom(_))) => {
+                host.store.interrupt(by, false, max_crashes).await
             }
-            Ok(Ended::Left(exit)) => interrupted(attempt, by, &exit.to_string()).await,
-            Err(fault) => interrupted(attempt, by, &fault).await,
+            // The host failed the attempt: the run goes on in another one, and it counts.
+            Ok(Ended::Left(_)) | Err(_) => host.store.interrupt(by, true, max_crashes).await,
+        }
+    };
+    let written = async {
+        loop {
+            match write().await {
+                // What it came to is not lost over a medium that fails for a while.
+                Err(error) if error.is_of_medium() && !host.is_stopping() => {
+                    tracing::debug!(%error, "an attempt's end waits for the store");
+                    host.note_fault(&error);
+                    if !host.may_ask_again().await {
+                        return write().await;
+                    }
+                }
+                written => return written,
+            }
         }
     };
     // Its last words stand before its end, in the same commit where that can be.
@@ -345,12 +380,6 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     }
 }
 
-/// The host failed the attempt: the run goes on in another one, and it counts.
-async fn interrupted(
-    attempt: &Arc<Attempt>,
-    by: By,
-    fault: &str,
-) -> Result<sublane_store::Effects, StoreError> {
-    tracing::error!(run = %attempt.spec.id, fault, "an attempt failed by the host's fault; the run goes on in another");
-    attempt.host.store.interrupt(by, true, attempt.host.settings.max_crashes).await
+fn tell_fault(run: RunId, fault: &str) {
+    tracing::error!(%run, fault, "an attempt failed by the host's fault; the run goes on in another");
 }

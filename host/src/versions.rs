@@ -16,6 +16,7 @@ use sublane_core::Timestamp;
 use crate::config::PluginConfig;
 use crate::engine::Engines;
 use crate::engine::cache::{Cache, CacheError};
+use crate::engine::compile::CompileError;
 use crate::error::chain;
 use crate::plugin::kept::{Kept, KeptError};
 use crate::plugin::{Allow, Files, LoadError, Plugin};
@@ -117,7 +118,11 @@ impl Versions {
             }
             error @ (LoadError::Read { .. }
             | LoadError::Cache {
-                source: CacheError::Io { .. } | CacheError::Unsafe { .. }, ..
+                source:
+                    CacheError::Io { .. }
+                    | CacheError::Unsafe { .. }
+                    | CacheError::Compile(CompileError::Helper(_)),
+                ..
             }) => Unavailable::Fault(chain(&error)),
             error => gone(chain(&error)),
         })?;

@@ -105,6 +105,13 @@ async fn what_cannot_be_used_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_told_in_so_many_characters() {
+    let outcome = host().await.run("misbehaves/lie", json!("a million characters")).await;
+    let Outcome::Failed { reason: Failure::Failed, message } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(message.chars().count(), 4_096);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_lines_and_reports_harms_nobody() {
     let host = host().await;
     assert_eq!(value(&host.run("misbehaves/flood", json!(3_000)).await), json!(3_000));

@@ -117,8 +117,10 @@ async fn a_tool_call_on_the_other_engine_does_not_keep_its_place_while_it_waits(
 
 #[test]
 fn a_pool_that_is_too_small_is_refused() {
-    for sizes in [PoolSizes { small: SMALLEST - 1, large: SMALLEST }, PoolSizes { small: SMALLEST, large: 0 }]
-    {
+    for sizes in [
+        PoolSizes { small: SMALLEST - 1, large: SMALLEST, ..PoolSizes::default() },
+        PoolSizes { small: SMALLEST, large: 0, ..PoolSizes::default() },
+    ] {
         let Err(error) = Engines::new(sizes) else { panic!("{sizes:?} was accepted") };
         assert!(error.to_string().contains("is too small: 5 is the smallest"), "{error}");
     }

@@ -21,7 +21,8 @@ async fn load(bytes: &[u8]) -> Result<Plugin, LoadError> {
     let path = directory.path().join("stranger.wasm");
     std::fs::write(&path, bytes).expect("the file is written");
     std::fs::write(directory.path().join("plugin.toml"), MANIFEST).expect("the manifest is written");
-    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let engines =
+        Engines::new(PoolSizes { small: 5, large: 5, ..PoolSizes::default() }).expect("the engines start");
     let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
     Plugin::load(&engines, &cache, &path, &Allow::Asked).await
 }
@@ -106,7 +107,8 @@ async fn no_bytes_make_a_host_stumble() {
 #[tokio::test]
 async fn a_file_that_is_missing_is_named() {
     let directory = temporary();
-    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let engines =
+        Engines::new(PoolSizes { small: 5, large: 5, ..PoolSizes::default() }).expect("the engines start");
     let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
     let load = async |name: &str| {
         let path = directory.path().join(name);
@@ -201,7 +203,8 @@ async fn a_plugin_that_misbehaves_when_it_is_asked_is_refused() {
 #[test]
 fn many_can_compile_the_same_component_at_once() {
     let directory = temporary();
-    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let engines =
+        Engines::new(PoolSizes { small: 5, large: 5, ..PoolSizes::default() }).expect("the engines start");
     let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
     let together = Barrier::new(4);
     std::thread::scope(|scope| {
@@ -220,7 +223,8 @@ fn many_can_compile_the_same_component_at_once() {
 #[tokio::test]
 async fn what_the_cache_holds_is_used_and_what_is_damaged_is_made_again() {
     let directory = temporary();
-    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let engines =
+        Engines::new(PoolSizes { small: 5, large: 5, ..PoolSizes::default() }).expect("the engines start");
     let place = directory.path().join("cache");
     let cache = Cache::open(&place).expect("the cache opens");
     let path = component("hello-agent");

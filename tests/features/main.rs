@@ -5,6 +5,7 @@ mod authority; // what a plugin may do, and who says no
 mod bursts; // many at once: none lost, each in its turn, refusals told
 mod cancelling; // a tree is cancelled whole, at once, and stays so
 mod checking; // what `config check` says of channels and of the cache
+mod compiling; // a stranger's component is compiled within bounds, in a process of its own
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says
@@ -19,6 +20,7 @@ mod http; // requests to other machines: where they go, what bounds them, what a
 mod keeping; // what is old goes, what is needed stays
 mod lanes; // slots, queues and pools, down to the smallest
 mod later; // what begins later: runs with a beginning, and schedules
+mod limits; // what one plugin may have of what there is, and a disk without room
 mod loading; // what is no plugin is refused when it is loaded
 mod newcomer; // what somebody meets who has just begun
 mod operating; // the manual of operators: its commands and its reference of the configuration
@@ -38,7 +40,8 @@ mod standins; // stand-ins for services are those services to their own clients
 mod steering; // what operators see and do, beside a running host and without one
 mod stopping; // a host that is asked to stop, or stands still, and the one after it
 mod subagents; // spawn, wait, look, speak, cancel, deliver
+mod terminals; // what commands show of a plugin's words steers no terminal
 mod tools; // what is checked before a tool starts, and who pays for it
 mod values; // small values: who may change one first, and how large they are
-mod waits;
-mod wasi; // plugins in other languages, and what they get of WASI // until an instant, for the first of several, and what is overdue after a long stop
+mod waits; // until an instant, for the first of several, and what is overdue after a long stop
+mod wasi; // plugins in other languages, and what they get of WASI

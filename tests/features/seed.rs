@@ -48,9 +48,10 @@ async fn film(gateway: &str) -> (String, Vec<Run>) {
     let written = Arc::new(Mutex::new(Vec::new()));
     let console = ConsoleOutput { sink: written.clone(), style: ConsoleStyle::Plain };
     let io = tokio::runtime::Handle::current();
-    let opened = open(&config, sublane::secrets::Secrets::default(), console, Arc::new(SystemClock), &io)
-        .await
-        .expect("the host starts");
+    let opened =
+        open(&config, sublane::secrets::Secrets::default(), console, Arc::new(SystemClock), None, &io)
+            .await
+            .expect("the host starts");
     let host = TestHost {
         host: opened.host,
         recorder: Arc::default(),

@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -38,6 +39,7 @@ use sublane::hooks::Hooks;
 use sublane::host::{Host, Inner, Parts, Settings};
 use sublane::http;
 use sublane::intake::Task;
+use sublane::machine::Disk;
 use sublane::plugin::{Allow, Plugins};
 use sublane::retention::Retention;
 use sublane::secrets::{SecretConfig, Secrets, Source as SecretSource};
@@ -75,6 +77,7 @@ pub struct Setup {
     secrets: BTreeMap<String, SecretConfig>,
     /// Whether there is a door for calls of hooks, and what stands before it.
     hooks: Option<Option<String>>,
+    disk: Option<Disk>,
     directory: Arc<TempDir>,
 }
 
@@ -122,7 +125,7 @@ impl Setup {
     /// A host on this store.
     #[must_use]
     pub fn on(store: Arc<dyn Store>, directory: Arc<TempDir>) -> Self {
-        let pools = PoolSizes { small: 24, large: 5 };
+        let pools = PoolSizes { small: 24, large: 5, ..PoolSizes::default() };
         // All tests share one compile cache, and clocks that are moved by hand know nothing of its age.
         let cache = Duration::from_secs(100 * 365 * 86_400);
         let retention = Retention { cache, ..Retention::default() };
@@ -139,6 +142,7 @@ impl Setup {
             http: http::Settings { reach: reach(&["127.0.0.1/32"]), ..http::Settings::default() },
             secrets: BTreeMap::new(),
             hooks: None,
+            disk: None,
             directory,
         }
     }
@@ -189,7 +193,7 @@ impl Setup {
     /// With instance pools of these sizes.
     #[must_use]
     pub fn pools(mut self, small: u32, large: u32) -> Self {
-        self.settings.pools = PoolSizes { small, large };
+        self.settings.pools = PoolSizes { small, large, ..PoolSizes::default() };
         self
     }
 
@@ -239,6 +243,13 @@ impl Setup {
     #[must_use]
     pub fn artifacts(mut self, directory: PathBuf) -> Self {
         self.artifacts = Some(directory);
+        self
+    }
+
+    /// With a disk that has as many bytes left as `free` says, and a floor of so many.
+    #[must_use]
+    pub fn disk(mut self, free: Arc<AtomicU64>, floor_bytes: u64) -> Self {
+        self.disk = Some(Disk::told_by(Arc::new(move || Ok(free.load(Ordering::SeqCst))), floor_bytes));
         self
     }
 
@@ -295,6 +306,7 @@ impl Setup {
             hooks,
             secrets,
             clock: self.clock,
+            disk: self.disk.unwrap_or_else(|| Disk::of(self.directory.path(), 0)),
             settings: self.settings,
             answers: self.answers,
         };

@@ -39,7 +39,15 @@ impl Serving {
     /// When the process cannot be started.
     #[must_use]
     pub fn start(config: &Path) -> Self {
-        let mut command = Command::new(binary());
+        Self::start_by(Command::new(binary()), config)
+    }
+
+    /// As [`Self::start`], by a command that becomes the one that its last arguments are.
+    ///
+    /// # Panics
+    /// When the process cannot be started.
+    #[must_use]
+    pub fn start_by(mut command: Command, config: &Path) -> Self {
         command.arg("--config").arg(config).args(["--json", "--log", "info", "serve", "--console"]);
         command.env("USER", "ada").env_remove("RUST_LOG");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -86,6 +94,12 @@ impl Serving {
         let has = |log: &Vec<String>| log.iter().any(|line| line.contains(words));
         let logged = timeout(PATIENCE, self.log.wait_for(has)).await.is_ok_and(|waited| waited.is_ok());
         assert!(logged, "waited in vain: {words}: {:?}", self.log.borrow());
+    }
+
+    /// How many lines of its log have this.
+    #[must_use]
+    pub fn logged(&self, words: &str) -> usize {
+        self.log.borrow().iter().filter(|line| line.contains(words)).count()
     }
 
     /// Sends it a signal.

@@ -12,6 +12,7 @@ use sublane::channel::sign::Signer;
 use sublane::config::{ChannelConfig, ChannelKind, Config, PluginConfig};
 use sublane::engine::Engines;
 use sublane::engine::cache::Cache;
+use sublane::machine::Machine;
 use sublane::plugin::{LoadError, Plugin, Plugins};
 use sublane::schedules::Schedule;
 use sublane::secrets::Secrets;
@@ -167,7 +168,10 @@ async fn check(config: &Config, lines: Lines<'_>) -> anyhow::Result<Report> {
     let mut report = Report::of(lines.file);
     let lent = Lent::by(config)?;
     report.warnings.extend(lent.refused.as_ref().map(|why| format!("of this user no host starts: {why}")));
-    let engines = plugin::engines()?;
+    let engines = plugin::engines_for(config)?;
+    if let Err(error) = Machine::read().fit(&config.limits.instances) {
+        report.problems.push(lines.problem(&["limits"], error.to_string()));
+    }
     let mut plugins = Plugins::default();
     for (id, plugin) in &config.plugins {
         match load(&engines, &lent.cache, id, plugin).await {

@@ -6,12 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 use sublane::clock::{Clock as _, SystemClock};
 
-use super::output::{say, while_read};
+use super::output::{say, say_anew, say_json_text, while_read};
 
 /// The time between two looks.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
-/// Puts a terminal's cursor to its upper left corner and clears what was there.
-const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// What was seen.
 pub(super) struct Look {
@@ -45,8 +43,8 @@ impl Follow {
             let is_news = last.as_ref() != Some(&seen.json);
             match (json, self.watch) {
                 (true, false) => super::say_json(&seen.json),
-                (true, true) if is_news => say(&format!("{}\n", seen.json)),
-                (false, true) if is_terminal => say(&format!("{CLEAR}{}", seen.text)),
+                (true, true) if is_news => say_json_text(&format!("{}\n", seen.json)),
+                (false, true) if is_terminal => say_anew(&seen.text),
                 (false, false) => say(&seen.text),
                 // Ages pass by themselves: a log of changes has none for that.
                 (false, true) if is_news && last.is_some() => say(&format!("\n{}", seen.text)),

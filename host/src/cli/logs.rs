@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sublane::channel::Colour;
 use sublane::config::LogFormat;
+use sublane::scrub::{is_treacherous, scrub_json};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -46,17 +47,20 @@ pub(super) fn begin(filter: Option<&str>, default: &str, format: LogFormat, scre
         .map_err(|error| Failed::wrong(anyhow::anyhow!("`{directives}` is no filter for logs: {error}")))?;
     let (events, waiting) = sync_channel(MAX_WAITING);
     let dropped = Arc::new(AtomicU64::new(0));
-    let writer = Writer { events: events.clone(), dropped: dropped.clone() };
+    let ansi = io::stderr().is_terminal() && colour() == Colour::On;
+    let form = match format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Human if ansi => Form::Coloured,
+        LogFormat::Human => Form::Plain,
+    };
+    let writer = Writer { events: events.clone(), dropped: dropped.clone(), form };
     let screen = screen.clone();
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || write_all(&waiting, &dropped, &screen))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let begun = match format {
-        LogFormat::Human => {
-            let ansi = io::stderr().is_terminal() && colour() == Colour::On;
-            tracing::subscriber::set_global_default(log.with_ansi(ansi).finish())
-        }
+        LogFormat::Human => tracing::subscriber::set_global_default(log.with_ansi(ansi).finish()),
         LogFormat::Json => {
             let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
             tracing::subscriber::set_global_default(log.finish())
@@ -88,6 +92,32 @@ impl Drop for Logs {
 struct Writer {
     events: SyncSender<Event>,
     dropped: Arc<AtomicU64>,
+    form: Form,
+}
+
+/// What a line of the log looks like.
+#[derive(Clone, Copy)]
+enum Form {
+    Json,
+    /// With escape sequences of our own; those in values are escaped by whoever writes the line.
+    Coloured,
+    Plain,
+}
+
+/// A line that steers no terminal, whatever strangers wrote into its values.
+fn scrubbed(line: &[u8], form: Form) -> Vec<u8> {
+    let text = String::from_utf8_lossy(line);
+    let own = |c| matches!(c, '\n' | '\t') || (matches!(form, Form::Coloured) && c == '\u{1b}');
+    if !text.chars().any(|c| is_treacherous(c) && !own(c)) {
+        return line.to_vec();
+    }
+    match form {
+        Form::Json => scrub_json(&text).into_bytes(),
+        Form::Coloured | Form::Plain => {
+            let scrub = |c| if is_treacherous(c) && !own(c) { '\u{FFFD}' } else { c };
+            text.chars().map(scrub).collect::<String>().into_bytes()
+        }
+    }
 }
 
 impl<'a> MakeWriter<'a> for Writer {
@@ -100,7 +130,7 @@ impl<'a> MakeWriter<'a> for Writer {
 
 impl io::Write for Writer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.events.try_send(Event::Line(line.to_vec())).is_err() {
+        if self.events.try_send(Event::Line(scrubbed(line, self.form))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -131,6 +161,16 @@ fn write_all(events: &Receiver<Event>, dropped: &AtomicU64, screen: &Screen) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_of_the_log_steers_no_terminal() {
+        let line = "run=\u{9b}2J \u{202e}x \u{1b}[1mours\u{1b}[0m\n";
+        let told = |form| String::from_utf8(scrubbed(line.as_bytes(), form)).expect("text");
+        assert_eq!(told(Form::Plain), "run=\u{FFFD}2J \u{FFFD}x \u{FFFD}[1mours\u{FFFD}[0m\n");
+        assert_eq!(told(Form::Coloured), "run=\u{FFFD}2J \u{FFFD}x \u{1b}[1mours\u{1b}[0m\n");
+        let json = "{\"run\":\"\u{9b}2J\"}\n";
+        assert_eq!(scrubbed(json.as_bytes(), Form::Json), b"{\"run\":\"\\u009b2J\"}\n");
+    }
 
     #[test]
     fn a_level_is_ours_and_filters_are_taken_as_they_are() {

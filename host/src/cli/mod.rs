@@ -38,6 +38,7 @@ use std::time::Instant;
 use clap::{Args, Parser, Subcommand};
 use output::say;
 use sublane::config::Config;
+use sublane::engine::compile::{Bounds, Compiler, THIS_PROGRAM};
 use sublane::error::chain;
 use sublane::host::StartError;
 use sublane::open::OpenError;
@@ -299,20 +300,26 @@ fn no_config(file: &std::path::Path) -> Failed {
     ))
 }
 
-/// Writes a line to the standard error.
+/// Writes a line to the standard error. Whatever stands in it of strangers steers no terminal.
 fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", sublane::scrub::scrub_text(line));
 }
 
 /// Writes a value as JSON to the standard output.
 fn say_json(value: &impl serde::Serialize) {
     let mut text = serde_json::to_string_pretty(value).expect("what is shown has string keys");
     text.push('\n');
-    say(&text);
+    output::say_json_text(&text);
+}
+
+/// Who compiles components for a command: this program, in processes of its own.
+fn compiler(bounds: Bounds) -> Compiler {
+    Compiler { program: Some(THIS_PROGRAM.into()), bounds }
 }
 
 /// The runtime of a host: its channels, timers and store. Guests have threads of their own.
 fn host_runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    sublane::machine::take_descriptors();
     let threads = sublane::engine::threads::default_threads().clamp(1, 4);
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()
 }

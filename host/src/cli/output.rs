@@ -9,7 +9,12 @@ use std::sync::OnceLock;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
+use sublane::scrub::{scrub_json, scrub_text};
+
 use super::{Exit, complain};
+
+/// Clears a terminal, and goes to its beginning.
+const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Why it could not be written to, the first time.
 static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
@@ -19,8 +24,22 @@ static UNWRITTEN: OnceLock<io::Error> = OnceLock::new();
 #[error("nobody reads the output any more")]
 pub(super) struct Closed;
 
-/// Writes to the standard output.
+/// Writes to the standard output. Whatever stands in it of strangers steers no terminal.
 pub(super) fn say(text: &str) {
+    write(&scrub_text(text));
+}
+
+/// As [`say`], in place of what the terminal shows.
+pub(super) fn say_anew(text: &str) {
+    write(&format!("{CLEAR}{}", scrub_text(text)));
+}
+
+/// Writes JSON to the standard output, as it is or with the same meaning.
+pub(super) fn say_json_text(json: &str) {
+    write(&scrub_json(json));
+}
+
+fn write(text: &str) {
     let mut out = io::stdout();
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         let _ = UNWRITTEN.set(error);

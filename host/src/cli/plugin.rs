@@ -19,12 +19,14 @@ use sublane::channel::console::size;
 use sublane::channel::scrub_line;
 use sublane::config::Config;
 use sublane::engine::cache::{Cache, CacheError};
-use sublane::engine::{Class, Engines, PoolSizes};
+use sublane::engine::compile::Bounds;
+use sublane::engine::{Class, Engines, MAX_MEMORY_BYTES, PoolSizes};
+use sublane::machine::Machine;
 use sublane::plugin::load::check_bytes;
 use sublane::plugin::{Allow, Definition, Manifest, Plugin};
 use sublane_build::{BuildOptions, Built, Error as BuildError, Toolchain, build_dir};
 
-use super::{Exit, Failed, Global, Result, chain, complain, render, say, say_json, small_runtime};
+use super::{Exit, Failed, Global, Result, chain, compiler, complain, render, say, say_json, small_runtime};
 
 /// Make and look at plugins, and have a host read them anew.
 #[derive(Debug, Subcommand)]
@@ -86,8 +88,8 @@ impl Command {
 impl Check {
     fn run(self, global: &Global) -> Result {
         let temporary = tempfile::tempdir()?;
-        let cache = Cache::open(&temporary.path().join("cache"))?;
-        let engines = engines()?;
+        let cache = Cache::open(&temporary.path().join("cache"))?.compiled_by(compiler(Bounds::default()));
+        let engines = engines(MAX_MEMORY_BYTES)?;
         match small_runtime()?.block_on(load(&engines, &cache, &self.file)) {
             Ok(plugin) => {
                 let view = PluginView::of(&plugin, &self.file);
@@ -108,10 +110,17 @@ impl Check {
     }
 }
 
-/// Engines that only look at plugins: with the smallest pools.
-pub(super) fn engines() -> anyhow::Result<Engines> {
+/// Engines that only look at the plugins of a configuration, as far as this machine can have them.
+pub(super) fn engines_for(config: &Config) -> anyhow::Result<Engines> {
+    engines(
+        Machine::read().fit(&config.limits.instances).map_or(MAX_MEMORY_BYTES, |pools| pools.memory_bytes),
+    )
+}
+
+/// Engines that only look at plugins of at most so much memory: with the smallest pools.
+fn engines(memory_bytes: u64) -> anyhow::Result<Engines> {
     let smallest = sublane::engine::pool::SMALLEST;
-    Engines::new(PoolSizes { small: smallest, large: smallest })
+    Engines::new(PoolSizes { small: smallest, large: smallest, per_plugin: None, memory_bytes })
         .map_err(|error| anyhow::anyhow!("the engines cannot be made: {error:#}"))
 }
 
@@ -136,6 +145,7 @@ impl Lent {
             None => (None, None),
         };
         let cache = cache.map_or_else(|| Cache::open(&temporary.path().join("cache")), Ok)?;
+        let cache = cache.compiled_by(compiler(config.limits.compile));
         Ok(Self { cache, refused, _temporary: temporary })
     }
 }

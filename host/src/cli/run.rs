@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use sublane::bounded;
 use sublane::clock::SystemClock;
 use sublane::config::{ChannelConfig, ChannelKind, Config};
+use sublane::engine::compile::THIS_PROGRAM;
 use sublane::host::Inner;
 use sublane::intake::{IntakeError, Message, Task};
 use sublane::open::open;
@@ -147,9 +148,16 @@ impl Work {
 
 async fn run(config: &Config, secrets: Secrets, work: Work, screen: &Screen, json: bool) -> Result {
     let mut signals = Signals::catch()?;
-    let opened = open(config, secrets, screen.output(), Arc::new(SystemClock), &Handle::current())
-        .await
-        .map_err(not_opened)?;
+    let opened = open(
+        config,
+        secrets,
+        screen.output(),
+        Arc::new(SystemClock),
+        Some(THIS_PROGRAM.into()),
+        &Handle::current(),
+    )
+    .await
+    .map_err(not_opened)?;
     let host = opened.host.inner.clone();
     let changes = host.changes();
     let accepted = match work.begin(&host).await {
@@ -158,6 +166,7 @@ async fn run(config: &Config, secrets: Secrets, work: Work, screen: &Screen, jso
             opened.stop().await;
             return Err(match error {
                 IntakeError::Store(error) => Failed::from(error),
+                IntakeError::DiskLow(error) => Failed::from(error),
                 error => Failed::wrong(error),
             });
         }

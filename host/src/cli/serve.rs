@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use sublane::clock::SystemClock;
 use sublane::config::Config;
+use sublane::engine::compile::THIS_PROGRAM;
 use sublane::host::Inner;
 use sublane::intake::Message;
 use sublane::open::{Opened, open};
@@ -72,9 +73,16 @@ async fn serve(
     begun: Instant,
 ) -> Result {
     let mut signals = Signals::catch()?;
-    let mut opened = open(config, secrets, screen.output(), Arc::new(SystemClock), &Handle::current())
-        .await
-        .map_err(not_opened)?;
+    let mut opened = open(
+        config,
+        secrets,
+        screen.output(),
+        Arc::new(SystemClock),
+        Some(THIS_PROGRAM.into()),
+        &Handle::current(),
+    )
+    .await
+    .map_err(not_opened)?;
     let schedules = config.schedules.values().cloned().collect();
     if let Err(error) = opened.host.begin_schedules(schedules).await {
         opened.stop().await;

@@ -63,6 +63,28 @@ fn uncomment(line: &str) -> &str {
 }
 
 #[test]
+fn what_bounds_instances_compiling_and_messages_is_read() {
+    let limits = "instances-small = 50\ninstances-per-plugin = 20\nmemory = '64MiB'\ncomponent = '1MiB'\n\
+                  compile-memory = '1GiB'\ncompile-cpu = '30s'\ncompile-time = '1m'\nfree-disk = '0KiB'";
+    let purse = "[limits.conversation]\ncpu = '1h'\nspawns = 10\nartifacts = '1MiB'\nhost-calls = 9";
+    let read = parse(&format!("[limits]\n{limits}\n{purse}")).expect("it is right").limits;
+    let asked = read.instances;
+    assert_eq!((asked.small, asked.large, asked.per_plugin), (Some(50), None, Some(20)));
+    assert_eq!((asked.memory_bytes, read.free_disk_bytes), (Some(64 << 20), 0));
+    let compile = read.compile;
+    assert_eq!((compile.component_bytes, compile.memory_bytes), (1 << 20, 1 << 30));
+    assert_eq!((compile.cpu, compile.time), (Duration::from_secs(30), Duration::from_secs(60)));
+    let purse = read.conversation;
+    assert_eq!((purse.cpu_us, purse.spawns, purse.artifact_bytes), (3_600_000_000, 10, 1 << 20));
+    assert_eq!((purse.host_calls, purse.tokens), (9, conversation_purse().tokens));
+    check(
+        "[limits]\nmemory = '2GiB'\ncomponent = '1GiB'\ncompile-cpu = '0s'\ninstances-per-plugin = 4\n\
+         free-disk = 256\n[limits.conversation]\nspawns = 0\ncpus = '1s'",
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
 fn slips_are_told_with_line_key_and_what_was_meant() {
     check(
         "stat = 'x'\n[gatway]\nauth = 'none'\n[lanes.subagent]\nslot = 3\n[limits]\ndepth = 9\nhotwindow = '1s'",

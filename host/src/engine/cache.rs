@@ -24,6 +24,7 @@ use wasmtime::component::Component;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::EngineClass;
+use super::compile::{CompileError, Compiler};
 
 /// Bytes of a digest.
 const DIGEST_BYTES: usize = 16;
@@ -50,9 +51,9 @@ pub enum CacheError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Wasmtime refuses the component.
-    #[error("the component cannot be compiled: {0:#}")]
-    Compile(wasmtime::Error),
+    /// It is not compiled: Wasmtime refuses it, or it takes too much.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// It has more memories, tables or instances, or larger ones, than the instances of a host have room for.
     #[error("the component does not fit into an instance: {0:#}")]
     Oversized(wasmtime::Error),
@@ -62,6 +63,7 @@ pub enum CacheError {
 #[derive(Clone, Debug)]
 pub struct Cache {
     directory: PathBuf,
+    compiler: Compiler,
 }
 
 impl Cache {
@@ -86,7 +88,13 @@ impl Cache {
         if meta.permissions().mode() & 0o077 != 0 {
             return refuse(format!("its mode is {:o} and must be 700", meta.permissions().mode() & 0o777));
         }
-        Ok(Self { directory: directory.to_owned() })
+        Ok(Self { directory: directory.to_owned(), compiler: Compiler::default() })
+    }
+
+    /// With this compiler for what is not in it. By default this process compiles.
+    #[must_use]
+    pub fn compiled_by(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
     }
 
     /// Removes what no host loaded for `age`, but for the code of components whose BLAKE3 hash, hex,
@@ -123,7 +131,7 @@ impl Cache {
     #[must_use]
     pub fn entry(&self, on: &EngineClass, hash: blake3::Hash) -> Entry {
         let name = format!("{}-{:016x}", hash.to_hex(), on.code);
-        Entry { engine: on.engine.clone(), path: self.directory.join(name) }
+        Entry { engine: on.engine.clone(), path: self.directory.join(name), compiler: self.compiler.clone() }
     }
 }
 
@@ -141,6 +149,7 @@ pub(super) fn code_of(engine: &Engine) -> u64 {
 pub struct Entry {
     engine: Engine,
     path: PathBuf,
+    compiler: Compiler,
 }
 
 impl Entry {
@@ -161,12 +170,12 @@ impl Entry {
     /// The component, compiled now of its bytes. Its code is kept.
     ///
     /// # Errors
-    /// [`CacheError::Compile`] says why Wasmtime refuses it, [`CacheError::Oversized`] what it has too
+    /// [`CacheError::Compile`] says why it is refused, [`CacheError::Oversized`] what it has too
     /// much of.
     pub fn compile(&self, wasm: &[u8]) -> Result<Component, CacheError> {
         let kib = wasm.len().div_ceil(1 << 10);
         tracing::info!(kib, "compiling a component for the first time; its code is kept");
-        let code = self.engine.precompile_component(wasm).map_err(CacheError::Compile)?;
+        let code = self.compiler.compile(&self.engine, wasm)?;
         self.write("cwasm", &code)?;
         self.write("digest", &xxh3_128(&code).to_be_bytes())?;
         match self.load() {

@@ -322,6 +322,26 @@ mod tests {
     }
 
     #[test]
+    fn whoever_computes_for_a_whole_tick_is_slow_until_it_rests() {
+        let slow = Arc::new(AtomicBool::new(false));
+        let meter = Meter::new(&FULL, slow.clone());
+        meter.enter();
+        meter.tick();
+        assert!(!slow.load(Ordering::Relaxed), "it has only begun");
+        let mut count = 0_u64;
+        while !slow.load(Ordering::Relaxed) {
+            count = std::hint::black_box(count.wrapping_add(1));
+            if count.is_multiple_of(1_000) {
+                meter.tick();
+            }
+        }
+        assert!(meter.used() >= Duration::from_millis(TICK_MS));
+        meter.leave();
+        meter.rest();
+        assert!(!slow.load(Ordering::Relaxed));
+    }
+
+    #[test]
     fn one_host_call_too_many_stops_the_attempt() {
         let meter = Meter::new(&Purse { host_calls: 3, ..FULL }, Arc::default());
         // A child got one.

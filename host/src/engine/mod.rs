@@ -6,6 +6,7 @@
 //! on for both: guests are strangers' code in our process.
 
 pub mod cache;
+pub mod compile;
 mod cpu;
 pub mod guest;
 pub mod limiter;
@@ -50,18 +51,31 @@ impl Class {
     }
 }
 
-/// How many instances there can be at once.
-#[derive(Clone, Copy, Debug)]
+/// How many instances there can be at once, and how large one can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSizes {
     /// On the small engine. Default 1,000.
     pub small: u32,
     /// On the large engine. Default 16.
     pub large: u32,
+    /// Of one plugin, on the engine that it runs on. Default nine tenths of what is there, at least
+    /// [`pool::SMALLEST`].
+    pub per_plugin: Option<u32>,
+    /// Linear memory that a plugin may ask for, in bytes. Default [`MAX_MEMORY_BYTES`].
+    pub memory_bytes: u64,
 }
 
 impl Default for PoolSizes {
     fn default() -> Self {
-        Self { small: 1_000, large: 16 }
+        Self { small: 1_000, large: 16, per_plugin: None, memory_bytes: MAX_MEMORY_BYTES }
+    }
+}
+
+impl PoolSizes {
+    /// What one plugin may have of so many instances.
+    fn share(&self, instances: u32) -> u32 {
+        let share = self.per_plugin.unwrap_or(instances - instances / 10);
+        share.clamp(pool::SMALLEST, instances.max(pool::SMALLEST))
     }
 }
 
@@ -69,6 +83,8 @@ impl Default for PoolSizes {
 pub struct Engines {
     small: EngineClass,
     large: EngineClass,
+    /// Linear memory that a plugin may ask for, in bytes.
+    pub memory_bytes: u64,
     /// Ticks both epochs while a guest executes.
     pub ticker: Arc<Ticker>,
 }
@@ -89,10 +105,10 @@ impl Engines {
     /// # Errors
     /// When a pool is smaller than [`pool::SMALLEST`], or the machine cannot reserve it.
     pub fn new(sizes: PoolSizes) -> wasmtime::Result<Self> {
-        let small = EngineClass::new(Class::Small, sizes.small)?;
-        let large = EngineClass::new(Class::Large, sizes.large)?;
+        let small = EngineClass::new(Class::Small, sizes.small, sizes.share(sizes.small))?;
+        let large = EngineClass::new(Class::Large, sizes.large, sizes.share(sizes.large))?;
         let ticker = Ticker::start(vec![small.engine.clone(), large.engine.clone()]);
-        Ok(Self { small, large, ticker })
+        Ok(Self { small, large, memory_bytes: sizes.memory_bytes, ticker })
     }
 
     /// The engine of a class.
@@ -106,15 +122,31 @@ impl Engines {
 }
 
 impl EngineClass {
-    fn new(class: Class, instances: u32) -> wasmtime::Result<Self> {
+    fn new(class: Class, instances: u32, per_plugin: u32) -> wasmtime::Result<Self> {
         let smallest = pool::SMALLEST;
         wasmtime::ensure!(
             instances >= smallest,
             "an instance pool of {instances} is too small: {smallest} is the smallest that lets nested tool calls finish"
         );
         let engine = Engine::new(&config(class, instances))?;
-        Ok(Self { code: cache::code_of(&engine), engine, pool: Arc::new(Pool::new(instances)) })
+        Ok(Self { code: cache::code_of(&engine), engine, pool: Arc::new(Pool::new(instances, per_plugin)) })
     }
+}
+
+/// What the code of both engines depends on: all but their pools.
+fn code_config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .max_wasm_stack(WASM_STACK_BYTES)
+        .async_stack_size(ASYNC_STACK_BYTES)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
+        .wasm_features(WasmFeatures::THREADS, false);
+    config
 }
 
 /// The configuration of one engine. The benchmarks measure what it costs.
@@ -150,17 +182,7 @@ fn config(class: Class, instances: u32) -> Config {
             .max_core_instance_size(4 << 20)
             .max_unused_warm_slots(4),
     };
-    let mut config = Config::new();
-    config
-        .allocation_strategy(pool)
-        .epoch_interruption(true)
-        .concurrency_support(false)
-        .max_wasm_stack(WASM_STACK_BYTES)
-        .async_stack_size(ASYNC_STACK_BYTES)
-        .cranelift_nan_canonicalization(true)
-        .relaxed_simd_deterministic(true)
-        .cranelift_regalloc_algorithm(RegallocAlgorithm::Backtracking)
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(32))
-        .wasm_features(WasmFeatures::THREADS, false);
+    let mut config = code_config();
+    config.allocation_strategy(pool);
     config
 }

@@ -181,18 +181,27 @@ mod tests {
         let switch = slow.clone();
         let attempt = async move {
             let mut names = Vec::new();
+            let here = || {
+                let nice = rustix::process::getpriority_process(None).expect("the thread's own");
+                std::thread::current().name().map(|name| (name.to_owned(), nice))
+            };
             for is_slow in [true, false, false] {
-                names.push(std::thread::current().name().map(str::to_owned));
+                names.push(here());
                 switch.store(is_slow, Ordering::Relaxed);
                 tokio::task::yield_now().await;
             }
-            names.push(std::thread::current().name().map(str::to_owned));
+            names.push(here());
             // Who waits for it is there until it is told.
             let _ = seen.send(names);
         };
         threads.run(attempt, slow);
-        let names: Vec<_> = been.await.expect("it ends").into_iter().flatten().collect();
+        let seen: Vec<_> = been.await.expect("it ends").into_iter().flatten().collect();
+        let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["guest-0", "guest-slow", "guest-0", "guest-0"]);
+        let normal = seen[0].1;
+        let nice: Vec<i32> = seen.iter().map(|(_, nice)| *nice).collect();
+        let low = (normal + LOW_PRIORITY_NICE).min(19);
+        assert_eq!(nice, [normal, low, normal, normal], "what is slow has low priority");
     }
 
     #[tokio::test]

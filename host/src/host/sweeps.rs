@@ -250,6 +250,19 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
     }
 }
 
+/// Looks at the disk. Every sweep.
+pub(super) async fn disk(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+    let never = Notify::new();
+    loop {
+        let at = host.clock.now().after(host.settings.sweep);
+        if !woken(&never, &*host.clock, at, &mut stopped).await {
+            return;
+        }
+        // What it saw is remembered, and in the log.
+        let _ = host.disk.look();
+    }
+}
+
 /// Tells people and the store what runs report. Woken by a report.
 pub(super) async fn progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     loop {

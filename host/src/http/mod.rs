@@ -35,7 +35,7 @@ use self::head::Header;
 use self::receive::Bounds;
 pub use self::receive::Sink;
 use self::url::Url;
-use crate::artifacts::ArtifactDir;
+use crate::artifacts::{ArtifactDir, ArtifactError};
 use crate::error::chain;
 use crate::secrets::Redactor;
 
@@ -149,8 +149,16 @@ pub enum Missed {
     Host(ImportError),
     /// The world.
     Failed(Failed),
+    /// The disk has no room.
+    NoRoom(String),
     /// The host itself failed.
     Fault(String),
+}
+
+impl From<ArtifactError> for Missed {
+    fn from(error: ArtifactError) -> Self {
+        if error.is_full() { Self::NoRoom(chain(&error)) } else { Self::Fault(chain(&error)) }
+    }
 }
 
 impl From<ImportError> for Missed {
@@ -281,7 +289,7 @@ impl Client {
         }
         let (mut sink, body) = match max_file.filter(|_| head.status.is_success()) {
             Some(most) => {
-                let staging = files.create().await.map_err(|error| Missed::Fault(chain(&error)))?;
+                let staging = files.create().await?;
                 (Sink::File(staging), most)
             }
             None => (Sink::Bytes(Vec::new()), max_body),

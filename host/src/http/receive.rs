@@ -121,7 +121,7 @@ async fn put(
 async fn write(bytes: Vec<u8>, sink: &mut Sink) -> Result<(), Missed> {
     match sink {
         Sink::Bytes(held) => held.extend_from_slice(&bytes),
-        Sink::File(staging) => staging.write(&bytes).await.map_err(|error| Missed::Fault(chain(&error)))?,
+        Sink::File(staging) => staging.write(&bytes).await?,
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::{Ctx, Exit, Instance};
 use crate::artifacts::{ArtifactError, Staging};
 use crate::bindings::sublane::plugin::{artifact, types};
 use crate::error::chain;
+use crate::host::Inner;
 use crate::journal::args;
 use crate::scrub::is_treacherous;
 
@@ -34,7 +35,22 @@ pub struct Reader {
 }
 
 fn fault(error: ArtifactError) -> wasmtime::Error {
-    Exit::Fault(chain(&error)).into()
+    let why = chain(&error);
+    if error.is_full() { Exit::NoRoom(why) } else { Exit::Fault(why) }.into()
+}
+
+/// Whether a file was written; where the disk has no room, once there is some: then it is to be tried
+/// again.
+async fn is_done(host: &Inner, written: Result<(), ArtifactError>) -> wasmtime::Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_full() => {
+            host.disk.found_full();
+            host.disk.room().await;
+            Ok(false)
+        }
+        Err(error) => Err(fault(error)),
+    }
 }
 
 pub(super) fn check_name(name: &str, media_type: &str) -> Result<(), ImportError> {
@@ -52,6 +68,11 @@ pub(super) fn check_name(name: &str, media_type: &str) -> Result<(), ImportError
         Some((kind, rest)) if token(kind) && token(rest) && media_type.len() <= MAX_NAME_CHARS => Ok(()),
         _ => Err(ImportError::Invalid(format!("`{}` is no media type", media_type.escape_debug()))),
     }
+}
+
+fn check_piece(bytes: usize) -> Result<(), ImportError> {
+    let limit = || ImportError::Limit(LimitHit::new("artifact.piece-bytes", MAX_PIECE_BYTES as u64));
+    if bytes > MAX_PIECE_BYTES { Err(limit()) } else { Ok(()) }
 }
 
 impl artifact::Host for Ctx {
@@ -101,9 +122,8 @@ impl artifact::HostWriter for Ctx {
             return Ok(Err(ImportError::Denied("artifacts".to_owned()).into()));
         };
         live.attempt.meter.call();
-        if piece.len() > MAX_PIECE_BYTES {
-            let limit = LimitHit::new("artifact.piece-bytes", MAX_PIECE_BYTES as u64);
-            return Ok(Err(ImportError::Limit(limit).into()));
+        if let Err(error) = check_piece(piece.len()) {
+            return Ok(Err(error.into()));
         }
         // The bound is what the run began with, so that a replay meets it at the same byte.
         let bound = live.attempt.spec.purse.artifact_bytes;
@@ -113,7 +133,13 @@ impl artifact::HostWriter for Ctx {
         if staging.size() + piece.len() as u64 > bound {
             return Ok(Err(ImportError::Limit(LimitHit::new("purse.artifact-bytes", bound)).into()));
         }
-        staging.write(&piece).await.map_err(fault)?;
+        let host = live.attempt.host.clone();
+        // The last of what the disk has is for what the host itself must write.
+        host.disk.room().await;
+        let mut written = staging.write(&piece).await;
+        while !is_done(&host, written).await? {
+            written = staging.flush().await;
+        }
         Ok(Ok(()))
     }
 
@@ -126,6 +152,8 @@ impl artifact::HostWriter for Ctx {
         let Some(mut staging) = staging else {
             return Ok(Err(ImportError::Invalid("the file is finished".to_owned()).into()));
         };
+        let host = live.attempt.host.clone();
+        while !is_done(&host, staging.flush().await).await? {}
         let id = staging.id().await.map_err(fault)?;
         let args = args(import, &[name.as_bytes(), media_type.as_bytes(), id.as_bytes()]);
         let done = live.command::<ArtifactRef>(import, args, async |live| {
@@ -174,6 +202,13 @@ impl artifact::HostReader for Ctx {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_piece_that_is_too_large_is_told_the_limit() {
+        assert!(check_piece(1 << 20).is_ok());
+        let told = check_piece((1 << 20) + 1).expect_err("it is larger").to_string();
+        assert!(told.contains("artifact.piece-bytes of 1048576"), "{told}");
+    }
 
     #[test]
     fn a_name_has_no_path() {

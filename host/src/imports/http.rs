@@ -16,7 +16,6 @@ use super::artifact::check_name;
 use super::translate::{Bytes, artifact_to_guest};
 use super::{Ctx, Exit, Live};
 use crate::bindings::sublane::plugin::{http, types};
-use crate::error::chain;
 use crate::http::head::{self, Header};
 use crate::http::{Failed, Hop, Missed, Payload, Reply, Sink};
 use crate::secrets::{self, Misuse, holds_placeholder};
@@ -83,6 +82,7 @@ impl Live {
             Ok(kept) => Ok(Ok(kept)),
             Err(Missed::Host(error)) => Err(error),
             Err(Missed::Failed(failed)) => Ok(Err(failed)),
+            Err(Missed::NoRoom(why)) => return Err(Exit::NoRoom(why).into()),
             Err(Missed::Fault(why)) => return Err(Exit::Fault(why).into()),
         };
         let file = match &done {
@@ -215,14 +215,14 @@ impl Live {
     /// The response for the journal; a file gets its place.
     async fn kept(&self, asked: Asked, reply: Reply) -> wasmtime::Result<Result<Kept, Missed>> {
         let content = match (reply.sink, asked.file) {
-            (Sink::File(staging), Some((file, _))) => {
+            (Sink::File(mut staging), Some((file, _))) => {
                 let said = reply.headers.iter().find(|(name, _)| name == "content-type");
                 let said = said.and_then(|(_, value)| value.split(';').next()).map(str::trim);
                 let said = said.filter(|media_type| check_name(&file.name, media_type).is_ok());
                 let media_type = file.media_type.as_deref().or(said).unwrap_or(ANY_MEDIA_TYPE).to_owned();
                 match staging.finish(file.name, media_type).await {
                     Ok(file) => Content::File(file),
-                    Err(error) => return Ok(Err(Missed::Fault(chain(&error)))),
+                    Err(error) => return Ok(Err(error.into())),
                 }
             }
             (Sink::File(_), None) => {

@@ -344,6 +344,7 @@ impl Exit {
     pub(crate) fn store(error: StoreError) -> Self {
         match error {
             StoreError::Stale(_) => Self::Stale,
+            StoreError::Full(why) => Self::NoRoom(why.to_string()),
             other => Self::Fault(other.to_string()),
         }
     }

@@ -188,8 +188,9 @@ impl Live {
         let pre =
             callee.toolbox_pre.as_ref().ok_or_else(|| Exit::Fault("a tool without a toolbox".to_owned()))?;
         let class = host.engines.of(callee.class);
-        self.attempt.calls_on(callee.class);
-        let admitted = std::pin::pin!(class.pool.admit(level, || host.lanes.make_room(callee.class)));
+        self.attempt.calls(callee.class, callee.id());
+        let make_room = |lack| host.lanes.make_room(callee.class, lack, callee.id());
+        let admitted = std::pin::pin!(class.pool.admit(level, callee.id(), make_room));
         let _place = self.attempt.meter.or_stop(admitted).await.map_err(Exit::Stopped)?;
         let frame = Frame::new(path.clone(), self.attempt.spec.seed);
         let given = Arc::new(callee.root(self.attempt.journal.now()).0);

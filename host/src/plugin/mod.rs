@@ -113,6 +113,19 @@ pub enum LoadError {
         /// The key in the configuration.
         configured: String,
     },
+    /// It asks for more memory than the operator lets an instance have.
+    #[error(
+        "{path}: it asks for {asked_kib} KiB of memory, and this host lets an instance have {limit_kib} KiB: \
+         `limits.memory` in the configuration says how much"
+    )]
+    TooMuchMemory {
+        /// The manifest.
+        path: PathBuf,
+        /// What it asks for, in KiB.
+        asked_kib: u64,
+        /// What it may ask for, in KiB.
+        limit_kib: u64,
+    },
     /// It is no plugin for this host.
     #[error("{path}")]
     Refused {
@@ -154,6 +167,12 @@ impl Plugin {
     #[must_use]
     pub fn met(&self) -> &Authority {
         &self.met
+    }
+
+    /// Its id, as admission to instances counts it.
+    #[must_use]
+    pub fn id(&self) -> &Arc<str> {
+        &self.id
     }
 
     /// The root grants of its runs and tool calls, and the purse that bounds what they may spend.
@@ -238,6 +257,13 @@ impl Plugin {
     ) -> Result<Self, LoadError> {
         let path = &files.path;
         let manifest = files.manifest()?;
+        if manifest.memory_bytes > engines.memory_bytes {
+            return Err(LoadError::TooMuchMemory {
+                path: path.with_file_name(manifest::FILE_NAME),
+                asked_kib: manifest.memory_bytes >> 10,
+                limit_kib: engines.memory_bytes >> 10,
+            });
+        }
         let refused = |source| LoadError::Refused { path: path.to_owned(), source };
         let hash = files.component();
         let class = Class::for_memory(manifest.memory_bytes);

@@ -148,6 +148,21 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_has_its_length() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let of = |bytes: usize| {
+            std::fs::write(file.path(), "x".repeat(bytes)).expect("written");
+            read(&Source::File(file.path().to_owned())).map(|value| value.len())
+        };
+        let most = usize::try_from(MAX_BYTES).expect("small");
+        assert!(matches!(of(MIN_BYTES - 1), Err(SecretProblem::TooShort(_))));
+        assert_eq!(of(MIN_BYTES).ok(), Some(MIN_BYTES));
+        assert_eq!(of(most).ok(), Some(most));
+        assert!(matches!(of(most + 1), Err(SecretProblem::TooLong)));
+        assert!(matches!(of(most + 100), Err(SecretProblem::TooLong)));
+    }
+
+    #[test]
     fn a_file_holds_a_value() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "the value\n").expect("written");

@@ -53,6 +53,9 @@ pub enum StoreError {
     /// The store's medium failed.
     #[error("the store failed: {0}")]
     Io(Arc<str>),
+    /// There is no room on the store's medium. Nothing was written; it may be when there is room.
+    #[error("the store failed: {0}")]
+    Full(Arc<str>),
     /// The file cannot be used as a store.
     #[error("the store {} cannot be used: {why}", path.display())]
     Unusable {
@@ -75,6 +78,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is the medium's fault, so that another time may bring what this one did not.
+    #[must_use]
+    pub fn is_of_medium(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Full(_))
+    }
+
     /// Whether the file's content is at fault, so that nothing but a backup helps.
     #[must_use]
     pub fn is_damage(&self) -> bool {

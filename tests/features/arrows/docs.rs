@@ -7,7 +7,8 @@ use sublane_tests::repository;
 
 use super::read;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/limits.md"];
 
 /// Where a path may begin that a document shortens.
 const ROOTS: [&str; 6] = ["", "host/src", "host/core/src", "host/store/src", "host/store", "sdk/rust"];
@@ -115,7 +116,7 @@ fn the_first_plugin_of_the_readme_is_the_example() {
 
 #[test]
 fn the_architecture_fits_its_frame() {
-    assert!(document("ARCHITECTURE.md").lines().count() < 400, "fewer than 400 lines are read to the end");
+    assert!(document("ARCHITECTURE.md").lines().count() < 300, "fewer than 300 lines are read to the end");
 }
 
 /// Each function that a plugin imports, with the class that its documentation

@@ -181,6 +181,36 @@ async fn a_directory_that_cannot_be_used_now_is_tried_again() {
     assert!(is_retry(&nobodys.deliver(&film).await, "cannot create"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_attempt_to_write_files_has_its_time() {
+    let (channel, directory) = channel(|_| {});
+    let film = film(&with_files(&directory, &["film.mp4"]));
+    let place =
+        |artifact: &sublane_core::ArtifactRef| directory.path().join("artifacts").join(artifact.path());
+    let link = &film_link(&film);
+    // A medium that does not answer: a pipe that nobody writes to.
+    let content = place(link);
+    fs::remove_file(&content).expect("there");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &content, mode).expect("a pipe");
+    let mut attempt = channel.deliver(&film);
+    assert!(futures_util::FutureExt::now_or_never(attempt.as_mut()).is_none(), "it waits for the medium");
+    tokio::time::advance(ATTEMPT_TIMEOUT).await;
+    let AttemptResult::Retry { note, ambiguous: true, .. } = attempt.await else {
+        panic!("it is to be repeated")
+    };
+    assert_eq!(note, "the directory takes nothing in time");
+    // Whoever reads from it ends.
+    drop(fs::OpenOptions::new().write(true).open(&content).expect("somebody reads"));
+}
+
+fn film_link(film: &Delivery) -> sublane_core::ArtifactRef {
+    let body: DeliveryBody = serde_json::from_str(&film.body).expect("it is a body");
+    let link = &body.data.artifacts[0];
+    let (id, name, media_type) = (link.id.clone(), link.name.clone(), link.media_type.clone());
+    sublane_core::ArtifactRef { id, name, media_type, size: link.size }
+}
+
 #[tokio::test]
 async fn a_file_that_is_gone_is_told_and_leaves_nothing() {
     let (channel, directory) = channel(|_| {});

@@ -14,9 +14,9 @@ use super::consent::{self, Before, Choice, Difference};
 use super::edit::Allowed;
 use super::grants::Sides;
 use super::reload::{line, reload, serves};
-use super::{PluginView, allow, edit, engines, load};
+use super::{PluginView, allow, edit, engines_for, load};
 use crate::cli::reader::Reader;
-use crate::cli::{Exit, Failed, Global, Result, complain, render, say, say_json, small_runtime};
+use crate::cli::{Exit, Failed, Global, Result, compiler, complain, render, say, say_json, small_runtime};
 
 const ABOUT: &str = "\
 Examples:
@@ -59,9 +59,10 @@ impl Add {
         let component = component(&self.path).map_err(Failed::wrong)?;
         let runtime = small_runtime()?;
         let temporary = tempfile::tempdir()?;
-        let cache = Cache::open(&temporary.path().join("cache"))?;
+        let cache =
+            Cache::open(&temporary.path().join("cache"))?.compiled_by(compiler(config.limits.compile));
         let plugin = runtime
-            .block_on(load(&engines()?, &cache, &component))
+            .block_on(load(&engines_for(&config)?, &cache, &component))
             .map_err(|problem| Failed::wrong(anyhow!(problem)))?;
         let (id, manifest) = (&plugin.manifest.id, &plugin.manifest);
         let before = match config.plugins.get(id) {

@@ -12,7 +12,7 @@ use sublane_core::Timestamp;
 use sublane_store::{LiveVersion, PauseRow, PluginRow};
 
 use super::reload::serves;
-use super::{Lent, engines};
+use super::{Lent, engines_for};
 use crate::cli::config::{Vetted, load};
 use crate::cli::reader::Reader;
 use crate::cli::{Exit, Global, Result, chain, render, say, say_json, small_runtime};
@@ -93,7 +93,7 @@ async fn listed(config: &Config) -> anyhow::Result<Vec<Listed>> {
         }
     }
     let lent = Lent::by(config)?;
-    let engines = engines()?;
+    let engines = engines_for(config)?;
     let mut ids: Vec<&String> = config.plugins.keys().collect();
     ids.extend(rows.iter().map(|row| &row.id));
     ids.extend(live.iter().map(|live| &live.plugin));

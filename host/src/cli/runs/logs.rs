@@ -9,7 +9,7 @@ use sublane_core::{Run, RunId};
 use sublane_store::{LogLevel, LogLine, RunFilter};
 
 use crate::cli::follow::PERIOD;
-use crate::cli::output::while_read;
+use crate::cli::output::{say_json_text, while_read};
 use crate::cli::reader::Reader;
 use crate::cli::view::instant;
 use crate::cli::{say, say_json};
@@ -95,7 +95,7 @@ impl Logs {
                 }
                 (true, true) => {
                     for line in &lines {
-                        say(&format!("{}\n", serde_json::to_string(&view(line))?));
+                        say_json_text(&format!("{}\n", serde_json::to_string(&view(line))?));
                     }
                 }
                 (false, _) => say(&lines.iter().map(|line| text(line, self.tree)).collect::<String>()),

@@ -103,6 +103,9 @@ impl Live {
         if depth > host.settings.max_depth {
             return Err(ImportError::Limit(LimitHit::new("spawn.depth", u64::from(host.settings.max_depth))));
         }
+        if host.disk.is_low() {
+            return Err(ImportError::Limit(LimitHit::new("host.free-disk-bytes", host.disk.floor_bytes())));
+        }
         let lane = request.lane.unwrap_or_else(|| "subagent".to_owned());
         host.lanes.room(&lane)?;
         let lifetime = match request.lifetime {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use rusqlite::{Connection, ErrorCode, Params, Statement};
 use sublane_core::id::IdMap;
 use sublane_core::{Run, RunId};
@@ -217,7 +218,11 @@ pub(super) fn fault(error: rusqlite::Error) -> StoreError {
         Some(ErrorCode::DatabaseBusy) => {
             StoreError::Io("another process holds the store's write lock and does not let go".into())
         }
-        Some(ErrorCode::DiskFull) => StoreError::Io("the disk is full".into()),
+        Some(ErrorCode::DiskFull) => StoreError::Full("the disk is full".into()),
+        // The index of the log is a file too, which grows on the same disk.
+        _ if error.sqlite_error().is_some_and(|error| error.extended_code == SQLITE_IOERR_SHMSIZE) => {
+            StoreError::Full("the disk is full: the log's index cannot grow".into())
+        }
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => StoreError::Io(
             format!("{error}: who reads the store must be able to write to its directory").into(),
         ),

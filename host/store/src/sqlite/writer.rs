@@ -98,14 +98,20 @@ fn tell(fault: Fault, group: &mut Vec<Box<dyn Job>>) {
     let error = match fault {
         Fault::Operation(error) => {
             let others = format!("it was taken back together with another operation that failed: {error}");
+            let is_full = matches!(error, StoreError::Full(_));
             if let Some(culprit) = group.pop() {
                 culprit.fail(error);
             }
-            StoreError::Io(others.into())
+            if is_full { StoreError::Full(others.into()) } else { StoreError::Io(others.into()) }
         }
         Fault::Transaction(error) => error,
     };
-    tracing::error!(%error, others = group.len(), "a commit of the store was taken back");
+    // That the disk is full is said once, by whoever looks at it, and not for each commit.
+    if matches!(error, StoreError::Full(_)) {
+        tracing::debug!(%error, others = group.len(), "a commit of the store was taken back");
+    } else {
+        tracing::error!(%error, others = group.len(), "a commit of the store was taken back");
+    }
     for job in group.drain(..) {
         job.fail(error.clone());
     }

@@ -69,7 +69,8 @@ fn steady(text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_module_is_refused_or_ends_and_harms_nobody() {
     let directory = temporary();
-    let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+    let engines =
+        Engines::new(PoolSizes { small: 5, large: 5, ..PoolSizes::default() }).expect("the engines start");
     let cache = Cache::open(&directory.path().join("cache")).expect("the cache opens");
     let mut setup = Setup::in_memory().plugin("spawns");
     let mut loaded = Vec::new();

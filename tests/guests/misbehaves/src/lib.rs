@@ -90,6 +90,20 @@ fn litter(times: u32) -> Result<usize, Failure> {
     Ok((0..times).filter(|time| file(*time).is_ok()).count())
 }
 
+/// Begins so many files and finishes none. Gives how many it got, and what it was told then.
+#[agent]
+fn hoard(times: u32) -> Result<String, Failure> {
+    let mut held = Vec::new();
+    let mut told = "nothing".to_owned();
+    for _ in 0..times {
+        match artifact::create("held.bin", "application/octet-stream") {
+            Ok(file) => held.push(file),
+            Err(error) => told = error.to_string(),
+        }
+    }
+    Ok(format!("{}, then {told}", held.len()))
+}
+
 /// Sends one message with so many files.
 #[agent]
 fn send_files(count: usize) -> Result<(), Failure> {
@@ -174,7 +188,8 @@ fn allocate_here() -> Result<(), Failure> {
 
 plugin!(
     agents: [
-        spin, spin_tree, allocate, recurse, panic, trap, give_up, flood, nag, litter, send_files, boast, Lie
+        spin, spin_tree, allocate, recurse, panic, trap, give_up, flood, nag, litter, hoard, send_files, boast,
+        Lie
     ],
     tools: [panic_here, spin_here, allocate_here]
 );

@@ -139,6 +139,6 @@ fn not_answered(missed: Missed) -> AttemptResult {
         Missed::Failed(Failed::AddressRefused(host)) => permanent(format!("{host} must not be reached")),
         Missed::Failed(Failed::BadRedirect(why)) => permanent(why),
         Missed::Host(error) => permanent(error.to_string()),
-        Missed::Fault(why) => retry(&why, false),
+        Missed::NoRoom(why) | Missed::Fault(why) => retry(&why, false),
     }
 }

@@ -139,7 +139,7 @@ async fn check_none_is_lost(host: &mut Serving, said: usize) {
 async fn a_disk_that_fills_up_between_commits_loses_no_run() {
     const SAID: usize = 120;
     let (_directory, state, config) = configured("0KiB", "spawns", "spawns/echo");
-    let mut host = Serving::start_by(on_small_disk(&state, "6m", "true"), &config).ready().await;
+    let mut host = Serving::start_by(on_small_disk(&state, "48m", "true"), &config).ready().await;
     let pid = u32::try_from(host.pid().as_raw_nonzero().get()).expect("a number");
     let filler = seen_by(pid, &state.join("filler"));
     for number in 0..SAID {

@@ -127,7 +127,8 @@ impl Language {
 /// Compiles a component into the cache that tests share: once, and not once in each test.
 fn compile(component: &Path) {
     let load = async {
-        let engines = Engines::new(PoolSizes { small: 5, large: 5 }).expect("the engines start");
+        let engines = Engines::new(PoolSizes { small: 5, large: 5, ..PoolSizes::default() })
+            .expect("the engines start");
         let cache = Cache::open(&repository().join("target/test-cache")).expect("the cache opens");
         Plugin::load(&engines, &cache, component, &Allow::Asked).await.map(drop)
     };

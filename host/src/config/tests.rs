@@ -80,7 +80,14 @@ fn what_bounds_instances_compiling_and_messages_is_read() {
     check(
         "[limits]\nmemory = '2GiB'\ncomponent = '1GiB'\ncompile-cpu = '0s'\ninstances-per-plugin = 4\n\
          free-disk = 256\n[limits.conversation]\nspawns = 0\ncpus = '1s'",
-        &expect![[r#""#]],
+        &expect![[r#"
+            2: `limits.memory` must be from 4MiB to 1GiB, not "2GiB"
+            3: `limits.component` must be from 1KiB to 256MiB, not "1GiB"
+            4: `limits.compile-cpu` must be from 1s to 1h, not "0s"
+            5: `limits.instances-per-plugin` must be a whole number from 5 to 10000, not 4
+            6: `limits.free-disk` must be a size such as "64MiB": a whole number and one of the units KiB, MiB, GiB, not 256
+            8: `limits.conversation.spawns` must be a whole number from 1 to 4294967295, not 0
+            9: unknown key `cpus` in [limits.conversation]; did you mean `cpu`?"#]],
     );
 }
 

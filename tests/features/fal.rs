@@ -1,5 +1,6 @@
 //! Films that are made by fal: paid once, kept, and when there is none, it is said why.
 
+mod called;
 mod crashes;
 mod failures;
 
@@ -40,19 +41,25 @@ impl Scene {
     fn manifest(&self) -> String {
         let file = repository().join("plugins/video/plugin.toml");
         let text = std::fs::read_to_string(file).expect("it is there");
-        text.replace("https://queue.fal.run", &self.fal.url()).replace("https://*.fal.media", &self.fal.url())
+        let places = ["https://queue.fal.run", "https://*.fal.media", "https://rest.alpha.fal.ai"];
+        places.iter().fold(text, |text, place| text.replace(place, &self.fal.url()))
     }
 
-    /// A host on the store of the one before, if there was one.
+    /// A host on the store of the one before, if there was one. Nobody can call it.
     async fn host(&self) -> TestHost {
+        self.started(|setup| setup).await
+    }
+
+    async fn started(&self, with: impl FnOnce(Setup) -> Setup) -> TestHost {
         let _ = std::fs::remove_dir_all(self.directory.path().join("plugin-0"));
         let setup = Setup::durable(&self.directory).clock(Arc::new(self.clock.clone()));
-        setup.plugin_with("video", &self.manifest()).plugin("concierge").secret("fal", KEY).start().await
+        let setup = setup.plugin_with("video", &self.manifest()).plugin("concierge").secret("fal", KEY);
+        with(setup).start().await
     }
 
     fn provider(&self) -> Value {
         let url = self.fal.url();
-        json!({ "fal": { "model": "fal-ai/veo3/fast", "queue": url, "media": url, "input": { "duration": "8s" } } })
+        json!({ "fal": { "model": "fal-ai/veo3/fast", "queue": url, "media": url, "keys": format!("{url}/.well-known/jwks.json"), "input": { "duration": "8s" } } })
     }
 
     /// A film that fal is to make.

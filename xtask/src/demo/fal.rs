@@ -48,7 +48,8 @@ impl Fal {
 
     /// Whom the operator chooses: the task of `video/configure`.
     pub(super) fn choice(&self) -> String {
-        json!({ "fal": { "model": MODEL, "queue": self.url, "media": self.url } }).to_string()
+        let keys = format!("{}/.well-known/jwks.json", self.url);
+        json!({ "fal": { "model": MODEL, "queue": self.url, "media": self.url, "keys": keys } }).to_string()
     }
 
     /// Copies the plugin into this directory, with the stand-in where its manifest says fal. Gives the
@@ -60,8 +61,10 @@ impl Fal {
         let component = directory.join("video.wasm");
         fs::copy(from.join("video.wasm"), &component).context("cannot copy the plugin")?;
         let manifest = fs::read_to_string(from.join("plugin.toml")).context("cannot read its manifest")?;
-        let named =
-            manifest.replace("https://queue.fal.run", &self.url).replace("https://*.fal.media", &self.url);
+        let mut named = manifest.clone();
+        for place in ["https://queue.fal.run", "https://*.fal.media", "https://rest.alpha.fal.ai"] {
+            named = named.replace(place, &self.url);
+        }
         ensure!(named != manifest, "the manifest of the plugin does not name fal");
         fs::write(directory.join("plugin.toml"), named).context("cannot write its manifest")?;
         Ok(component)

@@ -23,6 +23,9 @@ loopback-without-tls = true
 
 [http]
 allow-private = ["127.0.0.1/32"]
+
+[hooks]
+listen = "127.0.0.1:0"
 "#;
 
 /// Held while a demo uses its directory.

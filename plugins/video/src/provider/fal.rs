@@ -1,5 +1,9 @@
 //! Films made by fal: submitted to its queue, waited for, and fetched.
 //!
+//! fal is told a URL of this run's before it is asked for anything: its call, signed, makes the run
+//! look at once, and names the job when the answer to a submit was lost. What it says otherwise is
+//! not believed: the status is. Where the host has no door for calls, the run looks by itself.
+//!
 //! Owns the order of the steps and what each of them may cost. Whatever the host does in between,
 //! a film is paid once where fal knows a request by its key, and otherwise at most once more for
 //! each time that nobody can know whether a submit arrived.
@@ -10,10 +14,11 @@ mod problem;
 
 use std::time::Duration;
 
+use sublane_sdk::hook::{self, Call, Hook, Verification};
 use sublane_sdk::http::{self, HttpError, Response};
 use sublane_sdk::serde_json::{Map, Value};
 use sublane_sdk::subagent::SecretPlace;
-use sublane_sdk::{Failure, Output, Scope, clock, data, log, progress, random, secret, timer};
+use sublane_sdk::{Error, Failure, Output, Scope, clock, data, log, progress, random, secret, timer};
 
 use answers::{Job, State};
 use problem::Problem;
@@ -49,6 +54,9 @@ pub struct Fal {
     /// Where films are fetched from.
     #[serde(default = "media")]
     pub media: String,
+    /// Where the keys are that sign its webhooks.
+    #[serde(default = "keys")]
+    pub keys: String,
     /// The operator's secret with the key.
     #[serde(default = "key")]
     pub secret: String,
@@ -63,6 +71,10 @@ fn queue() -> String {
 
 fn media() -> String {
     "https://*.fal.media".to_owned()
+}
+
+fn keys() -> String {
+    hook::FAL_KEYS.to_owned()
 }
 
 fn key() -> String {
@@ -91,6 +103,7 @@ impl Fal {
         scope
             .http(&self.queue, ["GET", "POST", "PUT"])
             .http(&self.media, ["GET"])
+            .http(&self.keys, ["GET"])
             .secret(&self.secret, SecretPlace::Header("Authorization".to_owned()), &self.queue)
             .requests(REQUESTS, BYTES_OUT, MAX_BYTES + (16 << 20))
     }
@@ -127,12 +140,13 @@ impl Pace {
 
 impl Making<'_> {
     fn make(&self) -> Result<Output, Problem> {
-        let job = self.submit()?;
+        let mut hook = self.hook();
+        let job = self.submit(&mut hook)?;
         // From here on somebody works on it. When this run does not succeed, nobody shall.
         if let Err(error) = self.asked("PUT", &job.cancel_url).undo() {
             log::warn!("job {} would not be cancelled with this run: {error}", job.id);
         }
-        self.wait(&job)?;
+        self.wait(&job, &mut hook)?;
         progress::report(90, "fetching the film");
         let (link, size) = self.result(&job)?;
         let file = fetch::fetch(self, &job, link, size)?;
@@ -143,16 +157,45 @@ impl Making<'_> {
         Ok(Output::value(&made).with_text(text).with_artifact(file))
     }
 
+    /// What fal shall call when the job is done, if this host can be called.
+    fn hook(&self) -> Option<Hook> {
+        match Hook::open(Verification::Fal(self.fal.keys.clone())) {
+            Ok(hook) => Some(hook),
+            Err(Error::Unavailable { .. }) => None,
+            Err(error) => {
+                log::warn!("fal cannot say when it is done: {error}");
+                None
+            }
+        }
+    }
+
+    /// Lets time pass, until fal calls.
+    fn pause(&self, wait: Duration, hook: &mut Option<Hook>) -> Result<Option<Call>, Problem> {
+        let Some(open) = hook else { return sleep(wait).map(|()| None) };
+        match open.wait_within(wait) {
+            Ok(None) => Ok(None),
+            Ok(call) => {
+                // It is called once; from here on only time passes.
+                *hook = None;
+                Ok(call)
+            }
+            Err(error) => Err(Problem::Host { why: error.to_string() }),
+        }
+    }
+
     /// A request with the key.
     fn asked(&self, method: &str, url: &str) -> http::Request {
         http::request(method, url).header("authorization", &self.key)
     }
 
     /// Has the queue take the job. Each try has the same `Idempotency-Key`.
-    fn submit(&self) -> Result<Job, Problem> {
+    fn submit(&self, hook: &mut Option<Hook>) -> Result<Job, Problem> {
         let mut input = self.fal.input.clone();
         input.insert("prompt".to_owned(), self.film.prompt.clone().into());
-        let url = format!("{}/{}", self.fal.queue, self.fal.model);
+        let mut url = format!("{}/{}", self.fal.queue, self.fal.model);
+        if let Some(hook) = hook {
+            url = format!("{url}?fal_webhook={}", encoded(hook.url()));
+        }
         let key = format!("{:016x}{:016x}", random::number(), random::number());
         let (mut pace, mut tries) = (Pace(WAIT.0), 0);
         loop {
@@ -176,12 +219,15 @@ impl Making<'_> {
                 return Err(Problem::NotReached { why });
             }
             log::warn!("submit {tries} of {SUBMITS}: {why}");
-            sleep(wait)?;
+            // It may have been taken all the same: then its call says which job it is.
+            if let Some(job) = self.pause(wait, hook)?.and_then(|call| answers::called(&call, self.fal)) {
+                return Ok(job);
+            }
         }
     }
 
     /// Waits until the job is done.
-    fn wait(&self, job: &Job) -> Result<(), Problem> {
+    fn wait(&self, job: &Job, hook: &mut Option<Hook>) -> Result<(), Problem> {
         let (mut pace, mut misses, mut unknown) = (Pace(WAIT.0), 0, String::new());
         let mut wish = None;
         progress::report(5, "in fal's queue");
@@ -190,7 +236,7 @@ impl Making<'_> {
             if clock::remaining() < wait + REST {
                 return Err(Problem::TimedOut { job: job.id.clone(), url: job.status_url.clone() });
             }
-            sleep(wait)?;
+            self.pause(wait, hook)?;
             let response = match self.asked("GET", &format!("{}?logs=1", job.status_url)).send() {
                 Ok(response) => response,
                 // The job goes on without us; the next look may see it.
@@ -248,6 +294,13 @@ impl Making<'_> {
             Err(error) => Err(Problem::lost(job, error.to_string())),
         }
     }
+}
+
+/// A text as a value in a query.
+fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(one).collect()
 }
 
 /// Whether another try may be answered otherwise.

@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use sublane_sdk::data;
+use sublane_sdk::hook::Call;
 use sublane_sdk::http::Response;
 use sublane_sdk::serde_json::{self, Value};
 
+use super::Fal;
 use super::problem::Problem;
 
 /// The longest wish to be left alone that is granted.
@@ -63,6 +65,22 @@ pub(super) fn submitted(response: &Response) -> Result<Job, Problem> {
     };
     job().ok_or_else(|| Problem::NotTaken {
         why: format!("its answer names no job: {}", super::begin(response)),
+    })
+}
+
+/// The job that a call tells of, whose own answer was lost. Its URLs follow from the model, as nobody
+/// has told them.
+pub(super) fn called(call: &Call, fal: &Fal) -> Option<Job> {
+    let body: Value = call.json().ok()?;
+    let id = body["request_id"].as_str()?;
+    let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let app: Vec<&str> = fal.model.split('/').take(2).collect();
+    let url = format!("{}/{}/requests/{id}", fal.queue, app.join("/"));
+    is_id.then(|| Job {
+        id: id.to_owned(),
+        status_url: format!("{url}/status"),
+        cancel_url: format!("{url}/cancel"),
+        response_url: url,
     })
 }
 

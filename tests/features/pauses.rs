@@ -32,9 +32,7 @@ impl Scene {
     async fn held(&self, agent: &str, input: Value) -> RunId {
         let run = self.host.begin(agent, input).await;
         self.host
-            .when(run, "back in its queue", |run| {
-                run.attempt > 0 && matches!(run.state, RunState::Queued { .. })
-            })
+            .when(run, "back in its queue", |run| run.attempt > 0 && matches!(run.state, RunState::Queued))
             .await;
         run
     }

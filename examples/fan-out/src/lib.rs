@@ -39,8 +39,9 @@ fn count(below: u32) -> Result<u32, Failure> {
 /// Counts the primes of one part.
 #[agent]
 fn count_part(part: Part) -> Result<u32, Failure> {
-    let is_prime =
-        |n: u32| n > 1 && (2..).take_while(|divisor| divisor * divisor <= n).all(|divisor| n % divisor > 0);
+    let is_prime = |n: u32| {
+        n > 1 && (2..).take_while(|divisor| divisor * divisor <= n).all(|divisor| !n.is_multiple_of(divisor))
+    };
     Ok((part.from..part.to).filter(|n| is_prime(*n)).count() as u32)
 }
 plugin!(agents: [count, count_part]);

@@ -207,7 +207,7 @@ mod tests {
     fn a_piece_that_is_too_large_is_told_the_limit() {
         assert!(check_piece(1 << 20).is_ok());
         let told = check_piece((1 << 20) + 1).expect_err("it is larger").to_string();
-        assert!(told.contains("artifact.piece-bytes of 1048576"), "{told}");
+        assert!(told.contains("artifact.piece-bytes is 1048576"), "{told}");
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn main() -> ExitCode {
     );
     let mut exit = ExitCode::SUCCESS;
     for target in targets {
+        #[expect(clippy::disallowed_methods, reason = "it only says when to stop")]
         let begun = Instant::now();
         let mut reached = Edges { seen: vec![0; edges] };
         match fuzz(target, &mut reached, &mut Random::new(seed), |_| begun.elapsed() < each) {

@@ -59,7 +59,8 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
     let watched = watched(&["spawns"], LaneLimits::default()).await;
     let leaf =
         |n: usize| json!({ "spawn": { "agent": "spawns/echo", "task": n, "scope": { "cpu-ms": 20 } } });
-    let mut steps = Vec::new();
+    // All begin when the last of them is there: to check a task of so many steps takes its time.
+    let mut steps = vec![json!({ "receive": {} })];
     for wave in 0..EACH / 5 {
         steps.extend((5 * wave..5 * wave + 5).map(leaf));
         let wave: Vec<_> = (5 * wave..5 * wave + 5).collect();
@@ -69,9 +70,11 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
         "agents": ["spawns/echo"], "depth": 1, "active-children": 5, "total": EACH, "cpu-ms": 60_000,
     });
     let child = json!({ "spawn": { "agent": "spawns/act", "task": steps, "scope": scope } });
-    let parent = json!([child, child, child, child, child, { "wait": {} }]);
-    let outcome = watched.host.run("spawns/act", parent).await;
-    let results = value(&outcome)[5].clone();
+    let mut parent = vec![child; 5];
+    parent.extend((0..5).map(|child| json!({ "send": { "child": child, "message": "begin" } })));
+    parent.push(json!({ "wait": {} }));
+    let outcome = watched.host.run("spawns/act", json!(parent)).await;
+    let results = value(&outcome)[10].clone();
     for child in results.as_array().expect("what the wait gave") {
         let steps = child["succeeded"].as_array().unwrap_or_else(|| panic!("it failed: {child}"));
         let refused: Vec<_> = steps.iter().filter_map(|step| step["error"].as_str()).collect();

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use sublane::clock::{Clock as _, ManualClock, SystemClock};
+use sublane::retention::Retention;
 use sublane_core::{DeliveryState, RunId, Timestamp};
 use sublane_store::DeliveryFilter;
 use sublane_tests::command::CommandLine;
@@ -251,6 +252,7 @@ async fn beside_a_host_the_host_is_asked_and_does_it() {
     let line = CommandLine::beside(&directory);
     let mut setup = Setup::durable(&directory).plugin("spawns");
     (setup.settings.retention.runs, setup.settings.retention.files) = (Duration::ZERO, Duration::ZERO);
+    setup.settings.retention.cache = Retention::default().cache;
     let host = setup.start().await;
     let run = made(&host, "told", "console:test").await;
     let code = format!("target/test-cache/{}-0123456789abcdef.cwasm", HASH[0].repeat(32));

@@ -44,7 +44,8 @@ async fn check(scene: &Scene) {
 
     let entries = store.journal(concierge.spec.id, 0).await.expect("the store answers");
     let paths: Vec<_> = entries.iter().map(|entry| format!("{} {}", entry.path, entry.import)).collect();
-    assert_eq!(paths, ["1 tools.call-tool", "1.0 tools.call-tool", "1.1 subagent.spawn-subagent"], "{point}");
+    let expected = ["1 tools.call-tool", "1.0 tools.call-tool", "1.1 kv.get", "1.2 subagent.spawn-subagent"];
+    assert_eq!(paths, expected, "{point}: the tool looks who makes films, and begins one");
 
     let mut owed = BTreeMap::new();
     for delivery in &history.deliveries {

@@ -31,7 +31,7 @@ async fn a_job_whose_id_was_never_learnt_finds_its_run() {
     let scene = Scene::new(Script { webhook, faults, ..Script::default() }).await;
     let host = scene.started(Setup::hooks).await;
     let run = host.begin("video/render", scene.order()).await;
-    check_film(&ended_at_once(&host, run).await);
+    check_film(&scene.ended(&host, run).await);
     assert_eq!(scene.fal.jobs().len(), 1, "it is not paid again");
     host.host.stop().await;
 }

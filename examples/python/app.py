@@ -43,6 +43,7 @@ def count_lines(text):
             lane=None,
             priority=subagent.Priority.NORMAL,
             timeout=None,
+            start=None,
             dedupe_key=None,
         )).run
         for line in lines

@@ -1,6 +1,6 @@
 //! Many at once: none is lost, none is served for another, and who is refused is told why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,8 +93,17 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
         .filter(|run| run.spec.depth == 2)
         .filter_map(|run| Some((run.spec.id, run.spec.parent?)))
         .collect();
-    let of = endings.endings().filter_map(|run| parents.get(&run));
-    check_fair(&when_the_first_is_done(of, EACH), 5, EACH);
+    // They begin one after the other; from when all of them have, they are served in turn.
+    let of: Vec<_> = endings.endings().filter_map(|run| parents.get(&run)).collect();
+    let mut seen = BTreeSet::new();
+    let begun = of.iter().position(|parent| seen.insert(*parent) && seen.len() == 5).expect("all begin");
+    let rest = &of[begun..];
+    let left = |parent: &&RunId| rest.iter().filter(|other| *other == parent).count();
+    let least = seen.iter().map(left).min().expect("there are five");
+    assert!(least > 0, "the first was done before the last began");
+    // There are slots for all, so threads share and not the lane: on a busy machine that is a quarter.
+    let done = when_the_first_is_done(rest.iter(), least);
+    assert!(done.len() == 5 && done.iter().all(|count| count * 4 >= least), "of {least}: {done:?}");
 }
 
 /// Complaint 87537 (R27), from ten plugins at once.

@@ -1,4 +1,5 @@
 ;; Writes as many lines at once to stdout as one call may have, without end.
+;; cpu = "5s"
 (import "wasi:cli/stdout@0.2.12" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.12" "[method]output-stream.blocking-write-and-flush"
     (func $write (param i32 i32 i32 i32)))

@@ -3,7 +3,7 @@
 //! A file holds what is particular about it; [`module`] puts the rest around it. It may define
 //! `$start`, `$list` (what agents it has), `$realloc` (room for what the host answers), `$run`, and
 //! `$after` (called once the result is read), and may call `$fail`, which ends a run with so many
-//! bytes of words.
+//! bytes of words. It has 100 ms of computing, or as much as a line `;; cpu = "2s"` says.
 
 use serde_json::json;
 use sublane::engine::cache::Cache;
@@ -81,8 +81,9 @@ async fn each_module_is_refused_or_ends_and_harms_nobody() {
         let path = place.join("attack.wasm");
         let component = handmade::agent(str::to_owned, |entry| module(&text, entry));
         std::fs::write(&path, component).expect("the component is written");
+        let cpu = text.lines().find_map(|line| line.strip_prefix(";; cpu = ")).unwrap_or("\"100ms\"");
         let manifest =
-            format!("id = \"{name}\"\nversion = \"0.1.0\"\n[asks]\ncpu = \"100ms\"\nhost-calls = 10000\n");
+            format!("id = \"{name}\"\nversion = \"0.1.0\"\n[asks]\ncpu = {cpu}\nhost-calls = 10000\n");
         std::fs::write(place.join("plugin.toml"), manifest).expect("the manifest is written");
         match Plugin::load(&engines, &cache, &path, &Allow::Asked).await {
             Ok(_) => {

@@ -163,6 +163,8 @@ pub struct Inner {
     due: Notify,
     /// Somebody wants what is old to go now.
     pub(crate) collect: Notify,
+    /// A poll is due that was not.
+    pub(crate) polled: Notify,
     changed: watch::Sender<u64>,
     /// The word to stop, for what waits.
     stop: watch::Receiver<bool>,
@@ -231,6 +233,9 @@ impl Inner {
             // In this order: what is said of a run that lives is taken back with its progress.
             self.late.ended(*run);
             self.progress.ended(*run);
+        }
+        if effects.polls {
+            self.polled.notify_one();
         }
         if !effects.deliveries.is_empty() {
             self.outbox.send_now(effects.deliveries);
@@ -414,6 +419,7 @@ impl Host {
             next_due: AtomicU64::new(u64::MAX),
             due: Notify::new(),
             collect: Notify::new(),
+            polled: Notify::new(),
             changed,
             stop: stopped.clone(),
             stopping: AtomicBool::new(false),
@@ -431,6 +437,7 @@ impl Host {
         let mut loops = JoinSet::new();
         loops.spawn_on(sweeps::due(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::queued(inner.clone(), stopped.clone()), io);
+        loops.spawn_on(crate::poll::sweep(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::progress(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::logs(inner.clone(), stopped.clone()), io);
         if let Some(listener) = listener {

@@ -29,6 +29,7 @@ pub mod open;
 pub mod outbox;
 pub mod pauses;
 pub mod plugin;
+pub mod poll;
 pub mod progress;
 pub mod retention;
 pub mod runlog;

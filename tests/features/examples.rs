@@ -1,8 +1,14 @@
 //! Every example plugin, run as its author would.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
 use serde_json::json;
-use sublane_core::Outcome;
+use sublane::clock::{Clock as _, ManualClock};
 use sublane_core::journal::Import;
+use sublane_core::lane::LaneLimits;
+use sublane_core::{Outcome, Timestamp};
 use sublane_store::RunFilter;
 use sublane_tests::caller::{path, post, send};
 use sublane_tests::web::{Answer, Web};
@@ -90,4 +96,46 @@ async fn asks_a_person_waits_for_the_answer() {
     assert_eq!(send(host.door.expect("there is a door"), &answer).await.status, 200);
     let answer = value(&host.ended(run).await);
     assert_eq!(answer, json!("The answer is: blue"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asks_for_a_day_bears_an_api_that_is_not_always_there() {
+    let asked = AtomicU32::new(0);
+    let web = Web::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 | 30 => Answer::Close,
+        1..5 => Answer::With("503 Service Unavailable", vec!["retry-after: 600".to_owned()], Vec::new()),
+        5 => Answer::With("404 Not Found", Vec::new(), Vec::new()),
+        6..40 => Answer::ok(r#"{"state": "pending"}"#),
+        _ => Answer::ok(r#"{"state": "ready", "pages": 3}"#),
+    })
+    .await;
+    let file = sublane_tests::repository().join("examples/asks-for-a-day/plugin.toml");
+    let manifest = std::fs::read_to_string(file).expect("it is there");
+    let manifest = manifest.replace("https://api.example.com", &web.url());
+    let clock = ManualClock::at(Timestamp(1_800_000_000_000));
+    let mut setup = Setup::in_memory().plugin_with("asks-for-a-day", &manifest);
+    let limits = LaneLimits { timeout: Duration::from_secs(26 * 3_600), ..LaneLimits::default() };
+    setup.lanes = vec![("main".to_owned(), limits)];
+    let host = setup.clock(Arc::new(clock.clone())).start().await;
+    let run = host.begin("asks-for-a-day/fetch", json!({ "url": format!("{}/report", web.url()) })).await;
+    let store = &host.inner().store;
+    let begun = clock.now();
+    let mut changes = host.inner().changes();
+    let passing = async {
+        loop {
+            if store.run(run).await.expect("readable").expect("it is there").is_ended() {
+                return;
+            }
+            let polls = store.polls_of(run).await.expect("readable");
+            let wait = polls.first().map_or(Duration::ZERO, |poll| poll.due.since(clock.now()));
+            clock.advance(wait.max(Duration::from_millis(1)));
+            let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+        }
+    };
+    tokio::time::timeout(sublane_tests::PATIENCE, passing).await.expect("it ends in time");
+    assert_eq!(value(&host.ended(run).await), json!(r#"{"state": "ready", "pages": 3}"#));
+    let hours = clock.now().since(begun).as_secs() / 3_600;
+    assert!((5..24).contains(&hours), "{hours}");
+    let entries = store.journal(run, 0).await.expect("readable").len();
+    assert_eq!(entries, 1, "the answer that decided, and nothing else");
 }

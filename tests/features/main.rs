@@ -27,6 +27,7 @@ mod operating; // the manual of operators: its commands and its reference of the
 mod options; // odd values of options are told, or borne
 mod pauses; // a plugin that breaks down again and again has to wait
 mod plugins; // plugins are replaced and removed while their runs go on
+mod polls; // answers that runs wait for and the host asks for
 mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
 mod refusals; // wrong files and machines that do not go along are told, and nothing is lost

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{HookId, RunId};
+use crate::journal::base64_bytes;
 use crate::time::Timestamp;
 
 /// Hooks that a run may have open at once.
@@ -172,24 +173,6 @@ impl From<HookCall> for CallAnswer {
     fn from(call: HookCall) -> Self {
         let HookCall { key, at, media_type, body, verified } = call;
         Self { key, at, media_type, verified, body }
-    }
-}
-
-mod base64_bytes {
-    use std::borrow::Cow;
-    use std::sync::Arc;
-
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(bytes))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        STANDARD.decode(text.as_bytes()).map(Arc::from).map_err(serde::de::Error::custom)
     }
 }
 

@@ -143,6 +143,11 @@ id! {
     HookId
 }
 
+id! {
+    /// A poll plan that a run waits for.
+    PollId
+}
+
 /// The bytes that a run's creations are derived from.
 fn derive(run: RunId, generation: u32, path: &Path, kind: u8, index: u32) -> [u8; 16] {
     let mut input = Vec::with_capacity(32 + path.as_bytes().len());
@@ -169,6 +174,14 @@ impl HookId {
     #[must_use]
     pub fn opened(run: RunId, generation: u32, path: &Path) -> Self {
         Self(derive(run, generation, path, b'h', 0))
+    }
+}
+
+impl PollId {
+    /// The plan that is source number `place` of the wait that `run` opens in `generation` at `path`.
+    #[must_use]
+    pub fn opened(run: RunId, generation: u32, path: &Path, place: u32) -> Self {
+        Self(derive(run, generation, path, b'p', place))
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::grants::LimitHit;
 use crate::hook::CallAnswer;
 use crate::id::RunId;
+use crate::poll::Ending;
 use crate::time::Timestamp;
 
 /// Version of the encoding of arguments that [`Entry::args`] hashes.
@@ -181,6 +182,7 @@ imports! {
     Sleep "timer.sleep" Wait,
     Until "timer.until" Wait,
     WaitAny "wait.any" Wait,
+    PollUntil "poll.until" Wait,
     HookOpen "hook.open" Command,
     HookWait "hook.wait" Wait,
     HookClose "hook.close" Command,
@@ -284,6 +286,8 @@ pub enum Woken {
     Runs(Vec<RunId>),
     /// A message, JSON text.
     Message(Arc<str>),
+    /// How a poll plan ended.
+    Poll(Ending),
     /// A call of a hook.
     Call(CallAnswer),
 }
@@ -360,6 +364,25 @@ pub fn replay(held: &Entry, called: Import, called_args: u128) -> Result<&Entry,
         held: held.import,
         held_args: held.args,
     })
+}
+
+/// Bytes as base64, where JSON is kept.
+pub(crate) mod base64_bytes {
+    use std::borrow::Cow;
+    use std::sync::Arc;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &Arc<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<[u8]>, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        STANDARD.decode(text.as_bytes()).map(Arc::from).map_err(serde::de::Error::custom)
+    }
 }
 
 #[cfg(test)]

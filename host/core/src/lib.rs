@@ -13,13 +13,14 @@ pub mod hook;
 pub mod id;
 pub mod journal;
 pub mod lane;
+pub mod poll;
 pub mod run;
 pub mod time;
 pub mod undo;
 
 pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
 pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope, Share};
-pub use id::{ConversationId, DeliveryId, HookId, RunId, Token};
+pub use id::{ConversationId, DeliveryId, HookId, PollId, RunId, Token};
 pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
 pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Renewal, Run, RunSpec, RunState};
 pub use time::Timestamp;

@@ -10,6 +10,7 @@ use sublane_core::grants::{
     AgentPattern, Authority, ChannelGrant, FileGrant, FileMode, HttpGrant, KvGrant, KvMode, ModelPattern,
     Place, SecretGrant, SpawnGrant, ToolGrant,
 };
+use sublane_core::poll::Plan;
 use sublane_core::{Delivery, DeliveryState, Grants, Purse, Run, Timestamp};
 use sublane_store::{Source, WaitFor};
 
@@ -218,11 +219,18 @@ pub(super) fn delivery_state(state: DeliveryState) -> &'static str {
     }
 }
 
+/// What a poll plan asks, without a query.
+fn polled(plan: &Plan) -> String {
+    let (method, url) = (&plan.request.method, &plan.request.url);
+    format!("an answer to {method} {}", url.split_once('?').map_or(url.as_str(), |(place, _)| place))
+}
+
 /// What a parked run waits for.
 pub(super) fn waits_for(what: &WaitFor) -> String {
     match what {
         WaitFor::Sleep => "its time".to_owned(),
         WaitFor::Message => "a message".to_owned(),
+        WaitFor::Poll { plan } => polled(plan),
         WaitFor::Hook { hook } => format!("a call of hook {hook}"),
         WaitFor::Runs { runs, all: false } if runs.len() > 1 => format!("any of {}", list(runs)),
         WaitFor::Runs { runs, .. } => format!("the end of {}", list(runs)),
@@ -231,6 +239,7 @@ pub(super) fn waits_for(what: &WaitFor) -> String {
                 // Which of them comes first is the wait's own end.
                 Source::Until(_) => "its time".to_owned(),
                 Source::Message => "a message".to_owned(),
+                Source::Poll(plan) => polled(plan),
                 Source::Hook(hook) => format!("a call of hook {hook}"),
                 Source::Runs { runs, all: false } if runs.len() > 1 => format!("any of {}", list(runs)),
                 Source::Runs { runs, .. } => format!("the end of {}", list(runs)),

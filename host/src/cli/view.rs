@@ -10,11 +10,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sublane_core::delivery::{ArtifactLink, AttemptResult};
 use sublane_core::hook::{Hook, Verification};
+use sublane_core::poll::{Plan, Poll};
 use sublane_core::{
     ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Grants, HookId, Lifetime, Outcome,
     Priority, Purse, Run, RunId, RunState, Timestamp,
 };
-use sublane_store::{Conversation, DeliveryAttempt, Wait, WaitFor};
+use sublane_store::{Conversation, DeliveryAttempt, Source, Wait, WaitFor};
 
 /// An instant, RFC 3339 with milliseconds.
 pub(super) fn instant(at: Timestamp) -> String {
@@ -252,8 +253,49 @@ pub(super) struct WaitView {
     until: Option<String>,
 }
 
+/// A poll plan that is carried out.
+#[derive(Debug, Serialize)]
+pub(super) struct PollView {
+    /// Which of the things that are waited for, from 0.
+    place: u32,
+    server: String,
+    /// Polls that were begun.
+    polls: u32,
+    next_at: String,
+    /// What was seen last.
+    seen: Option<String>,
+}
+
+impl From<&Poll> for PollView {
+    fn from(poll: &Poll) -> Self {
+        Self {
+            place: poll.place,
+            server: poll.server.to_string(),
+            polls: poll.made,
+            next_at: instant(poll.due),
+            seen: poll.seen.as_deref().map(str::to_owned),
+        }
+    }
+}
+
 impl From<Wait> for WaitView {
     fn from(wait: Wait) -> Self {
-        Self { import: wait.import.name(), what: wait.what, until: wait.due.map(instant) }
+        let mut what = wait.what;
+        // A query and a body may hold what is nobody else's, and placeholders say nothing.
+        let hide = |plan: &mut Plan| {
+            let request = &mut plan.request;
+            request.url.truncate(request.url.find('?').unwrap_or(request.url.len()));
+            (request.headers, request.body) = (Vec::new(), None);
+        };
+        match &mut what {
+            WaitFor::Poll { plan } => hide(plan),
+            WaitFor::Any { sources } => sources.iter_mut().for_each(|source| {
+                if let Source::Poll(plan) = source {
+                    hide(plan);
+                }
+            }),
+            _ => {}
+        }
+        Self { import: wait.import.name(), what, until: wait.due.map(instant) }
     }
 }

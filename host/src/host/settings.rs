@@ -6,6 +6,7 @@ use sublane_core::Purse;
 use sublane_core::journal::MAX_ENTRIES;
 
 use crate::engine::PoolSizes;
+use crate::poll::Pace;
 use crate::retention::Retention;
 
 /// How the host behaves; the configuration's numbers.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub journal_entries: u32,
     /// How often the sweeps look by themselves. Default 1 s.
     pub sweep: Duration,
+    /// How fast polls come.
+    pub polls: Pace,
     /// Ready runs on all lanes from which on few of those that are due are woken at once. Default 1,024.
     pub line: u32,
     /// How long a stop waits for attempts and deliveries under way. Default 5 s.
@@ -47,6 +50,7 @@ impl Default for Settings {
             hot_window: Duration::from_secs(10),
             journal_entries: MAX_ENTRIES,
             sweep: Duration::from_secs(1),
+            polls: Pace::default(),
             line: 1_024,
             grace: Duration::from_secs(5),
             purse: crate::config::conversation_purse(),

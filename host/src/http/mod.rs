@@ -8,6 +8,7 @@ pub mod address;
 mod connect;
 pub mod head;
 mod receive;
+pub mod redirect;
 pub mod url;
 
 use std::io;

@@ -3,7 +3,7 @@
 //! An effect with a file and a price: what it brought, the file and what it spent are one commit. A
 //! request is paid before it is sent, so that a crash gives nothing back.
 
-mod asked;
+pub(super) mod asked;
 mod undo;
 
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,9 @@ use super::artifact::check_name;
 use super::translate::{Bytes, artifact_to_guest};
 use super::{Ctx, Exit, Live};
 use crate::bindings::sublane::plugin::{http, types};
-use crate::http::head::{self, Header};
+use crate::http::head::Header;
 use crate::http::{Failed, Hop, Missed, Payload, Reply, Sink};
-use crate::secrets::{self, Misuse, holds_placeholder};
+use crate::secrets::{self, Misuse};
 
 /// Bytes of a body that is sent from memory, or taken into it.
 const MAX_BODY_BYTES: u64 = 1 << 20;
@@ -151,24 +151,25 @@ impl Live {
     }
 
     /// The request as it is sent, with the secrets in it.
-    fn fill(&self, asked: &Asked) -> Result<Hop, ImportError> {
+    pub(super) fn fill(&self, asked: &Asked) -> Result<Hop, ImportError> {
         let host = &self.attempt.host;
-        let body = match &asked.payload {
+        let body = match &asked.leg.payload {
             Payload::Bytes(bytes) => bytes.clone(),
             _ => bytes::Bytes::new(),
         };
         let seed = &self.attempt.spec.seed;
-        let placed = secrets::place(&host.secrets, &self.grants, seed, &asked.url, &asked.headers, &body);
+        let placed =
+            secrets::place(&host.secrets, &self.grants, seed, &asked.leg.url, &asked.leg.headers, &body);
         let placed = placed.map_err(|misuse| match misuse {
             Misuse::Denied(denied) => self.denied(denied),
             Misuse::Absent(_) => ImportError::NotFound,
             misuse => ImportError::Invalid(misuse.to_string()),
         })?;
         Ok(Hop {
-            method: asked.method.clone(),
+            method: asked.leg.method.clone(),
             url: placed.url,
             headers: placed.headers,
-            payload: match &asked.payload {
+            payload: match &asked.leg.payload {
                 Payload::Bytes(_) => Payload::Bytes(placed.body),
                 other => other.clone(),
             },
@@ -182,33 +183,11 @@ impl Live {
 
     /// Turns the request into the one that a redirect asks for, if it may be made.
     fn redirect(&self, asked: &mut Asked, status: u16, location: &str) -> Result<(), Missed> {
-        let bad = |why: &str| Missed::Failed(Failed::BadRedirect(why.to_owned()));
-        let Some(left) = asked.redirects.checked_sub(1) else {
-            return Err(bad("there are more redirects than may be followed"));
-        };
-        if self.attempt.host.secrets.redactor().finds(location) {
-            return Err(bad("the place that it names holds a secret"));
-        }
-        let next = asked.url.join(location).map_err(|why| bad(&why))?;
-        if matches!((status, asked.method.as_str()), (303, method) if method != "HEAD")
-            || matches!((status, asked.method.as_str()), (301 | 302, "POST"))
-        {
-            "GET".clone_into(&mut asked.method);
-            asked.payload = Payload::None;
-            asked.headers.retain(|(name, _)| !head::is_of_body(name));
-        }
-        if next.origin() != asked.url.origin() {
-            if matches!(&asked.payload, Payload::Bytes(bytes) if holds_placeholder(bytes)) {
-                return Err(bad("the body holds a secret, which is sent to no other server"));
-            }
-            asked
-                .headers
-                .retain(|(name, value)| !head::is_credential(name) && !holds_placeholder(value.as_bytes()));
-        }
-        if let Err(denied) = self.grants.may_request(&asked.method, next.target()) {
+        let next = asked.leg.next(status, location, self.attempt.host.secrets.redactor())?;
+        if let Err(denied) = self.grants.may_request(&next.method, next.url.target()) {
             return Err(Missed::Host(self.denied(denied)));
         }
-        (asked.url, asked.redirects) = (next, left);
+        asked.leg = next;
         Ok(())
     }
 
@@ -230,7 +209,7 @@ impl Live {
             }
             (Sink::Bytes(bytes), _) => Content::Bytes(Bytes(bytes)),
         };
-        let url = self.attempt.host.secrets.redactor().text(&asked.url.to_string()).into_owned();
+        let url = self.attempt.host.secrets.redactor().text(&asked.leg.url.to_string()).into_owned();
         Ok(Ok(Kept { status: reply.status, url, headers: reply.headers, content }))
     }
 }

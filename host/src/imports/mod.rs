@@ -22,6 +22,7 @@ mod hook;
 mod http;
 mod kv;
 mod local;
+mod poll;
 mod secret;
 mod subagent;
 mod tools;
@@ -275,6 +276,7 @@ impl Live {
         let by = attempt.by_at(true, now);
         let due = due.at(by.now);
         let wait = Wait { run: by.run, path, import, args, what, due };
+        let polls = wait.what.polls().next().is_some();
         let resumed = attempt.arm();
         let spent = by.spent;
         let parked = attempt.host.store.park(by, wait).await.map_err(|error| {
@@ -285,6 +287,9 @@ impl Live {
             Parked::Decided(entry) => entry,
             Parked::Waiting => {
                 attempt.host.note_due(due);
+                if polls {
+                    attempt.host.polled.notify_one();
+                }
                 crate::attempt::parked(&attempt, resumed).await?
             }
         };

@@ -1,10 +1,12 @@
 //! `timer` and `wait`: until an instant, or until the first of several things.
 
 use sublane_core::journal::{AnyAnswer, Woken};
+use sublane_core::poll::{MAX_PLANS, Plan};
 use sublane_core::{Import, ImportError, LimitHit, RunId, Timestamp};
 use sublane_store::{Source, WaitFor};
 
 use super::hook::call_to_guest;
+use super::poll::{ending_to_guest, parts as plan_parts};
 use super::subagent::{MAX_RUNS, parse_ids};
 use super::translate::answer;
 use super::{Ctx, Due, Live};
@@ -42,7 +44,12 @@ impl wait::Host for Ctx {
         let import = Import::WaitAny;
         let live = live!(self, import);
         let args = hash(import, &sources);
-        let read = read(&sources);
+        // What may be asked is looked at now, before the wait is opened; on replay it is not.
+        let plans = match live.attempt.journal.is_replaying() {
+            true => Ok(Vec::new()),
+            false => live.poll_plans(&sources).await?,
+        };
+        let read = plans.and_then(|plans| read(&sources, plans));
         let named: Vec<RunId> = match &read {
             // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
             Ok(sources) if !live.attempt.journal.is_replaying() => {
@@ -63,6 +70,7 @@ impl wait::Host for Ctx {
         // An instant after the deadline never comes.
         let due = read.iter().flatten().filter_map(|source| match source {
             Source::Until(at) if *at <= deadline => Some(*at),
+            Source::Poll(plan) => plan.until.filter(|until| *until <= deadline),
             _ => None,
         });
         let due = Due::At(due.min());
@@ -76,6 +84,7 @@ impl wait::Host for Ctx {
         let woken = match woken {
             Woken::Until => wait::Woken::Until,
             Woken::Message(message) => wait::Woken::Message(message.to_string()),
+            Woken::Poll(ending) => wait::Woken::Poll(ending_to_guest(ending)),
             Woken::Call(call) => wait::Woken::Hook(call_to_guest(call)),
             Woken::Runs(ended) => wait::Woken::Runs(live.ended_to_guest(ended).await?),
         };
@@ -84,6 +93,27 @@ impl wait::Host for Ctx {
 }
 
 impl Live {
+    /// The poll plans among sources, if all may be carried out.
+    async fn poll_plans(
+        &mut self,
+        sources: &[wait::Source],
+    ) -> wasmtime::Result<Result<Vec<Plan>, ImportError>> {
+        let is_plan = |source: &&wait::Source| matches!(source, wait::Source::Poll(_));
+        if sources.iter().filter(is_plan).count() > MAX_PLANS {
+            let rule = format!("a wait has at most {MAX_PLANS} poll plans");
+            return Ok(Err(ImportError::Invalid(rule)));
+        }
+        let mut plans = Vec::new();
+        for source in sources {
+            let wait::Source::Poll(plan) = source else { continue };
+            match self.poll_plan(plan.clone()).await? {
+                Ok(plan) => plans.push(plan),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(plans))
+    }
+
     /// Whether the run itself may sleep until then.
     fn may_sleep(&self, until_ms: u64) -> Result<(), ImportError> {
         if self.is_tool {
@@ -106,7 +136,7 @@ impl Live {
         }
         let instants = sources.iter().map(|source| match source {
             Source::Until(at) => Some(at.0),
-            Source::Runs { .. } | Source::Message | Source::Hook(_) => None,
+            Source::Runs { .. } | Source::Message | Source::Poll(_) | Source::Hook(_) => None,
         });
         // Nothing but instants is a sleep until the first of them.
         match instants.collect::<Option<Vec<u64>>>() {
@@ -116,8 +146,9 @@ impl Live {
     }
 }
 
-/// The sources as the store knows them.
-fn read(sources: &[wait::Source]) -> Result<Vec<Source>, ImportError> {
+/// The sources as the store knows them; these are their poll plans.
+fn read(sources: &[wait::Source], plans: Vec<Plan>) -> Result<Vec<Source>, ImportError> {
+    let mut plans = plans.into_iter();
     if !(1..=MAX_SOURCES).contains(&sources.len()) {
         let rule = format!("a wait is for 1 to {MAX_SOURCES} things, this one for {}", sources.len());
         return Err(ImportError::Invalid(rule));
@@ -133,6 +164,7 @@ fn read(sources: &[wait::Source]) -> Result<Vec<Source>, ImportError> {
     }
     let read = |source: &wait::Source| {
         Ok(match source {
+            wait::Source::Poll(_) => Source::Poll(Box::new(plans.next().ok_or(ImportError::NotFound)?)),
             wait::Source::Until(at) => Source::Until(Timestamp(*at)),
             wait::Source::Runs(runs) => {
                 Source::Runs { runs: parse_ids(&runs.runs)?, all: runs.until == AnyOrAll::All }
@@ -151,6 +183,10 @@ fn hash(import: Import, sources: &[wait::Source]) -> u128 {
         match source {
             wait::Source::Until(at) => parts.extend([b"until".to_vec(), at.to_le_bytes().to_vec()]),
             wait::Source::Message => parts.push(b"message".to_vec()),
+            wait::Source::Poll(plan) => {
+                parts.push(b"poll".to_vec());
+                parts.extend(plan_parts(import, plan));
+            }
             wait::Source::Hook(hook) => parts.extend([b"hook".to_vec(), hook.as_bytes().to_vec()]),
             wait::Source::Runs(runs) => {
                 let kind: &[u8] = if runs.until == AnyOrAll::All { b"all" } else { b"any" };

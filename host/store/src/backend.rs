@@ -10,14 +10,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::hook::{Called, Hook, HookCall};
+use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, Purse, Renewal, Run,
-    RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, PollId, Purse, Renewal,
+    Run, RunId, Timestamp, Token,
 };
 
 use crate::ops::{
     self, Accept, Accepted, By, Claimed, Command, Effects, Fired, Firing, Keep, OldLogs, OldRuns, Parked,
-    Position, Ready, Recovered, Removed, Settled, WaitsFor,
+    PollMove, Polled, Position, Ready, Recovered, Removed, Settled, WaitsFor,
 };
 use crate::rows::{
     Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LiveVersion, LogLine, PauseRow,
@@ -141,6 +142,25 @@ impl<B: Backend> Store for B {
         now: Timestamp,
     ) -> Result<Option<(Called, Effects)>, StoreError> {
         self.write(move |rows| ops::call_hook(rows, &token, call, now)).await
+    }
+    async fn poll(
+        &self,
+        id: PollId,
+        made: u32,
+        spent: Purse,
+        moved: PollMove,
+        now: Timestamp,
+    ) -> Result<(Polled, Effects), StoreError> {
+        self.write(move |rows| ops::poll(rows, id, made, spent, moved, now)).await
+    }
+    async fn polled_servers(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.read(move |rows| rows.polled_servers()).await
+    }
+    async fn due_polls(&self, server: Arc<str>, now: Timestamp, limit: u32) -> Result<Vec<Poll>, StoreError> {
+        self.read(move |rows| rows.due_polls(&server, now, limit)).await
+    }
+    async fn polls_of(&self, run: RunId) -> Result<Vec<Poll>, StoreError> {
+        self.read(move |rows| rows.polls_of(run)).await
     }
     async fn charge(&self, run: RunId, spent: Purse) -> Result<(), StoreError> {
         self.write(move |rows| ops::charge(rows, run, spent)).await

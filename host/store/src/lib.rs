@@ -16,9 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::hook::{Called, Hook, HookCall};
+use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Purse, Renewal, Run, RunId,
-    Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, PollId, Purse, Renewal, Run,
+    RunId, Timestamp, Token,
 };
 
 pub use backend::{Backend, Transaction};
@@ -26,12 +27,12 @@ pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
     Accept, Accepted, By, Claimed, Command, Draw, Effects, Fired, Firing, Keep, OldLogs, OldRuns, Parked,
-    Position, Ready, Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
+    PollMove, Polled, Position, Ready, Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
 };
 pub use rows::{
     Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, HookRows, Intent, LaneSetting,
-    LiveVersion, LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, Removal, Rows, RunFilter,
-    ScheduleRow, ScheduleRows, Source, VersionRows, Wait, WaitFor,
+    LiveVersion, LogLevel, LogLine, LogRows, OperatorRows, PauseRow, PluginRow, PollRows, Removal, Rows,
+    RunFilter, ScheduleRow, ScheduleRows, Source, VersionRows, Wait, WaitFor,
 };
 pub use sqlite::SqliteStore;
 
@@ -171,6 +172,22 @@ pub trait Store: Send + Sync + 'static {
         call: HookCall,
         now: Timestamp,
     ) -> Result<Option<(Called, Effects)>, StoreError>;
+    /// Moves a poll plan of which `made` polls were begun, and takes from its run's purse what that
+    /// cost. When the purse has no more for a poll or a redirect, that ends the plan.
+    async fn poll(
+        &self,
+        id: PollId,
+        made: u32,
+        spent: Purse,
+        moved: PollMove,
+        now: Timestamp,
+    ) -> Result<(Polled, Effects), StoreError>;
+    /// Servers that are polled, by scheme, host and port, each with when the next poll is due.
+    async fn polled_servers(&self) -> Result<Vec<(String, Timestamp)>, StoreError>;
+    /// Poll plans at a server whose next poll is due, the oldest first.
+    async fn due_polls(&self, server: Arc<str>, now: Timestamp, limit: u32) -> Result<Vec<Poll>, StoreError>;
+    /// The poll plans that a run waits for, in the order of their places.
+    async fn polls_of(&self, run: RunId) -> Result<Vec<Poll>, StoreError>;
     /// Takes what an attempt spent that has lost its claim from whoever holds its run's purse
     /// now: the run, the nearest run that it is attached to and that lives, or the conversation.
     /// More than there is takes all of it.

@@ -9,6 +9,7 @@ mod hold;
 mod hook;
 mod log;
 mod operator;
+mod poll;
 mod removal;
 mod schedule;
 mod version;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sublane_core::delivery::AttemptResult;
+use sublane_core::poll::Plan;
 use sublane_core::{
     ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, Import,
     Path, Purse, Run, RunId, Timestamp,
@@ -28,6 +30,7 @@ pub use hold::HoldRows;
 pub use hook::HookRows;
 pub use log::{LogLevel, LogLine, LogPlace, LogRows};
 pub use operator::{Intent, LaneSetting, OperatorRows};
+pub use poll::PollRows;
 pub use removal::Removal;
 pub use schedule::{ScheduleRow, ScheduleRows};
 pub use version::{LiveVersion, PauseRow, PluginRow, VersionRows};
@@ -47,6 +50,11 @@ pub enum WaitFor {
     Message,
     /// Only its time-out.
     Sleep,
+    /// A poll plan to end.
+    Poll {
+        /// The plan.
+        plan: Box<Plan>,
+    },
     /// A call of this hook.
     Hook {
         /// The hook, one of the run's.
@@ -74,6 +82,8 @@ pub enum Source {
     },
     /// A message in the run's mailbox.
     Message,
+    /// A poll plan to end.
+    Poll(Box<Plan>),
     /// A call of this hook of the run's.
     Hook(HookId),
 }
@@ -91,9 +101,26 @@ impl WaitFor {
         };
         let named = sources.iter().flat_map(|source| match source {
             Source::Runs { runs, .. } => runs.as_slice(),
-            Source::Until(_) | Source::Message | Source::Hook(_) => &[],
+            Source::Until(_) | Source::Message | Source::Poll(_) | Source::Hook(_) => &[],
         });
         own.iter().chain(named).copied()
+    }
+
+    /// The poll plans in it, each with its place among the sources.
+    pub fn polls(&self) -> impl Iterator<Item = (u32, &Plan)> {
+        let own = match self {
+            Self::Poll { plan } => Some((0, &**plan)),
+            _ => None,
+        };
+        let sources = match self {
+            Self::Any { sources } => sources.as_slice(),
+            _ => &[],
+        };
+        let named = (0..).zip(sources).filter_map(|(place, source)| match source {
+            Source::Poll(plan) => Some((place, &**plan)),
+            _ => None,
+        });
+        own.into_iter().chain(named)
     }
 }
 
@@ -200,7 +227,9 @@ pub struct DeliveryFilter {
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// One open transaction on the store's rows.
-pub trait Rows: HoldRows + HookRows + LogRows + OperatorRows + Removal + ScheduleRows + VersionRows {
+pub trait Rows:
+    HoldRows + HookRows + LogRows + OperatorRows + PollRows + Removal + ScheduleRows + VersionRows
+{
     // --- runs
 
     /// Adds a run.

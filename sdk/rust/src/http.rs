@@ -235,6 +235,11 @@ impl Request {
         }
     }
 
+    /// As the contract has it, and what is wrong with it.
+    pub(crate) fn into_raw(self) -> (raw::Request, Option<Error>) {
+        (self.raw, self.wrong)
+    }
+
     /// Makes the request and waits for the response, whatever its status.
     pub fn send(self) -> Result<Response, HttpError> {
         if let Some(wrong) = self.wrong {

@@ -63,6 +63,7 @@ pub mod http;
 pub mod kv;
 pub mod log;
 pub mod mailbox;
+pub mod poll;
 pub mod progress;
 pub mod random;
 pub mod secret;

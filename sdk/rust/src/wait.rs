@@ -10,6 +10,7 @@
 //! match wait::for_any_of(&[film, again]).or_a_message().or_at_most(hour).first()?.woken {
 //!     Woken::Ended(runs) => { /* which, and how */ }
 //!     Woken::Message(message) => { let text: String = message.decode()?; }
+//!     Woken::Polled(ending) => { /* a poll, where the sentence names one */ }
 //!     Woken::Call(call) => { /* a hook, where the sentence names one */ }
 //!     Woken::Time => { /* neither came within the hour */ }
 //! }
@@ -27,6 +28,7 @@ use crate::bindings::imports::sublane::plugin::subagent::AnyOrAll;
 use crate::bindings::imports::sublane::plugin::wait as raw;
 use crate::error::Error;
 use crate::hook::{Call, Hook};
+use crate::poll::{Ending, Poll};
 use crate::subagent::Outcome;
 use crate::time::instant_ms;
 use crate::{clock, json};
@@ -37,6 +39,7 @@ use crate::{clock, json};
 #[must_use = "nothing is waited for before `first`"]
 pub struct Wait {
     sources: Vec<raw::Source>,
+    wrong: Option<Error>,
 }
 
 /// What came first.
@@ -55,6 +58,8 @@ pub enum Woken {
     Ended(Vec<(String, Outcome)>),
     /// A message from the run's mailbox.
     Message(Message),
+    /// A poll ended.
+    Polled(Ending),
     /// A hook was called.
     Call(Call),
     /// The time has come.
@@ -134,6 +139,17 @@ impl Wait {
         self.or(raw::Source::Until(now.saturating_add(crate::time::millis(duration))))
     }
 
+    /// Or until a poll ends, at most four in one wait. Not in a tool call.
+    pub fn or_polled(mut self, poll: Poll) -> Self {
+        match poll.into_raw() {
+            Ok(plan) => self.or(raw::Source::Poll(plan)),
+            Err(error) => {
+                self.wrong.get_or_insert(error);
+                self
+            }
+        }
+    }
+
     /// Or until a hook of this run's is called. Not in a tool call.
     pub fn or_a_call_of(self, hook: &Hook) -> Self {
         self.or(raw::Source::Hook(hook.id().to_owned()))
@@ -151,9 +167,13 @@ impl Wait {
 
     /// Waits for the first of them, as long as the run's deadline allows.
     pub fn first(self) -> Result<First, Error> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
         let (place, woken) = raw::any(&self.sources)?;
         let woken = match woken {
             raw::Woken::Until => Woken::Time,
+            raw::Woken::Poll(ending) => Woken::Polled(ending.into()),
             raw::Woken::Hook(call) => Woken::Call(call.into()),
             raw::Woken::Message(text) => Woken::Message(Message(text)),
             raw::Woken::Runs(ended) => {

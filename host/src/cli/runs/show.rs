@@ -8,13 +8,14 @@ use sublane::clock::{Clock as _, SystemClock};
 use sublane::config::Config;
 use sublane::plugin::Allow;
 use sublane_core::hook::Hook;
+use sublane_core::poll::Poll;
 use sublane_core::{Delivery, Grants, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
 use crate::cli::reader::Reader;
 use crate::cli::render;
-use crate::cli::view::{ConversationView, DeliveryView, HookView, RunView, WaitView, instant};
+use crate::cli::view::{ConversationView, DeliveryView, HookView, PollView, RunView, WaitView, instant};
 
 /// Children that are shown with a run.
 const CHILDREN: u32 = 100;
@@ -35,6 +36,7 @@ struct Whole {
     children: Vec<Run>,
     deliveries: Vec<(Delivery, Vec<DeliveryAttempt>)>,
     wait: Option<Wait>,
+    polls: Vec<Poll>,
     hooks: Vec<Hook>,
     entries: usize,
     conversation: Option<Conversation>,
@@ -48,6 +50,7 @@ struct WholeView {
     run: RunView,
     children: Vec<RunView>,
     waits_for: Option<WaitView>,
+    polls: Vec<PollView>,
     /// Never with the token in the URL.
     hooks: Vec<HookView>,
     deliveries: Vec<DeliveryView>,
@@ -103,6 +106,7 @@ impl Whole {
             children: store.runs(of_parent).await?,
             deliveries,
             wait: store.wait_of(id).await?,
+            polls: store.polls_of(id).await?,
             hooks: store.hooks_of(id).await?,
             entries: store.journal(id, run.generation).await?.len(),
             conversation: store.conversation(run.spec.conversation).await?,
@@ -117,6 +121,7 @@ impl Whole {
             run: view(&self.run),
             children: self.children.iter().map(view).collect(),
             waits_for: self.wait.clone().map(WaitView::from),
+            polls: self.polls.iter().map(PollView::from).collect(),
             hooks: self.hooks.iter().map(|hook| HookView::of(hook, &self.run)).collect(),
             deliveries: self.deliveries.iter().map(|(owed, log)| DeliveryView::of(owed, log)).collect(),
             journal_entries: self.entries,
@@ -180,6 +185,7 @@ impl Whole {
         }
         text.push_str(&render::section("may", &may));
         text.push_str(&render::section("may no more", &self.revoked()));
+        text.push_str(&self.polled(now));
         text.push_str(&self.doors(now));
         text.push_str(&self.family());
         text.push_str(&self.owed(now));
@@ -201,6 +207,19 @@ impl Whole {
         let names: HashMap<RunId, &str> =
             self.children.iter().map(|child| (child.spec.id, child.spec.name.as_str())).collect();
         names.iter().fold(text, |text, (id, name)| text.replace(&id.to_string(), name))
+    }
+
+    fn polled(&self, now: Timestamp) -> String {
+        let line = |poll: &Poll| {
+            format!(
+                "{}  next {}, after {}  seen last: {}",
+                scrub_line(&poll.server),
+                render::when(poll.due, now),
+                render::count(poll.made, "poll"),
+                scrub_line(poll.seen.as_deref().unwrap_or("nothing yet"))
+            )
+        };
+        render::section("polls", &self.polls.iter().map(line).collect::<Vec<_>>())
     }
 
     fn doors(&self, now: Timestamp) -> String {
@@ -281,6 +300,7 @@ mod tests {
             children: Vec::new(),
             deliveries,
             wait: None,
+            polls: Vec::new(),
             hooks: Vec::new(),
             entries: 3,
             conversation: None,

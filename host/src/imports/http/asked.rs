@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::{ANY_MEDIA_TYPE, MAX_BODY_BYTES};
 use crate::bindings::sublane::plugin::http;
-use crate::http::head::{self, Header};
+use crate::http::head;
+use crate::http::redirect::Leg;
 use crate::http::url::Url;
 use crate::http::{Payload, deadline};
 use crate::imports::artifact::check_name;
@@ -29,14 +30,10 @@ const DEFAULT_REDIRECTS: u32 = 5;
 const MAX_REDIRECTS: u32 = 10;
 
 /// A request that is checked, and what is left of it from one redirect to the next.
-pub(super) struct Asked {
-    pub(super) method: String,
-    pub(super) url: Url,
-    pub(super) headers: Vec<Header>,
-    pub(super) payload: Payload,
+pub(in crate::imports) struct Asked {
+    pub(in crate::imports) leg: Leg,
     pub(super) deadline: Instant,
-    pub(super) max_body: u64,
-    pub(super) redirects: u32,
+    pub(in crate::imports) max_body: u64,
     /// Whether a redirect is followed at all.
     pub(super) follows: bool,
     /// The name and media type of the file, if there shall be one, and what the purse has for it.
@@ -44,7 +41,7 @@ pub(super) struct Asked {
 }
 
 /// The hash of a request, for its entry.
-pub(super) fn hash(import: Import, request: &http::Request) -> u128 {
+pub(in crate::imports) fn hash(import: Import, request: &http::Request) -> u128 {
     let number = |number: Option<u64>| number.map_or(vec![0], |n| [&[1], &n.to_le_bytes()[..]].concat());
     let count = (request.headers.len() as u64).to_le_bytes();
     let mut parts: Vec<&[u8]> = vec![request.method.as_bytes(), request.url.as_bytes(), &count];
@@ -66,7 +63,12 @@ pub(super) fn hash(import: Import, request: &http::Request) -> u128 {
 }
 
 /// A number that a guest names, within what the host has.
-fn within(which: &str, named: Option<u64>, default: u64, most: u64) -> Result<u64, ImportError> {
+pub(in crate::imports) fn within(
+    which: &str,
+    named: Option<u64>,
+    default: u64,
+    most: u64,
+) -> Result<u64, ImportError> {
     match named {
         Some(named) if named > most => Err(ImportError::Limit(LimitHit::new(which, most))),
         named => Ok(named.unwrap_or(default)),
@@ -85,7 +87,7 @@ fn idempotency_key(run: RunId, generation: u32, path: &Path) -> String {
 
 impl Live {
     /// Everything that can be said before anything is sent. With a path, the request is known by it.
-    pub(super) async fn check(
+    pub(in crate::imports) async fn check(
         &mut self,
         path: Option<&Path>,
         request: http::Request,
@@ -136,7 +138,8 @@ impl Live {
         let deadline = deadline(Duration::from_millis(ms));
         let redirects = u32::try_from(redirects).unwrap_or(MAX_REDIRECTS);
         let follows = redirects > 0;
-        Ok(Ok(Asked { method, url, headers, payload, deadline, max_body, redirects, follows, file }))
+        let leg = Leg { method, url, headers, payload, redirects };
+        Ok(Ok(Asked { leg, deadline, max_body, follows, file }))
     }
 
     /// Whether a file may be made, and what the purse has for it.
@@ -174,7 +177,7 @@ impl Live {
     }
 
     /// What the run has left, after all that was written.
-    pub(super) async fn purse(&self) -> wasmtime::Result<Purse> {
+    pub(in crate::imports) async fn purse(&self) -> wasmtime::Result<Purse> {
         let own = self.attempt.host.store.run(self.attempt.spec.id).await.map_err(Exit::store)?;
         Ok(own.map(|run| run.purse).unwrap_or_default())
     }

@@ -9,6 +9,7 @@ use sublane_store::Command;
 use super::asked::hash;
 use crate::bindings::sublane::plugin::{http, types};
 use crate::http::Payload;
+use crate::http::redirect::Leg;
 use crate::imports::translate::answer;
 use crate::imports::{Ctx, Live};
 
@@ -73,8 +74,9 @@ impl Live {
         if let Err(limit) = self.purse().await?.has(price) {
             return Ok(Err(ImportError::Limit(limit)));
         }
-        debug_assert!(!matches!(asked.payload, Payload::File(_)), "it was refused above");
-        let undo = Undo { method: asked.method, url: asked.url.to_string(), headers: asked.headers, body };
+        debug_assert!(!matches!(asked.leg.payload, Payload::File(_)), "it was refused above");
+        let Leg { method, url, headers, .. } = asked.leg;
+        let undo = Undo { method, url: url.to_string(), headers, body };
         Ok(Ok(Command::Undo { undo, price }))
     }
 }

@@ -10,6 +10,7 @@ mod hook;
 mod index;
 mod log;
 mod operator;
+mod poll;
 mod removal;
 mod rows;
 mod schedule;

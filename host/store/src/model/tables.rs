@@ -6,9 +6,10 @@ use std::sync::Arc;
 use sublane_core::delivery::Hold;
 use sublane_core::hook::Hook;
 use sublane_core::id::IdMap;
+use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, Run, RunId,
-    RunState, Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, PollId,
+    Run, RunId, RunState, Timestamp,
 };
 
 use super::index::Due;
@@ -74,6 +75,9 @@ pub(super) struct Tables {
     pub(super) hooks: BTreeMap<HookId, Hook>,
     pub(super) hook_tokens: HashMap<[u8; 32], HookId>,
     pub(super) schedules: BTreeMap<String, ScheduleRow>,
+    pub(super) polls: IdMap<PollId, Poll>,
+    pub(super) polls_by_run: BTreeMap<(RunId, u32), PollId>,
+    pub(super) polls_due: BTreeSet<(String, Timestamp, PollId)>,
 }
 
 impl Tables {

@@ -117,7 +117,7 @@ fn end_run(
     if matches!(run.state, RunState::Waiting { .. })
         && let Some(wait) = rows.wait(run.spec.id)?
     {
-        rows.delete_wait(&wait)?;
+        super::wait::close(rows, &wait)?;
     }
     step(&mut run, Step::Finish(outcome), now)?;
     effects.killed.extend(held.map(|token| (run.spec.id, token)));

@@ -56,6 +56,12 @@ pub(super) fn take(rows: &mut dyn Rows, run: RunId, id: HookId) -> Result<Option
     Ok(Some(call.into()))
 }
 
+/// Whether a call has come to a hook of a run, which the run was not told yet.
+pub(super) fn is_called(rows: &mut dyn Rows, run: RunId, id: HookId) -> Result<bool> {
+    let hook = rows.hook(id)?.filter(|hook| hook.run == run);
+    Ok(hook.is_some_and(|hook| matches!(hook.state, HookState::Called(_))))
+}
+
 /// Whether a hook's run goes on, in the generation that opened it.
 fn lives(rows: &mut dyn Rows, hook: &Hook) -> Result<bool> {
     let run = super::must_run(rows, hook.run)?;
@@ -76,6 +82,7 @@ pub fn call_hook(
     if called == Called::Taken {
         rows.update_hook(&hook)?;
         super::wait::decide(rows, hook.run, now, &mut effects)?;
+        effects.polls = super::poll::hinted(rows, hook.run, hook.id, now)?;
     }
     Ok(Some((called, effects)))
 }

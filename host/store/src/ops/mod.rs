@@ -11,6 +11,7 @@ mod deliver;
 mod end;
 mod hook;
 mod log;
+mod poll;
 mod retain;
 mod retry;
 mod schedule;
@@ -34,6 +35,7 @@ pub use deliver::{
 pub use end::{cancel, charge, finish, fire_due};
 pub use hook::call_hook;
 pub use log::{MAX_LOG_BYTES, MAX_LOG_LINES, OldLogs, log, log_bytes, remove_logs};
+pub use poll::{PollMove, Polled, poll};
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use retry::retry;
 pub use schedule::{Fired, Firing, fire_schedule, set_schedules};
@@ -107,6 +109,8 @@ pub struct Effects {
     pub killed: Vec<(RunId, Token)>,
     /// Deliveries whose first attempt is marked: send them now.
     pub deliveries: Vec<Delivery>,
+    /// Whether a poll is due now that was not.
+    pub polls: bool,
 }
 
 /// A run that was taken for an attempt.

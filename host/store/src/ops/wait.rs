@@ -3,6 +3,7 @@
 
 use sublane_core::hook::CallAnswer;
 use sublane_core::journal::{AnyAnswer, WaitAnswer, Woken, encode};
+use sublane_core::poll::{Ending, Poll};
 use sublane_core::run::Step;
 use sublane_core::{Answer, Entry, Run, RunId, RunState, Timestamp};
 
@@ -27,7 +28,7 @@ pub fn park(rows: &mut dyn Rows, by: &By, wait: Wait) -> Result<Parked> {
     }
     let past = wait.due.is_some_and(|due| due <= by.now);
     run.purse.spend(by.spent);
-    if let Some(entry) = outcome(rows, &wait, past, by.now)? {
+    if let Some(entry) = outcome(rows, &wait, past, None, by.now)? {
         rows.insert_entry(by.run, run.generation, &entry)?;
         rows.update_run(&run)?;
         return Ok(Parked::Decided(entry));
@@ -35,6 +36,7 @@ pub fn park(rows: &mut dyn Rows, by: &By, wait: Wait) -> Result<Parked> {
     step(&mut run, Step::Park, by.now)?;
     rows.update_run(&run)?;
     rows.insert_wait(&wait)?;
+    super::poll::open(rows, &wait, run.generation, by.now)?;
     Ok(Parked::Waiting)
 }
 
@@ -57,7 +59,7 @@ pub(super) fn decide(
     effects: &mut Effects,
 ) -> Result<()> {
     let Some(wait) = rows.wait(waiter)? else { return Ok(()) };
-    match outcome(rows, &wait, false, now)? {
+    match outcome(rows, &wait, false, None, now)? {
         Some(entry) => wake(rows, &wait, entry, now, effects),
         None => Ok(()),
     }
@@ -71,18 +73,55 @@ pub(super) fn resolve_timeout(
     effects: &mut Effects,
 ) -> Result<()> {
     let Some(wait) = rows.wait(waiter)? else { return Ok(()) };
-    match outcome(rows, &wait, true, now)? {
+    match outcome(rows, &wait, true, None, now)? {
         Some(entry) => wake(rows, &wait, entry, now, effects),
         None => Ok(()),
     }
 }
 
+/// A poll plan of a run ends: that decides its wait, unless something else does.
+pub(super) fn polled(
+    rows: &mut dyn Rows,
+    poll: &Poll,
+    answer: &Answer<Ending>,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
+    let Some(wait) = rows.wait(poll.run)? else { return Ok(()) };
+    match outcome(rows, &wait, false, Some((poll.place, answer)), now)? {
+        Some(entry) => wake(rows, &wait, entry, now, effects),
+        None => Ok(()),
+    }
+}
+
+/// The wait is over: its rows go.
+pub(super) fn close(rows: &mut dyn Rows, wait: &Wait) -> Result<()> {
+    if wait.what.polls().next().is_some() {
+        rows.delete_polls(wait.run)?;
+    }
+    rows.delete_wait(wait)
+}
+
+/// How a poll plan ended, with its place.
+type EndedPoll<'a> = Option<(u32, &'a Answer<Ending>)>;
+
 /// The entry that decides a wait, if anything does. What is there beats the time-out.
-fn outcome(rows: &mut dyn Rows, wait: &Wait, past: bool, now: Timestamp) -> Result<Option<Entry>> {
+fn outcome(
+    rows: &mut dyn Rows,
+    wait: &Wait,
+    past: bool,
+    ended_poll: EndedPoll<'_>,
+    now: Timestamp,
+) -> Result<Option<Entry>> {
     let result = match &wait.what {
         WaitFor::Hook { hook } => match super::hook::take(rows, wait.run, *hook)? {
             Some(call) => Some(encode(&Ok(Some(call)))),
             None => past.then(|| encode::<Option<CallAnswer>>(&Ok(None))),
+        },
+        WaitFor::Poll { .. } => match ended_poll {
+            Some((_, answer)) => Some(encode(answer)),
+            None if past => Some(encode(&Ok(Ending::TimedOut(super::poll::seen(rows, wait.run, 0)?)))),
+            None => None,
         },
         WaitFor::Sleep => past.then(|| encode::<()>(&Ok(()))),
         WaitFor::Message => match rows.pop_message(wait.run)? {
@@ -94,7 +133,9 @@ fn outcome(rows: &mut dyn Rows, wait: &Wait, past: bool, now: Timestamp) -> Resu
             let answer: Answer<WaitAnswer> = Ok(WaitAnswer { ended, timed_out: !met });
             (met || past).then(|| encode(&answer))
         }
-        WaitFor::Any { sources } => first(rows, wait.run, sources, now)?.map(|first| encode(&Ok(first))),
+        WaitFor::Any { sources } => {
+            first(rows, wait.run, sources, ended_poll, now)?.map(|first| encode(&first))
+        }
     };
     Ok(result.map(|result| Entry {
         path: wait.path.clone(),
@@ -122,12 +163,21 @@ fn first(
     rows: &mut dyn Rows,
     waiter: RunId,
     sources: &[Source],
+    ended_poll: EndedPoll<'_>,
     now: Timestamp,
-) -> Result<Option<AnyAnswer>> {
+) -> Result<Option<Answer<AnyAnswer>>> {
     for (index, source) in (0..).zip(sources) {
         let woken = match source {
             Source::Until(at) => (*at <= now).then_some(Woken::Until),
             Source::Message => rows.pop_message(waiter)?.map(Woken::Message),
+            Source::Poll(plan) => match ended_poll.filter(|(place, _)| *place == index) {
+                Some((_, Ok(ending))) => Some(Woken::Poll(ending.clone())),
+                Some((_, Err(error))) => return Ok(Some(Err(error.clone()))),
+                None if plan.until.is_some_and(|until| until <= now) => {
+                    Some(Woken::Poll(Ending::TimedOut(super::poll::seen(rows, waiter, index)?)))
+                }
+                None => None,
+            },
             Source::Hook(hook) => super::hook::take(rows, waiter, *hook)?.map(Woken::Call),
             Source::Runs { runs, all } => match ended(rows, runs, *all)? {
                 (ended, true) => Some(Woken::Runs(ended)),
@@ -135,7 +185,7 @@ fn first(
             },
         };
         if let Some(woken) = woken {
-            return Ok(Some(AnyAnswer { index, woken }));
+            return Ok(Some(Ok(AnyAnswer { index, woken })));
         }
     }
     Ok(None)
@@ -160,7 +210,7 @@ pub(super) fn due(rows: &mut dyn Rows, now: Timestamp, limit: u32) -> Result<Vec
 fn wake(rows: &mut dyn Rows, wait: &Wait, entry: Entry, now: Timestamp, effects: &mut Effects) -> Result<()> {
     let mut run: Run = must_run(rows, wait.run)?;
     rows.insert_entry(wait.run, run.generation, &entry)?;
-    rows.delete_wait(wait)?;
+    close(rows, wait)?;
     step(&mut run, Step::Wake, now)?;
     rows.update_run(&run)?;
     match run.state {

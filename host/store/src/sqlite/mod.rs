@@ -19,6 +19,7 @@ mod hook;
 mod job;
 mod log;
 mod operator;
+mod poll;
 mod readers;
 mod removal;
 mod rows;

@@ -69,6 +69,13 @@ macro_rules! hook_columns {
     };
 }
 
+/// Columns in the order in which `poll::poll` reads them.
+macro_rules! poll_columns {
+    () => {
+        "SELECT p.id, r.id, p.place, p.server, p.due, p.made, p.hinted, p.seen, p.rule, p.times "
+    };
+}
+
 /// Columns in the order in which `codec::conversation` reads them.
 macro_rules! conversation_columns {
     () => {
@@ -180,6 +187,15 @@ statements! {
     Hook: concat!(hook_columns!(), "FROM hook h CROSS JOIN run r ON r.n = h.run WHERE h.id = ?1");
     HookByToken: concat!(hook_columns!(), "FROM hook h CROSS JOIN run r ON r.n = h.run WHERE h.token = ?1");
     HooksOf: concat!(hook_columns!(), "FROM run r CROSS JOIN hook h ON h.run = r.n WHERE r.id = ?1");
+    PollInsert: "INSERT INTO poll (id, run, place, server, due, made, hinted, seen, rule, times) \
+        VALUES (?1, (SELECT n FROM run WHERE id = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    PollUpdate: "UPDATE poll SET due = ?2, made = ?3, hinted = ?4, seen = ?5, rule = ?6, times = ?7 WHERE id = ?1";
+    Poll: concat!(poll_columns!(), "FROM poll p CROSS JOIN run r ON r.n = p.run WHERE p.id = ?1");
+    PollsOf: concat!(poll_columns!(), "FROM run r CROSS JOIN poll p ON p.run = r.n WHERE r.id = ?1");
+    PollsDelete: "DELETE FROM poll WHERE run = (SELECT n FROM run WHERE id = ?1)";
+    PollNext: "SELECT server, due FROM poll WHERE server > ?1 ORDER BY server, due LIMIT 1";
+    PollsDue: concat!(poll_columns!(), "FROM poll p CROSS JOIN run r ON r.n = p.run \
+        WHERE p.server = ?1 AND p.due <= ?2 ORDER BY p.due, p.id LIMIT ?3");
     DeliveryInsert: "INSERT INTO delivery (run, id, conversation, channel, address, body, state, attempts, next_at, \
         created, since, note) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     DeliveryUpdate: "UPDATE delivery SET attempts = ?2, note = ?3, state = ?4, next_at = ?5, since = ?6 WHERE id = ?1";

@@ -15,6 +15,7 @@ mod hook;
 mod journal;
 mod log;
 mod older;
+mod poll;
 mod purses;
 mod random;
 mod recovery;
@@ -172,6 +173,14 @@ on_every_store! {
         none_overtakes_where_the_order_is_strict
         a_dead_letter_holds_up_nobody
         what_has_no_channel_is_not_given_up
+    }
+    poll {
+        a_plan_stands_where_its_polls_brought_it
+        an_answer_that_decides_is_the_entry
+        a_plan_ends_when_its_time_is_up_or_its_run_ends
+        a_purse_that_has_no_more_ends_a_plan_by_name
+        a_plan_is_one_of_several_things_and_the_first_wins
+        a_call_of_its_hook_makes_a_plan_due
     }
     hook {
         a_hook_is_known_by_where_it_was_opened_and_by_its_token

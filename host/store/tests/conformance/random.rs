@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sublane_core::delivery::{AttemptResult, Order, SettleRule};
+use sublane_core::poll::Plan;
 use sublane_core::{
-    Failure, Import, Lifetime, Outcome, Path, Renewal, Run, RunId, RunState, Timestamp, Token,
+    Failure, Import, Lifetime, Outcome, Path, Purse, Renewal, Run, RunId, RunState, Timestamp, Token,
 };
 use sublane_store::{
-    By, Command, DeliveryFilter, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, Model, RunFilter,
-    Source, Spawn, SqliteStore, Store, Wait, WaitFor,
+    By, Command, DeliveryFilter, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, Model, PollMove,
+    RunFilter, Source, Spawn, SqliteStore, Store, Wait, WaitFor,
 };
 
 use crate::support::{
@@ -52,6 +53,7 @@ pub(crate) enum Step {
     SetLane(u8),
     Recover,
     CallHook { which: usize, key: u8 },
+    Poll { which: usize, how: u8 },
     SetSchedules(u8),
     FireSchedule { which: usize, stale: bool, n: u8 },
     Remove { age: u64, limit: u32 },
@@ -71,7 +73,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         8 => (pick.clone(), any::<bool>(), any::<bool>(), any::<bool>(), 1..60_000_u64).prop_map(
             |(by, attached, keyed, owes, deadline)| Step::Spawn { by, attached, keyed, owes, deadline }
         ),
-        8 => (pick.clone(), 0..8_u8, pick.clone(), due)
+        8 => (pick.clone(), 0..10_u8, pick.clone(), due)
             .prop_map(|(by, kind, target, due)| Step::Park { by, kind, target, due }),
         2 => pick.clone().prop_map(Step::Evict),
         5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
@@ -93,6 +95,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         1 => (0..4_u8).prop_map(Step::SetLane),
         1 => Just(Step::Recover),
         4 => (pick.clone(), 0..3_u8).prop_map(|(which, key)| Step::CallHook { which, key }),
+        6 => (pick.clone(), 0..6_u8).prop_map(|(which, how)| Step::Poll { which, how }),
         1 => (0..4_u8).prop_map(Step::SetSchedules),
         2 => (pick.clone(), any::<bool>(), 0..12_u8)
             .prop_map(|(which, stale, n)| Step::FireSchedule { which, stale, n }),
@@ -179,12 +182,18 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
                 0 => WaitFor::Sleep,
                 7 => WaitFor::Hook { hook: hook_of(store, by.run, *target).await },
                 1 => WaitFor::Message,
+                8 | 9 => {
+                    let hint = (*target % 2 == 0).then_some(hook_of(store, by.run, *target).await);
+                    let server = format!("http://server-{}", target % 3);
+                    crate::poll::for_poll(Plan { hint, until: due, ..crate::poll::plan(&server, 40) })
+                }
                 2 | 3 => WaitFor::Runs { runs, all: *kind == 2 },
                 kind => {
                     let first = Source::Runs { runs: runs[..1].to_vec(), all: false };
                     let all = Source::Runs { runs, all: true };
                     let hook = Source::Hook(hook_of(store, by.run, *target).await);
-                    let mut sources = vec![first, Source::Message, hook, all];
+                    let plan = Plan { until: due, ..crate::poll::plan("http://server-1", 900) };
+                    let mut sources = vec![first, Source::Message, Source::Poll(Box::new(plan)), hook, all];
                     // Where the time stands among the others differs.
                     let place = usize::from(kind % 4);
                     sources.splice(place..place, due.map(Source::Until));
@@ -274,6 +283,20 @@ pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             let call = crate::hook::call(&format!("key {key}"), 0);
             format!("{:?}", store.call_hook(*token, call, now).await)
         }
+        Step::Poll { which, how } => {
+            let polls = polls(store, view).await;
+            let Some(poll) = polls.get(which % polls.len().max(1)) else { return String::new() };
+            let seen = format!("step {number}").into();
+            let moved = match how {
+                0 | 1 => PollMove::Begin { again: Timestamp(now.0 + 700) },
+                2 => PollMove::Redirected,
+                3 => PollMove::Ends(Ok(crate::poll::done())),
+                _ => PollMove::GoesOn { due: Timestamp(now.0 + 90), seen, streak: Some((1, number)) },
+            };
+            let spent = Purse { requests: 7, bytes_in: 30, ..Purse::default() };
+            let made = if which.is_multiple_of(7) { poll.made + 1 } else { poll.made };
+            format!("{:?}", store.poll(poll.id, made, spent, moved, now).await)
+        }
         Step::SetSchedules(n) => {
             let all = [("films", "0 * * * * UTC"), ("report", "0 0 * * * UTC"), ("report", "@daily UTC")];
             let some = all.iter().skip(usize::from(*n)).take(2);
@@ -340,6 +363,15 @@ fn hook_command(number: u32) -> Command {
 async fn hook_of(store: &dyn Store, run: RunId, which: usize) -> sublane_core::HookId {
     let hooks = store.hooks_of(run).await.expect("readable");
     hooks.get(which % hooks.len().max(1)).map_or(sublane_core::HookId([9; 16]), |hook| hook.id)
+}
+
+/// The poll plans of all runs.
+async fn polls(store: &dyn Store, view: &View) -> Vec<sublane_core::poll::Poll> {
+    let mut polls = Vec::new();
+    for run in &view.runs {
+        polls.extend(store.polls_of(run.spec.id).await.expect("readable"));
+    }
+    polls
 }
 
 /// The tokens of all hooks.

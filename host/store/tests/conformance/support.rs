@@ -238,6 +238,7 @@ pub(crate) fn wait(by: &By, seq: u32, what: WaitFor, due: Option<Timestamp>) -> 
         WaitFor::Sleep => Import::Sleep,
         WaitFor::Any { .. } => Import::WaitAny,
         WaitFor::Hook { .. } => Import::HookWait,
+        WaitFor::Poll { .. } => Import::PollUntil,
     };
     Wait { run: by.run, path: Path::root().then(seq), import, args: u128::from(seq), what, due }
 }

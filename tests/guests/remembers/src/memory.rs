@@ -8,7 +8,7 @@ use sublane_sdk::hook::{self, Hook, Verification};
 use sublane_sdk::subagent::{self, Child};
 use sublane_sdk::{
     Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, kv, log, mailbox,
-    progress, random, secret, timer, tool, tools, wait,
+    poll, progress, random, secret, timer, tool, tools, wait,
 };
 
 /// What the agent is to do.
@@ -97,6 +97,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     asked(&mut seen);
     firsts(&mut seen);
     hooks(&mut seen);
+    polls(&mut seen);
     seen.locals();
     Ok(seen.0)
 }
@@ -119,6 +120,16 @@ fn firsts(seen: &mut Seen) {
     seen.note("told", third.send("go on"));
     seen.note("ended", wait::for_a_message().or_all_of(&[&third]).first());
     seen.note("tie", wait::until(clock::now()).or_any_of(&[&third]).first());
+}
+
+/// A poll that nobody may make, and one whose time is up before it is made.
+fn polls(seen: &mut Seen) {
+    let asking = |url| poll::asking(http::get(url)).done_when(poll::answer());
+    seen.note("denied", asking("http://127.0.0.1:10/").until_it_ends());
+    let short = Duration::from_millis(15);
+    seen.note("timed out", asking("http://127.0.0.1:9/").for_at_most(short).until_it_ends());
+    let either = asking("http://127.0.0.1:9/").for_at_most(short);
+    seen.note("first", wait::for_a_message().or_polled(either).first());
 }
 
 /// There is no door: what is random would be in no two lives the same.

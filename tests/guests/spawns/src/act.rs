@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sublane_sdk::artifact::Artifact;
 use sublane_sdk::hook::{self, Hook, Trust, Verification};
 use sublane_sdk::log::Level;
+use sublane_sdk::poll::{self, Answer, Ending, Poll};
 use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
 use sublane_sdk::wait::{Wait, Woken};
@@ -15,7 +16,7 @@ use sublane_sdk::{
     random, secret, timer, tools, wait_all, wait_any,
 };
 
-use crate::step::{HttpAsk, SourceAsk, SpawnAsk, Step, root_and_path};
+use crate::step::{HttpAsk, PollAsk, RuleAsk, SourceAsk, SpawnAsk, Step, root_and_path};
 
 /// A scope for so many levels of relays.
 pub(crate) fn levels(levels: u32) -> SpawnScope {
@@ -158,6 +159,7 @@ impl Hands {
             }
             Step::Http(ask) => self.http(ask)?,
             Step::Placeholder(name) => json!(secret::placeholder(&name).map_err(text)?),
+            Step::Poll(ask) => ending(self.poll(ask)?.until_it_ends().map_err(text)?),
             Step::Hook { secret, keys } => self.open(secret, keys)?,
             Step::HookWait { hook, within_ms } => self.called(hook, within_ms)?,
             Step::HookClose(hook) => json!(hook::close(self.hooks[hook].id()).map_err(text)?),
@@ -185,7 +187,7 @@ impl Hands {
         })
     }
 
-    fn http(&mut self, ask: HttpAsk) -> Result<Value, String> {
+    fn request(&self, ask: &HttpAsk) -> Result<http::Request, String> {
         let mut known = Vec::new();
         for name in &ask.secrets {
             known.push((format!("{{{name}}}"), secret::placeholder(name).map_err(text)?));
@@ -213,6 +215,11 @@ impl Hands {
         if let Some(redirects) = ask.max_redirects {
             request = request.max_redirects(redirects);
         }
+        Ok(request)
+    }
+
+    fn http(&mut self, ask: HttpAsk) -> Result<Value, String> {
+        let request = self.request(&ask)?;
         if ask.undo {
             return request.undo().map(|()| json!({})).map_err(text);
         }
@@ -226,6 +233,42 @@ impl Hands {
             self.files.push(file);
         }
         Ok(done)
+    }
+
+    fn poll(&self, ask: PollAsk) -> Result<Poll, String> {
+        let rule = |ask: RuleAsk| {
+            let answer = match ask.status {
+                Some((least, most)) => poll::answer().statuses(least, most),
+                None => poll::answer(),
+            };
+            let with = |answer: Answer, (path, value): (String, Option<Value>)| match value {
+                None => answer.having(&path),
+                Some(Value::Array(values)) => answer.with_any(&path, values),
+                Some(value) => answer.with(&path, value),
+            };
+            ask.values.into_iter().fold(answer, with).times(ask.times.unwrap_or(1))
+        };
+        let ms = Duration::from_millis;
+        let mut poll = poll::asking(self.request(&ask.request)?).give_or_take(ask.jitter);
+        if let Some(every) = ask.every_ms {
+            poll = poll.every(ms(every));
+        }
+        if let Some(first) = ask.first_ms {
+            poll = poll.first_after(ms(first));
+        }
+        if let Some((per_cent, ceiling)) = ask.grows {
+            poll = poll.growing_by(per_cent, ms(ceiling));
+        }
+        if let Some(within) = ask.for_ms {
+            poll = poll.for_at_most(ms(within));
+        }
+        if let Some(hook) = ask.hint {
+            poll = poll.hinted_by(&self.hooks[hook]);
+        }
+        poll = ask.done.into_iter().map(rule).fold(poll, Poll::done_when);
+        poll = ask.failed.into_iter().map(rule).fold(poll, Poll::failed_when);
+        poll = ask.goes_on.into_iter().map(rule).fold(poll, Poll::goes_on_when);
+        Ok(ask.keep.iter().fold(poll, |poll, name| poll.keep_header(name)))
     }
 
     fn spawn(&mut self, ask: SpawnAsk) -> Result<Value, String> {
@@ -298,19 +341,23 @@ impl Hands {
                 some => some.iter().map(|child| self.children[*child].run.clone()).collect(),
             }
         };
-        let add = |wait: Wait, source| match source {
-            SourceAsk::AnyOf(children) => wait.or_any_of(&runs(&children)),
-            SourceAsk::AllOf(children) => wait.or_all_of(&runs(&children)),
-            SourceAsk::Run(run) => wait.or_any_of(&[run]),
-            SourceAsk::Message => wait.or_a_message(),
-            SourceAsk::Hook(hook) => wait.or_a_call_of(&self.hooks[hook]),
-            SourceAsk::Until(ms) => wait.or_until(UNIX_EPOCH + Duration::from_millis(ms)),
-            SourceAsk::WithinMs(ms) => wait.or_at_most(Duration::from_millis(ms)),
+        let add = |wait: Wait, source| {
+            Ok::<_, String>(match source {
+                SourceAsk::Poll(ask) => wait.or_polled(self.poll(ask)?),
+                SourceAsk::AnyOf(children) => wait.or_any_of(&runs(&children)),
+                SourceAsk::AllOf(children) => wait.or_all_of(&runs(&children)),
+                SourceAsk::Run(run) => wait.or_any_of(&[run]),
+                SourceAsk::Message => wait.or_a_message(),
+                SourceAsk::Hook(hook) => wait.or_a_call_of(&self.hooks[hook]),
+                SourceAsk::Until(ms) => wait.or_until(UNIX_EPOCH + Duration::from_millis(ms)),
+                SourceAsk::WithinMs(ms) => wait.or_at_most(Duration::from_millis(ms)),
+            })
         };
-        let waits = sources.into_iter().fold(Wait::default(), add);
+        let waits = sources.into_iter().try_fold(Wait::default(), add)?;
         let first = waits.first().map_err(text)?;
         let woken = match first.woken {
             Woken::Time => json!("time"),
+            Woken::Polled(polled) => ending(polled),
             Woken::Call(call) => json!({ "called": call.text() }),
             Woken::Message(message) => json!({ "message": message.decode::<Value>().map_err(text)? }),
             Woken::Ended(ended) => {
@@ -398,6 +445,20 @@ pub(crate) fn receipt(child: &Child) -> Value {
         got["host-calls"] = json!(grants.host_calls);
     }
     receipt
+}
+
+/// How a poll ended, as JSON.
+fn ending(ending: Ending) -> Value {
+    let response = |response: http::Response| {
+        let headers: Value = response.headers.iter().map(|(name, value)| json!([name, value])).collect();
+        json!({ "status": response.status, "url": response.url, "headers": headers, "body": response.text() })
+    };
+    match ending {
+        Ending::Done(done) => json!({ "done": response(done) }),
+        Ending::Failed(failed) => json!({ "failed": response(failed) }),
+        Ending::TimedOut(seen) => json!({ "timed-out": seen }),
+        Ending::Broken(trouble) => json!({ "broken": text(trouble) }),
+    }
 }
 
 /// How a child ended, as JSON.

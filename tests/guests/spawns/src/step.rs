@@ -75,6 +75,8 @@ pub(crate) enum Step {
     Http(HttpAsk),
     /// What stands for a secret.
     Placeholder(String),
+    /// Poll until it ends.
+    Poll(PollAsk),
     /// Open a hook: for nobody, for a secret, or for keys at a URL.
     Hook { secret: Option<String>, keys: Option<String> },
     /// Wait for a call of a hook: by its number in the order of their opening, from 0.
@@ -115,6 +117,8 @@ pub(crate) enum SourceAsk {
     Run(String),
     /// A message.
     Message,
+    /// A poll.
+    Poll(PollAsk),
     /// A call of a hook: by its number in the order of their opening, from 0.
     Hook(usize),
     /// Milliseconds since 1970.
@@ -142,6 +146,36 @@ pub(crate) struct HttpAsk {
     pub(crate) undo: bool,
     /// Secrets whose placeholders are put in.
     pub(crate) secrets: Vec<String>,
+}
+
+/// A poll: what it asks, and when. Rules are statuses, values by their paths, and times in a row.
+#[data]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct PollAsk {
+    pub(crate) request: HttpAsk,
+    pub(crate) first_ms: Option<u64>,
+    pub(crate) every_ms: Option<u64>,
+    /// Per cent, and the ceiling.
+    pub(crate) grows: Option<(u32, u64)>,
+    pub(crate) jitter: u32,
+    pub(crate) for_ms: Option<u64>,
+    pub(crate) done: Vec<RuleAsk>,
+    pub(crate) failed: Vec<RuleAsk>,
+    pub(crate) goes_on: Vec<RuleAsk>,
+    pub(crate) keep: Vec<String>,
+    /// A hook by its number in the order of their opening, from 0.
+    pub(crate) hint: Option<usize>,
+}
+
+/// What an answer must be. A list of values is one of them; nothing is any value.
+#[data]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Default)]
+pub(crate) struct RuleAsk {
+    pub(crate) status: Option<(u16, u16)>,
+    pub(crate) values: Vec<(String, Option<Value>)>,
+    pub(crate) times: Option<u32>,
 }
 
 /// A spawn.

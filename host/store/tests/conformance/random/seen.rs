@@ -17,6 +17,7 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         let id = run.spec.id;
         line(run);
         line(&store.wait_of(id).await.expect("readable"));
+        line(&store.polls_of(id).await.expect("readable"));
         line(&store.hooks_of(id).await.expect("readable"));
         line(&store.journal(id, run.generation).await.expect("readable"));
         let log = store.logs(id, 0).await.expect("readable");
@@ -80,6 +81,7 @@ pub(super) async fn looked_up(store: &impl Backend, now: Timestamp) -> String {
         let due =
             (rows.overdue_runs(soon, 3)?, rows.due_waits("video", soon, 3)?, rows.due_deliveries(soon, 3)?);
         let due = (due, rows.plugins_due()?);
+        let due = (due, rows.polled_servers()?, rows.due_polls("http://server-1", soon, 3)?);
         let (begin, schedules) = (rows.runs_to_begin(soon, 3)?, rows.schedules()?);
         let (sending, linked) = (rows.sending_deliveries(3)?, rows.is_linked(&artifact(1).id)?);
         writeln!(text, "{claimed:?} {next:?} {begin:?} {schedules:?} {due:?} {sending:?} {linked}")

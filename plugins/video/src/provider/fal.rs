@@ -16,11 +16,12 @@ use std::time::Duration;
 
 use sublane_sdk::hook::{self, Call, Hook, Verification};
 use sublane_sdk::http::{self, HttpError, Response};
+use sublane_sdk::poll::{self, Ending, answer};
 use sublane_sdk::serde_json::{Map, Value};
 use sublane_sdk::subagent::SecretPlace;
 use sublane_sdk::{Error, Failure, Output, Scope, clock, data, log, progress, random, secret, timer};
 
-use answers::{Job, State};
+use answers::Job;
 use problem::Problem;
 
 use crate::agent::Film;
@@ -146,7 +147,7 @@ impl Making<'_> {
         if let Err(error) = self.asked("PUT", &job.cancel_url).undo() {
             log::warn!("job {} would not be cancelled with this run: {error}", job.id);
         }
-        self.wait(&job, &mut hook)?;
+        self.wait(&job, hook.as_ref())?;
         progress::report(90, "fetching the film");
         let (link, size) = self.result(&job)?;
         let file = fetch::fetch(self, &job, link, size)?;
@@ -226,52 +227,40 @@ impl Making<'_> {
         }
     }
 
-    /// Waits until the job is done.
-    fn wait(&self, job: &Job, hook: &mut Option<Hook>) -> Result<(), Problem> {
-        let (mut pace, mut misses, mut unknown) = (Pace(WAIT.0), 0, String::new());
-        let mut wish = None;
-        progress::report(5, "in fal's queue");
-        loop {
-            let wait = wish.take().unwrap_or_else(|| pace.next());
-            if clock::remaining() < wait + REST {
-                return Err(Problem::TimedOut { job: job.id.clone(), url: job.status_url.clone() });
+    /// Waits until the job is done. The host looks; fal's call makes it look at once.
+    fn wait(&self, job: &Job, hook: Option<&Hook>) -> Result<(), Problem> {
+        progress::report(5, "at fal");
+        let is = |word: &str| answer().with("$.status", word);
+        let mut looks = poll::asking(self.asked("GET", &job.status_url))
+            .every(WAIT.0)
+            .growing_to(WAIT.1)
+            .give_or_take(25)
+            .for_at_most(clock::remaining().saturating_sub(REST))
+            .done_when(is("COMPLETED"))
+            // It may be told of a moment later.
+            .failed_when(answer().status(404).times(MISSES))
+            .failed_when(answer().status(410).times(MISSES))
+            .goes_on_when(answer().with_any("$.status", ["IN_QUEUE", "IN_PROGRESS"]));
+        // What another look would be answered with too. 408, 425, 429 and 5xx pass.
+        for (least, most) in [(400, 403), (405, 407), (411, 424), (430, 499)] {
+            looks = looks.failed_when(answer().statuses(least, most));
+        }
+        if let Some(hook) = hook {
+            looks = looks.hinted_by(hook);
+        }
+        match looks.until_it_ends() {
+            Ok(Ending::Done(_)) => Ok(()),
+            Ok(Ending::Failed(response)) if matches!(response.status, 404 | 410) => {
+                Err(Problem::Vanished { job: job.id.clone(), url: job.status_url.clone() })
             }
-            self.pause(wait, hook)?;
-            let response = match self.asked("GET", &format!("{}?logs=1", job.status_url)).send() {
-                Ok(response) => response,
-                // The job goes on without us; the next look may see it.
-                Err(error) if error.is_retryable() => {
-                    log::warn!("job {}: {error}", job.id);
-                    continue;
-                }
-                Err(error) => return Err(Problem::lost(job, error.to_string())),
-            };
-            match response.status {
-                200..=299 => misses = 0,
-                404 | 410 if misses + 1 < MISSES => {
-                    misses += 1;
-                    continue;
-                }
-                404 | 410 => {
-                    return Err(Problem::Vanished { job: job.id.clone(), url: job.status_url.clone() });
-                }
-                status if is_busy(status) => {
-                    wish = answers::wish(&response);
-                    continue;
-                }
-                status => return Err(Problem::lost(job, format!("status {status}: {}", begin(&response)))),
+            Ok(Ending::Failed(response)) => {
+                Err(Problem::lost(job, format!("status {}: {}", response.status, begin(&response))))
             }
-            match answers::state(&response) {
-                State::Queued(before) => progress::report(10, &format!("in fal's queue, {before} before it")),
-                State::Running(line) => progress::report(50, line.as_deref().unwrap_or("being made")),
-                State::Completed => return Ok(()),
-                State::Unknown(word) => {
-                    if word != unknown {
-                        log::warn!("job {}: fal says `{word}`, which nobody here knows; looking on", job.id);
-                    }
-                    unknown = word;
-                }
+            Ok(Ending::TimedOut(_)) => {
+                Err(Problem::TimedOut { job: job.id.clone(), url: job.status_url.clone() })
             }
+            Ok(Ending::Broken(trouble)) => Err(Problem::lost(job, trouble.to_string())),
+            Err(error) => Err(Problem::lost(job, error.to_string())),
         }
     }
 

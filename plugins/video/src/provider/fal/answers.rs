@@ -24,19 +24,6 @@ pub(crate) struct Job {
     pub(crate) cancel_url: String,
 }
 
-/// Where a job is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    /// So many are before it.
-    Queued(u64),
-    /// It is worked on: the last line of its log.
-    Running(Option<String>),
-    /// There is a result, which may be an error.
-    Completed,
-    /// A word that nobody here knows.
-    Unknown(String),
-}
-
 /// What the film has become.
 #[data]
 #[derive(Debug)]
@@ -98,22 +85,6 @@ pub(super) fn not_taken(response: &Response) -> Problem {
 pub(super) fn wish(response: &Response) -> Option<Duration> {
     let seconds = response.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_WISH))
-}
-
-/// Where a job is.
-pub(super) fn state(response: &Response) -> State {
-    let body = body(response);
-    match body["status"].as_str() {
-        Some("IN_QUEUE") => State::Queued(body["queue_position"].as_u64().unwrap_or_default()),
-        Some("IN_PROGRESS") => {
-            let last = body["logs"].as_array().and_then(|logs| logs.last());
-            let line = last.and_then(|line| line["message"].as_str()).map(str::trim);
-            State::Running(line.filter(|line| !line.is_empty()).map(|line| line.chars().take(80).collect()))
-        }
-        Some("COMPLETED") => State::Completed,
-        Some(word) => State::Unknown(word.chars().take(40).collect()),
-        None => State::Unknown(super::begin(response)),
-    }
 }
 
 /// Whether an error is the job's own, and no trouble on the way to it.
@@ -216,23 +187,6 @@ mod tests {
             (404, "", "fal knows nothing of the job any more (job 7, https://queue.fal.run/a/b/requests/7)"),
         ] {
             assert_eq!(why_not(status, body), why);
-        }
-    }
-
-    #[test]
-    fn a_state_is_known_or_told_by_its_word() {
-        for (body, expected) in [
-            (r#"{"status":"IN_QUEUE","queue_position":3}"#, State::Queued(3)),
-            (r#"{"status":"IN_PROGRESS","logs":null}"#, State::Running(None)),
-            (
-                r#"{"status":"IN_PROGRESS","logs":[{"message":" 40% "}]}"#,
-                State::Running(Some("40%".to_owned())),
-            ),
-            (r#"{"status":"COMPLETED","error":"x"}"#, State::Completed),
-            (r#"{"status":"WARMING_UP"}"#, State::Unknown("WARMING_UP".to_owned())),
-            ("<html>", State::Unknown("<html>".to_owned())),
-        ] {
-            assert_eq!(state(&answer(200, body)), expected, "{body}");
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sublane::channel::{Channel, Class};
+use sublane::clock::{Clock as _, SystemClock};
 use sublane::intake::Task;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::lane::LaneLimits;
@@ -48,7 +49,7 @@ pub(crate) async fn template(host: &TestHost) -> Run {
 /// Of what a script's caller spends: it is never refused for want of it.
 const ENOUGH: u64 = 1 << 20;
 /// When scripts write, where nothing depends on it.
-const LATER: Timestamp = Timestamp(1_800_000_000_000);
+pub(crate) const LATER: Timestamp = Timestamp(1_800_000_000_000);
 
 /// An attempt of this run, which spent a little.
 pub(crate) fn by(run: RunId, token: Token, now: Timestamp) -> By {
@@ -72,6 +73,15 @@ pub(crate) struct Script {
 impl Script {
     pub(crate) fn new(template: Run, at: Timestamp) -> Self {
         Self { template, count: 0, at }
+    }
+
+    /// A run that an attempt holds.
+    pub(crate) fn claimed(&mut self, session: &mut BareSession<'_>) -> RunId {
+        let accept = self.accept();
+        let id = accept.spec.id;
+        session.transaction(|rows| ops::accept(rows, accept)).expect("it commits");
+        session.transaction(|rows| ops::claim(rows, id, Token(1), Timestamp(1))).expect("it commits");
+        id
     }
 
     fn id(&mut self) -> RunId {
@@ -127,7 +137,7 @@ fn output() -> Outcome {
 }
 
 /// Milliseconds of each of these transactions.
-fn commits(
+pub(crate) fn commits(
     session: &mut BareSession<'_>,
     count: u32,
     mut work: impl FnMut(&mut dyn sublane_store::Rows, u32) -> Result<(), StoreError>,
@@ -142,36 +152,15 @@ fn commits(
 
 /// Import call to receipt, one caller, against one bare commit of the same rows.
 pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
-    const BATCH: u32 = 200;
-    /// Children that one run may have alive.
-    const ACTIVE: u32 = 20;
     let (mut ours, mut limits) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let directory = temporary();
-        let timed = Timed::new(sqlite(&directory, "ours.db"));
-        let mut setup = Setup::on(Arc::new(timed.clone()), directory.clone()).plugin("bench");
-        setup.settings.guest_threads = 1;
-        let host = setup.start().await;
-        let template = template(&host).await;
-        host.inner().lanes.pause("subagent");
-        let mut times = Vec::new();
-        for _ in 0..BATCH / ACTIVE {
-            timed.take();
-            let run = host.begin("bench/start", serde_json::json!(ACTIVE)).await;
-            crate::ended(host.inner(), run).await;
-            // Two writes bring the caller itself; the last one is its ending.
-            let writes = timed.take();
-            times.extend(periods(&writes[..writes.len() - 1], 2, 1));
-        }
-        ours.push(median(&mut times) / 1e6);
-        host.host.stop().await;
+        let (template, time) = spawns(&directory, "ours.db").await;
+        ours.push(time);
         let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");
         let mut script = Script::new(template, LATER);
         let mut session = bare.session();
-        let accept = script.accept();
-        let parent = accept.spec.id;
-        session.transaction(|rows| ops::accept(rows, accept)).expect("it commits");
-        session.transaction(|rows| ops::claim(rows, parent, Token(1), Timestamp(1))).expect("it commits");
+        let parent = script.claimed(&mut session);
         let mut times = commits(&mut session, BATCH, |rows, seq| {
             let spawned = ops::spawn(rows, script.spawn(parent, seq))?;
             assert!(spawned.answer.is_ok(), "a refusal writes less: {:?}", spawned.answer);
@@ -180,6 +169,58 @@ pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
         limits.push(median(&mut times));
     }
     report.add("spawn.durable.p50", "ms", median(&mut ours), median(&mut limits), Goal::AtMost(1.3));
+}
+
+/// Spawns of one caller in one round.
+const BATCH: u32 = 200;
+
+/// Milliseconds from one spawn of a caller to its next, in the middle, on the store of this name, and
+/// a run of that host.
+pub(crate) async fn spawns(directory: &Arc<tempfile::TempDir>, name: &str) -> (Run, f64) {
+    /// Children that one run may have alive.
+    const ACTIVE: u32 = 20;
+    let timed = Timed::new(sqlite(directory, name));
+    let mut setup = Setup::on(Arc::new(timed.clone()), directory.clone()).plugin("bench");
+    setup.settings.guest_threads = 1;
+    let host = setup.start().await;
+    let template = template(&host).await;
+    host.inner().lanes.pause("subagent");
+    let mut times = Vec::new();
+    for _ in 0..BATCH / ACTIVE {
+        timed.take();
+        let run = host.begin("bench/start", serde_json::json!(ACTIVE)).await;
+        crate::ended(host.inner(), run).await;
+        // Two writes bring the caller itself; the last one is its ending.
+        let writes = timed.take();
+        times.extend(periods(&writes[..writes.len() - 1], 2, 1));
+    }
+    host.host.stop().await;
+    (template, median(&mut times) / 1e6)
+}
+
+/// A durable spawn beside 100,000 runs that have ended and 50,000 that wait, against one on an empty store.
+pub(crate) async fn spawn_full(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
+    const ENDED: u32 = 100_000;
+    const WAITING: u32 = 50_000;
+    let full = temporary();
+    let (template, _) = spawns(&full, "template.db").await;
+    {
+        let bare = Bare::open(&full.path().join("full.db"))?;
+        let mut session = bare.session();
+        // As of today: nothing of it is old, and removed beside what is measured.
+        let mut script = Script::new(template.clone(), SystemClock.now());
+        for _ in 0..ENDED / 500 {
+            script.whole_lives(&mut session, 500);
+        }
+        crate::waiting::fill(&mut session, &template, 0..WAITING)?;
+    }
+    let (mut ours, mut limits) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push(spawns(&full, "full.db").await.1);
+        limits.push(spawns(&temporary(), "empty.db").await.1);
+    }
+    report.add("spawn.durable.full", "ms", median(&mut ours), median(&mut limits), Goal::AtMost(1.2));
+    Ok(())
 }
 
 /// Runs enqueued, executed, ended and delivered per second by 256 callers, against

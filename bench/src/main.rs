@@ -6,12 +6,15 @@ mod bare;
 mod durable;
 mod floor;
 mod http;
+mod journal;
 mod operate;
 mod receiver;
 mod report;
+mod serving;
 mod start;
 mod timed;
 mod volatile;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +42,12 @@ struct Args {
     /// Run so many warm spawns and nothing else, to be traced from outside.
     #[arg(long, hide = true)]
     spawns: Option<u32>,
+    /// Serve the store of `--state`, in which so many runs wait, and print what that takes of memory.
+    #[arg(long, hide = true, requires = "state")]
+    hold: Option<u32>,
+    /// See `--hold`.
+    #[arg(long, hide = true)]
+    state: Option<std::path::PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -47,6 +56,9 @@ fn main() -> anyhow::Result<()> {
     if let Some(spawns) = args.spawns {
         runtime.block_on(volatile::only(spawns));
         return Ok(());
+    }
+    if let (Some(runs), Some(state)) = (args.hold, args.state) {
+        return runtime.block_on(waiting::hold(&state, runs));
     }
     let mut report = report::Report::new(&args.only);
     runtime.block_on(measure(&mut report, args.rounds))?;
@@ -88,6 +100,22 @@ async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<(
     if report.wants("store.gc") || report.wants("list.100k") {
         operate::many(report, rounds).await?;
     }
+    if report.wants("spawn.durable.full") {
+        durable::spawn_full(report, rounds).await?;
+    }
+    if report.wants("journal.effect") {
+        journal::effect(report, rounds).await?;
+    }
+    if report.wants("journal.effects256") {
+        journal::effects256(report, rounds).await?;
+    }
+    if report.wants("replay.rate") {
+        journal::replay(report, rounds).await?;
+    }
+    let waits = ["waiting.", "wake.p99", "restart.first_claim"];
+    if waits.into_iter().any(|name| report.wants(name)) {
+        waiting::measure(report, rounds).await?;
+    }
     if report.wants("authority.check") {
         authority::check(report, rounds);
     }
@@ -121,7 +149,12 @@ async fn ended(host: &Arc<Inner>, run: RunId) {
             assert_eq!(outcome.kind(), "succeeded", "{outcome:?}");
             return;
         }
-        #[expect(clippy::disallowed_methods, reason = "a benchmark waits without touching what it measures")]
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        rest(Duration::from_millis(20)).await;
     }
+}
+
+/// Waits, without touching what is measured.
+#[expect(clippy::disallowed_methods, reason = "a benchmark waits without touching what it measures")]
+async fn rest(time: Duration) {
+    tokio::time::sleep(time).await;
 }

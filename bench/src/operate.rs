@@ -67,7 +67,7 @@ async fn cancelled(host: &TestHost, children: usize) -> f64 {
         if runs.iter().filter(executes).filter(computes).count() == children {
             break;
         }
-        pause().await;
+        crate::rest(Duration::from_millis(1)).await;
     }
     let begin = crate::now();
     host.inner().cancel(parent, "enough").await.expect("the store answers");
@@ -77,11 +77,6 @@ async fn cancelled(host: &TestHost, children: usize) -> f64 {
         let _ = tokio::time::timeout(Duration::from_millis(1), changes.changed()).await;
     }
     took
-}
-
-#[expect(clippy::disallowed_methods, reason = "a benchmark waits without touching what it measures")]
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 /// Of ten equal plugins with a hundred runs each, when the first has all of its own: its count to the least.
@@ -148,8 +143,7 @@ pub(crate) async fn many(report: &mut Report, rounds: usize) -> anyhow::Result<(
 
 /// The command that lists the newest fifty, from its start to its end.
 fn list(report: &mut Report, rounds: usize, state: &Path) -> anyhow::Result<()> {
-    let binary = std::env::current_exe()?.with_file_name("sublane");
-    anyhow::ensure!(binary.exists(), "{} is missing: run this through `cargo xtask bench`", binary.display());
+    let binary = crate::serving::binary()?;
     let config = state.join("sublane.toml");
     std::fs::write(&config, format!("state = {state:?}\n[channels.console]\nkind = \"console\"\n"))?;
     let mut millis = Vec::new();

@@ -1,8 +1,5 @@
 //! Starting: a plugin from the compile cache, and a whole host.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
-
 use sublane::bindings::agent::AgentPre;
 use sublane::engine::cache::Cache;
 use sublane::engine::{Engines, PoolSizes};
@@ -14,6 +11,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::bare;
 use crate::report::{Goal, Report, median};
+use crate::serving::Serving;
 
 /// The first spawn of a version that the host keeps and whose code is in the cache, against mapping that
 /// code plus a bare first spawn of it. Beside it the floor: the limit, and what the code's digest takes.
@@ -69,8 +67,6 @@ pub(crate) async fn cold(report: &mut Report, rounds: usize) -> anyhow::Result<(
 
 /// A process of the `sublane` binary: from its start to readiness, and what it holds then.
 pub(crate) fn process(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
-    let binary = std::env::current_exe()?.with_file_name("sublane");
-    anyhow::ensure!(binary.exists(), "{} is missing: run this through `cargo xtask bench`", binary.display());
     let directory = tempfile::tempdir()?;
     let config = directory.path().join("sublane.toml");
     let plugin = |name: &str| {
@@ -84,27 +80,12 @@ pub(crate) fn process(report: &mut Report, rounds: usize) -> anyhow::Result<()> 
     let (mut millis, mut mebibytes) = (Vec::new(), Vec::new());
     for round in 0..rounds + 1 {
         let begin = crate::now();
-        let mut child = Command::new(&binary)
-            .arg("--config")
-            .arg(&config)
-            .args(["--log", "info", "serve"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stderr = child.stderr.take().ok_or_else(|| anyhow::anyhow!("no standard error"))?;
-        let ready = BufReader::new(stderr).lines().map_while(Result::ok).any(|line| line.contains("ready"));
+        let host = Serving::start(&config)?;
         let elapsed = begin.elapsed().as_secs_f64() * 1e3;
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
-        child.kill()?;
-        child.wait()?;
-        anyhow::ensure!(ready, "the host did not become ready");
         // The first start compiles the plugin; the cache is warm from then on.
         if round > 0 {
             millis.push(elapsed);
-            let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let kibibytes = resident.and_then(|rest| rest.trim().split(' ').next()?.parse::<f64>().ok());
-            mebibytes.push(kibibytes.unwrap_or(f64::NAN) / 1_024.0);
+            mebibytes.push(host.resident_bytes()? / f64::from(1 << 20));
         }
     }
     report.add("host.start", "ms", median(&mut millis), 0.0, Goal::ValueAtMost(200.0));

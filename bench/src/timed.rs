@@ -5,51 +5,86 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use sublane_store::{Backend, Spawned, StoreError, Transaction};
+use sublane_store::{Backend, Claimed, Parked, Spawned, StoreError, Transaction};
 
 /// A backend, noting the instant of each write.
 pub(crate) struct Timed<B> {
     inner: Arc<B>,
-    writes: Arc<Mutex<Vec<Instant>>>,
+    noted: Arc<Mutex<Noted>>,
+}
+
+#[derive(Default)]
+struct Noted {
+    writes: Vec<Instant>,
     /// When each spawn was written, and in how many milliseconds.
-    spawns: Arc<Mutex<Vec<(Instant, f64)>>>,
+    spawns: Vec<(Instant, f64)>,
+    /// When each wait was asked for.
+    waits: Vec<Instant>,
+    /// When each claim was durable.
+    claims: Vec<Instant>,
+    /// When each write that answers nothing was durable: nearly all of them are entries of effects.
+    appends: Vec<Instant>,
 }
 
 impl<B> Clone for Timed<B> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), writes: self.writes.clone(), spawns: self.spawns.clone() }
+        Self { inner: self.inner.clone(), noted: self.noted.clone() }
     }
 }
 
 impl<B> Timed<B> {
     pub(crate) fn new(inner: B) -> Self {
-        Self { inner: Arc::new(inner), writes: Arc::default(), spawns: Arc::default() }
+        Self { inner: Arc::new(inner), noted: Arc::default() }
     }
 
     /// The instants of the writes since the last call.
     pub(crate) fn take(&self) -> Vec<Instant> {
-        std::mem::take(&mut *self.writes.lock())
+        std::mem::take(&mut self.noted.lock().writes)
     }
 
     /// Milliseconds from asking to the commit of each spawn since the last call.
     pub(crate) fn take_spawns(&self) -> Vec<f64> {
-        std::mem::take(&mut *self.spawns.lock()).into_iter().map(|(_, took)| took).collect()
+        std::mem::take(&mut self.noted.lock().spawns).into_iter().map(|(_, took)| took).collect()
     }
 
     /// The instant of each spawn since the last call, whatever else was written.
     pub(crate) fn take_spawn_instants(&self) -> Vec<Instant> {
-        std::mem::take(&mut *self.spawns.lock()).into_iter().map(|(at, _)| at).collect()
+        std::mem::take(&mut self.noted.lock().spawns).into_iter().map(|(at, _)| at).collect()
+    }
+
+    /// When each wait was asked for since the last call.
+    pub(crate) fn take_waits(&self) -> Vec<Instant> {
+        std::mem::take(&mut self.noted.lock().waits)
+    }
+
+    /// When each claim was durable since the last call.
+    pub(crate) fn take_claims(&self) -> Vec<Instant> {
+        std::mem::take(&mut self.noted.lock().claims)
+    }
+
+    /// When each entry of an effect was durable since the last call.
+    pub(crate) fn take_appends(&self) -> Vec<Instant> {
+        std::mem::take(&mut self.noted.lock().appends)
     }
 }
 
 impl<B: Backend> Backend for Timed<B> {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
         let begin = crate::now();
-        self.writes.lock().push(begin);
+        self.noted.lock().writes.push(begin);
         let result = self.inner.write(transaction).await?;
-        if (&result as &dyn Any).is::<Spawned>() {
-            self.spawns.lock().push((begin, begin.elapsed().as_nanos() as f64 / 1e6));
+        let answer = &result as &dyn Any;
+        let mut noted = self.noted.lock();
+        if answer.is::<Spawned>() {
+            noted.spawns.push((begin, begin.elapsed().as_nanos() as f64 / 1e6));
+        } else if answer.is::<Parked>() {
+            noted.waits.push(begin);
+        } else if answer.downcast_ref::<Option<Claimed>>().is_some_and(Option::is_some) {
+            noted.claims.push(crate::now());
+        } else if answer.is::<()>() {
+            noted.appends.push(crate::now());
         }
+        drop(noted);
         Ok(result)
     }
 

@@ -1,9 +1,9 @@
 //! What the benchmarks run: an agent that does next to nothing, and one that
 //! spawns it and waits, again and again.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use sublane_sdk::{Failure, Scope, Spawn, agent, data, http, plugin};
+use sublane_sdk::{Failure, Scope, Spawn, agent, data, http, plugin, timer, tools};
 
 /// Gives back what it got.
 #[agent]
@@ -50,4 +50,27 @@ struct Errand {
     times: u32,
 }
 
-plugin!(agents: [echo, call, start, ask]);
+/// Asks so many times which tools there are: effects with next to nothing to do. Then it sleeps until
+/// an instant, and once more: a call as soon as it goes on, which is over at once.
+#[agent]
+fn recall(memory: Memory) -> Result<u32, Failure> {
+    for _ in 0..memory.effects {
+        tools::list()?;
+    }
+    if let Some(until) = memory.until_ms {
+        let until = SystemTime::UNIX_EPOCH + Duration::from_millis(until);
+        timer::until(until)?;
+        timer::until(until)?;
+    }
+    Ok(memory.effects)
+}
+
+/// What `recall` does.
+#[data]
+struct Memory {
+    effects: u32,
+    /// Milliseconds since 1970.
+    until_ms: Option<u64>,
+}
+
+plugin!(agents: [echo, call, start, ask, recall]);

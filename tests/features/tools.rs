@@ -64,6 +64,25 @@ async fn a_task_that_does_not_fit_makes_no_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_is_looked_at_when_nothing_else_refuses_the_spawn() {
+    let unfit = json!({ "levels": -1 });
+    let spawn = |lane: &str| json!({ "spawn": { "agent": "spawns/relay", "task": unfit, "lane": lane } });
+    let steps = json!([spawn("subagent"), spawn("nowhere")]);
+    let refused = async |max_depth: u32| {
+        let mut setup = Setup::in_memory().plugin("spawns");
+        setup.settings.max_depth = max_depth;
+        let done = acted(&setup.start().await, steps.clone()).await;
+        [0_usize, 1].map(|step| done[step]["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let [first, second] = refused(1).await;
+    assert!(first.starts_with("invalid: the task at /levels"), "{first}");
+    assert!(second.starts_with("invalid: there is no lane `nowhere`"), "{second}");
+    for refusal in refused(0).await {
+        assert!(refusal.contains("the limit spawn.depth of 0 is reached"), "{refusal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_plugins_that_call_each_other_come_four_calls_deep() {
     let manifest = |id: &str, other: &str| {
         let asks = format!("[asks]\ntools = [{{ plugin = \"{other}\" }}]\n");

@@ -45,6 +45,7 @@ use crate::engine::guest::Stop;
 use crate::engine::limiter::Limiter;
 use crate::journal::{CALL_NOTE, Frame};
 use crate::plugin::Plugin;
+use crate::plugin::schema::Schema;
 
 pub use translate::{output_from_guest, task_to_guest};
 
@@ -357,13 +358,25 @@ impl Exit {
 
 /// Checks a JSON text that a guest passes on.
 fn check_json(what: &str, text: &str) -> Result<(), ImportError> {
-    if text.len() > MAX_JSON_BYTES {
-        let size = text.len();
+    check_json_size(what, text)?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text)
+        .map(|_| ())
+        .map_err(|error| ImportError::Invalid(format!("{what} is not JSON: {error}")))
+}
+
+/// Checks how long it is.
+fn check_json_size(what: &str, text: &str) -> Result<(), ImportError> {
+    let size = text.len();
+    if size > MAX_JSON_BYTES {
         return Err(ImportError::Invalid(format!(
             "{what} has {size} bytes; at most {MAX_JSON_BYTES} may be passed"
         )));
     }
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map(|_| ())
-        .map_err(|error| ImportError::Invalid(format!("{what} is not JSON: {error}")))
+    Ok(())
+}
+
+/// Checks that such a text is what a schema says. It is read once.
+fn check_input(schema: &Schema, what: &str, text: &str) -> Result<(), ImportError> {
+    check_json_size(what, text)?;
+    if schema.fits_all() { check_json(what, text) } else { Ok(schema.check(what, text)?) }
 }

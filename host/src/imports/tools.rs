@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sublane_core::{Import, ImportError, LimitHit, Path};
 
 use super::translate::answer;
-use super::{Ctx, Exit, Instance, Live, MAX_JSON_BYTES, check_json};
+use super::{Ctx, Exit, Instance, Live, MAX_JSON_BYTES, check_input, check_json};
 use crate::bindings::sublane::plugin::{tools, types};
 use crate::engine::limiter::Limiter;
 use crate::engine::pool::MAX_CALL_DEPTH;
@@ -117,9 +117,6 @@ impl Live {
         if self.frame.level() >= MAX_CALL_DEPTH {
             return Ok(Err(ImportError::Limit(LimitHit::new("tools.call-depth", u64::from(MAX_CALL_DEPTH)))));
         }
-        if let Err(error) = check_json("the tool's arguments", &arguments) {
-            return Ok(Err(error));
-        }
         // What this call is itself part of is noted before what is below it.
         self.note_call().await?;
         let is_noted = begun_on.is_some();
@@ -135,8 +132,8 @@ impl Live {
         let Some((known, callee)) = known else {
             return Ok(Err(ImportError::NotFound));
         };
-        if let Err(unfit) = known.input_schema.check("the arguments", &arguments) {
-            return Ok(Err(unfit.into()));
+        if let Err(unfit) = check_input(&known.input_schema, "the arguments", &arguments) {
+            return Ok(Err(unfit));
         }
         let now = self.attempt.now();
         if let Some(until) = self.attempt.host.pauses.until(plugin, now).filter(|_| !is_noted) {

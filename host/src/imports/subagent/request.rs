@@ -5,7 +5,7 @@ use std::time::Duration;
 use sublane_core::{Import, ImportError, LimitHit, Timestamp};
 
 use crate::bindings::sublane::plugin::subagent;
-use crate::imports::check_json;
+use crate::imports::check_json_size;
 use crate::journal::args;
 use crate::scrub::is_treacherous;
 
@@ -22,10 +22,10 @@ const MAX_START: Duration = Duration::from_secs(366 * 86_400);
 /// Bytes of their texts.
 const MAX_SCOPE_BYTES: usize = 64 << 10;
 
-/// What can be seen to be wrong with a request by itself.
+/// What can be seen to be wrong with a request by itself, but for what its input says.
 pub(super) fn check(request: &subagent::SpawnRequest) -> Result<(), ImportError> {
     let invalid = |why: String| Err(ImportError::Invalid(why));
-    check_json("the task's input", &request.task.input)?;
+    check_json_size("the task's input", &request.task.input)?;
     if request.task.artifacts.len() > MAX_ARTIFACTS {
         return invalid(format!("a task has at most {MAX_ARTIFACTS} artifacts"));
     }

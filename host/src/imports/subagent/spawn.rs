@@ -12,8 +12,8 @@ use super::authority::scope_from_guest;
 use super::request;
 use crate::attempt::Exit;
 use crate::bindings::sublane::plugin::subagent;
-use crate::imports::Live;
 use crate::imports::translate::artifacts_from_guest;
+use crate::imports::{Live, check_input};
 
 /// Destinations that one run's ending may be owed to.
 const MAX_DESTINATIONS: usize = 8;
@@ -98,7 +98,6 @@ impl Live {
             return Err(self.denied(denied));
         }
         let (plugin, agent) = known.ok_or(ImportError::NotFound)?;
-        agent.input_schema.check("the task", &request.task.input)?;
         let depth = parent.depth + 1;
         if depth > host.settings.max_depth {
             return Err(ImportError::Limit(LimitHit::new("spawn.depth", u64::from(host.settings.max_depth))));
@@ -145,6 +144,8 @@ impl Live {
             ask = within(ask, own.purse)?;
         }
         let destinations = self.destinations(request.deliver)?;
+        // Last, since it takes longest: whoever is refused for anything else is refused at once.
+        check_input(&agent.input_schema, "the task", &request.task.input)?;
         let id = parent.id.child(self.attempt.generation, path);
         let mut seed = [0; 32];
         self.frame.seed_of(path, &mut seed);

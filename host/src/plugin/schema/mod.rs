@@ -114,16 +114,22 @@ impl Schema {
         Ok(Self(Arc::new(Compiled { source, nodes })))
     }
 
+    /// Whether everything fits: then [`Self::check`] does not even read it.
+    #[must_use]
+    pub fn fits_all(&self) -> bool {
+        self.0.nodes[0].is_nothing()
+    }
+
     /// Checks a JSON text. `what` names it in the answer.
     ///
     /// # Errors
     /// [`Unfit`] says where it does not fit, or that it takes too long to say.
     pub fn check(&self, what: &str, json: &str) -> Result<(), Unfit> {
-        if self.0.nodes[0].is_nothing() {
+        if self.fits_all() {
             return Ok(());
         }
         let value = serde_json::from_str(json)
-            .map_err(|error| Unfit::Invalid(format!("{what}: not JSON: {error}")))?;
+            .map_err(|error| Unfit::Invalid(format!("{what} is not JSON: {error}")))?;
         check::check(&self.0.nodes, what, &value)
     }
 }

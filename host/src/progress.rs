@@ -3,10 +3,11 @@
 //! The newest report of a run wins. At a destination nobody is told more than
 //! once in [`PERIOD`], whatever number of runs report there: they take turns.
 //! A run whose time is nearly up is told with what is left of it. Nobody is told
-//! after the result. Never delays anything: a report is a note in a map.
+//! after the result. Never delays anything: a report is a note in a map, which goes
+//! as soon as everybody was told.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,12 @@ pub struct Progress {
 
 #[derive(Default)]
 struct Inner {
+    /// Of which somebody was not told, or the store.
     reports: IdMap<RunId, Report>,
+    /// When the report of each run was stored, as long as that is not [`PERIOD`] ago.
+    stored: IdMap<RunId, Timestamp>,
+    /// Runs whose time is nearly up.
+    late: HashSet<RunId>,
     /// When each destination was told, as long as that is not [`PERIOD`] ago.
     told: HashMap<Destination, Timestamp>,
     /// Turns given so far.
@@ -45,10 +51,7 @@ struct Report {
     spec: Arc<RunSpec>,
     percent: u8,
     note: Arc<str>,
-    stored: Option<Timestamp>,
     is_stored: bool,
-    /// Its time is nearly up.
-    is_late: bool,
     /// Destinations that were not told of it, by their number in the specification, each with
     /// the run's turn there: a newer report keeps the turn of the one that it replaces.
     waits: HashMap<usize, u64>,
@@ -80,9 +83,9 @@ impl Progress {
         if is_over() {
             return;
         }
+        inner.late.insert(run.spec.id);
         let is_new = !inner.reports.contains_key(&run.spec.id);
         let report = self.take_turns(&mut inner, &run.spec);
-        report.is_late = true;
         if let Some((percent, note)) = run.progress.as_ref().filter(|_| is_new) {
             (report.percent, report.note) = (*percent, note.clone());
         }
@@ -99,10 +102,8 @@ impl Progress {
                 spec: spec.clone(),
                 percent: 0,
                 note: "".into(),
-                stored: None,
                 // There is nothing to store until the run itself says something.
                 is_stored: true,
-                is_late: false,
                 waits: HashMap::new(),
             }),
         };
@@ -116,15 +117,19 @@ impl Progress {
 
     /// A run has ended: whatever it reported is of no interest any more.
     pub fn ended(&self, run: RunId) {
-        self.inner.lock().reports.remove(&run);
+        let mut inner = self.inner.lock();
+        inner.reports.remove(&run);
+        inner.stored.remove(&run);
+        inner.late.remove(&run);
     }
 
     /// Tells people what is new, and gives what is new for the store. Called under no lock of the
     /// caller's.
     pub fn flush(&self, now: Timestamp) -> Vec<(RunId, u8, Arc<str>)> {
         let mut inner = self.inner.lock();
-        let Inner { reports, told, .. } = &mut *inner;
+        let Inner { reports, stored, late, told, .. } = &mut *inner;
         told.retain(|_, at| !is_time(*at, now));
+        stored.retain(|_, at| !is_time(*at, now));
         for (run, number) in next_turns(reports, told) {
             let report = reports.get_mut(&run).expect("it was just there");
             let all = &report.spec.destinations;
@@ -133,16 +138,23 @@ impl Progress {
             told.insert(destination.clone(), now);
             if let Some(channel) = self.channels.get(&destination.channel) {
                 let label = RunLabel { run, name: report.spec.name.as_str().into() };
-                channel.progress(&destination.address, &label, report.percent, &report.told(now));
+                channel.progress(
+                    &destination.address,
+                    &label,
+                    report.percent,
+                    &report.told(now, late.contains(&run)),
+                );
             }
         }
         let mut new = Vec::new();
-        for report in reports.values_mut().filter(|report| !report.is_stored) {
-            if report.stored.is_none_or(|at| is_time(at, now)) {
-                (report.is_stored, report.stored) = (true, Some(now));
-                new.push((report.spec.id, report.percent, report.note.clone()));
+        for (run, report) in reports.iter_mut().filter(|(_, report)| !report.is_stored) {
+            if let Entry::Vacant(stored) = stored.entry(*run) {
+                stored.insert(now);
+                report.is_stored = true;
+                new.push((*run, report.percent, report.note.clone()));
             }
         }
+        reports.retain(|_, report| !report.is_stored || !report.waits.is_empty());
         new
     }
 
@@ -152,19 +164,26 @@ impl Progress {
         let inner = self.inner.lock();
         let after = |told: Option<&Timestamp>| told.map_or(Timestamp(0), |told| told.after(PERIOD));
         let due = |report: &Report| {
-            let store = (!report.is_stored).then(|| after(report.stored.as_ref()));
+            let store = (!report.is_stored).then(|| after(inner.stored.get(&report.spec.id)));
             let waits = report.waits.keys();
             let people = waits.map(|number| after(inner.told.get(&report.spec.destinations[*number])));
             people.chain(store).min()
         };
         inner.reports.values().filter_map(due).min()
     }
+
+    /// When [`Self::flush`] can forget something that paces reports, if there is any.
+    #[must_use]
+    pub fn forgets(&self) -> Option<Timestamp> {
+        let inner = self.inner.lock();
+        inner.stored.values().chain(inner.told.values()).min().map(|at| at.after(PERIOD))
+    }
 }
 
 impl Report {
     /// The note, with what is left of the run's time when that is little.
-    fn told(&self, now: Timestamp) -> Arc<str> {
-        if !self.is_late {
+    fn told(&self, now: Timestamp, is_late: bool) -> Arc<str> {
+        if !is_late {
             return self.note.clone();
         }
         let left = left(self.spec.deadline().since(now));

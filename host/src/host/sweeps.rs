@@ -269,7 +269,13 @@ pub(super) async fn progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool
         let now = host.clock.now();
         // What was told at an instant that has yet to come was told before the clock was set back.
         let soon = |next: Timestamp| next.min(now.after(crate::progress::PERIOD));
-        let at = host.progress.next().map_or_else(|| now.after(Duration::from_secs(3_600)), soon);
+        let at = host
+            .progress
+            .next()
+            .into_iter()
+            .chain(host.progress.forgets())
+            .min()
+            .map_or_else(|| now.after(Duration::from_secs(3_600)), soon);
         if !woken(&host.progress.wake, &*host.clock, at, &mut stopped).await {
             return;
         }

@@ -146,6 +146,42 @@ fn nothing_is_told_of_a_run_that_has_ended() {
     assert_eq!((scene.told(5.0), scene.progress.next()), (Vec::new(), None));
 }
 
+/// A run that reports and then waits for a year is a row and nothing else.
+#[test]
+fn what_everybody_was_told_of_is_not_kept() {
+    let scene = Scene::new();
+    for number in 0..100 {
+        scene.report(&run(number, &["ear:a"]), number);
+    }
+    scene.told(0.0);
+    assert_eq!(scene.progress.inner.lock().reports.len(), 99, "they take turns");
+    for second in 1..=100_u8 {
+        assert_eq!(scene.progress.forgets(), Some(at(f64::from(second))));
+        scene.told(f64::from(second));
+    }
+    let inner = scene.progress.inner.lock();
+    assert_eq!((inner.reports.len(), inner.stored.len(), inner.told.len()), (0, 0, 0));
+    drop(inner);
+    assert_eq!((scene.progress.next(), scene.progress.forgets()), (None, None));
+}
+
+#[test]
+fn a_run_whose_time_is_nearly_up_is_told_with_what_is_left_also_later() {
+    let scene = Scene::new();
+    let film = run(1, &["ear:a"]);
+    scene.progress.late(&Run::queued((*film).clone()), || false);
+    assert_eq!(scene.told(0.0), [a(1, 0)]);
+    scene.told(2.0);
+    assert_eq!(scene.progress.inner.lock().reports.len(), 0);
+    scene.report(&film, 7);
+    let inner = scene.progress.inner.lock();
+    let report = &inner.reports[&film.id];
+    assert_eq!(&*report.told(at(3.0), inner.late.contains(&film.id)), "0 s left");
+    drop(inner);
+    scene.progress.ended(film.id);
+    assert!(scene.progress.inner.lock().late.is_empty());
+}
+
 #[test]
 fn a_clock_that_is_set_back_silences_nobody() {
     let scene = Scene::new();

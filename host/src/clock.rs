@@ -20,6 +20,12 @@ pub trait Clock: Send + Sync + 'static {
     /// Ready when `at` has come; at once when it has passed. A clock that is set back meanwhile
     /// may make it ready before: look again.
     async fn sleep_until(&self, at: Timestamp);
+
+    /// As [`Self::sleep_until`], and ready soon after `at` and not only some milliseconds later: for
+    /// what others wait for. Costs some system calls more.
+    async fn sleep_until_exactly(&self, at: Timestamp) {
+        self.sleep_until(at).await;
+    }
 }
 
 /// The machine's clock.
@@ -37,6 +43,48 @@ impl Clock for SystemClock {
 
     async fn sleep_until(&self, at: Timestamp) {
         sleep_until(at, || self.now()).await;
+    }
+
+    #[cfg(target_os = "linux")]
+    async fn sleep_until_exactly(&self, at: Timestamp) {
+        let coarse = Timestamp(at.0.saturating_sub(COARSE_MS));
+        sleep_until(coarse, || self.now()).await;
+        // A clock that was set back meanwhile: whoever sleeps looks again.
+        let is_near = at.0.saturating_sub(self.now().0) <= COARSE_MS;
+        if is_near && self.now() < at && exact::sleep_until(at).await.is_err() {
+            sleep_until(at, || self.now()).await;
+        }
+    }
+}
+
+/// The runtime rounds up to whole milliseconds when it notes a timer, and again when it waits for it.
+#[cfg(target_os = "linux")]
+const COARSE_MS: u64 = 3;
+
+/// Sleeps by a timer of the kernel's.
+#[cfg(target_os = "linux")]
+mod exact {
+    use rustix::time::{
+        Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+        timerfd_settime,
+    };
+    use sublane_core::Timestamp;
+    use tokio::net::unix::pipe::Receiver;
+
+    /// Ready at that instant of the machine's clock, or when that clock is set.
+    pub(super) async fn sleep_until(at: Timestamp) -> std::io::Result<()> {
+        let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        let seconds = i64::try_from(at.0 / 1_000).unwrap_or(i64::MAX);
+        let nanos = i64::try_from(at.0 % 1_000 * 1_000_000).expect("less than a second");
+        let once = Itimerspec {
+            it_interval: Timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: Timespec { tv_sec: seconds, tv_nsec: nanos },
+        };
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        timerfd_settime(&timer, flags, &once)?;
+        // It is no pipe, but is read as one; nothing else of the runtime's waits for a descriptor of
+        // ours without `unsafe`.
+        Receiver::from_owned_fd_unchecked(timer)?.readable().await
     }
 }
 
@@ -149,6 +197,16 @@ mod tests {
         };
         sleep_until(Timestamp((1_000_000 + seconds) * 1_000), now).await;
         begin.elapsed().as_secs()
+    }
+
+    #[tokio::test]
+    async fn an_exact_sleep_is_not_over_before_its_time() {
+        let now = SystemClock.now();
+        for millis in [0, 1, 2, 7] {
+            let at = now.after(Duration::from_millis(millis));
+            SystemClock.sleep_until_exactly(at).await;
+            assert!(SystemClock.now() >= at, "{millis} ms");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -202,9 +202,18 @@ pub(crate) async fn woken(
     at: Timestamp,
     stopped: &mut watch::Receiver<bool>,
 ) -> bool {
+    woken_or(hint, clock.sleep_until(at), stopped).await
+}
+
+/// Waits for a hint, something else or the stop; false when it is the stop.
+async fn woken_or(
+    hint: &Notify,
+    slept: impl Future<Output = ()>,
+    stopped: &mut watch::Receiver<bool>,
+) -> bool {
     tokio::select! {
         () = hint.notified() => true,
-        () = clock.sleep_until(at) => true,
+        () = slept => true,
         _ = stopped.wait_for(|stopped| *stopped) => false,
     }
 }
@@ -224,7 +233,12 @@ pub(super) async fn due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
         let latest = begun.after(host.settings.sweep);
         let next = || latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
         loop {
-            if !woken(&host.due, &*host.clock, next(), &mut stopped).await {
+            let at = next();
+            let slept = match at < latest {
+                true => host.clock.sleep_until_exactly(at),
+                false => host.clock.sleep_until(at),
+            };
+            if !woken_or(&host.due, slept, &mut stopped).await {
                 return;
             }
             // A clock that was set back says nothing about how long this has slept: look anew.

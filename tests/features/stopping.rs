@@ -10,10 +10,10 @@ use serde_json::json;
 use sublane::clock::{Clock as _, ManualClock};
 use sublane_core::{DeliveryState, Outcome, Run, RunState, Timestamp};
 use sublane_store::SqliteStore;
-use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
+use sublane_tests::crash::standing_still;
 use sublane_tests::history::History;
 use sublane_tests::serving::Serving;
-use sublane_tests::{PATIENCE, Setup, TestHost, component, temporary};
+use sublane_tests::{PATIENCE, Setup, component, temporary};
 use tempfile::TempDir;
 
 /// A configuration with the plugins of the main job.
@@ -111,40 +111,6 @@ async fn a_host_that_stands_still_keeps_what_it_has_and_goes_on() {
     assert!(history.runs.iter().all(|run| (run.attempt, run.crashes) == (1, 0)), "nobody else took a run");
 }
 
-/// A host whose attempt stands right before its second mark, with all of the host's store.
-async fn standing_still() -> (TestHost, Arc<Crash>, Run) {
-    let mark = |value: &str| json!({ "kv-set": { "bucket": "notes", "key": "mark", "value": value } });
-    for write in (2..24).cycle().take(200) {
-        let directory = temporary();
-        let crash = Crash::new(Some(Point::write(Side::Before, write)), Blow::Pause);
-        let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
-        let store = Arc::new(Crashing::new(inner, crash.clone()));
-        let host = tokio::select! {
-            host = Setup::on(store, directory.clone()).plugin("spawns").start() => host,
-            () = crash.comes() => {
-                // A write of the start itself.
-                crash.release();
-                continue;
-            }
-        };
-        tokio::select! {
-            // Two writes became one commit this time.
-            _ = host.run("spawns/act", json!([mark("one"), mark("two")])) => continue,
-            () = crash.comes() => {}
-        }
-        let look = SqliteStore::open_read_only(&directory.path().join("sublane.db")).expect("it is there");
-        let History { runs, journals, .. } = History::read(&look).await;
-        if let [run] = &runs[..]
-            && matches!(run.state, RunState::Running { .. })
-            && journals[&run.spec.id].len() == 1
-        {
-            return (host, crash, run.clone());
-        }
-        crash.release();
-    }
-    panic!("no write of the run stands alone")
-}
-
 /// Complaint 155707 (R14): a time-out never came, and after a restart not either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_that_passes_while_no_host_runs_is_kept() {
@@ -167,7 +133,8 @@ async fn a_deadline_that_passes_while_no_host_runs_is_kept() {
 /// is refused, its guest is gone, and nobody hears of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_has_lost_its_claim_writes_nothing_and_is_gone() {
-    let (stale, crash, run) = standing_still().await;
+    let mark = |value: &str| json!({ "kv-set": { "bucket": "notes", "key": "mark", "value": value } });
+    let (stale, crash, run) = standing_still(&json!([mark("one"), mark("two")])).await;
     let id = run.spec.id;
     assert_eq!(stale.inner().attempts.lock().len(), 1, "its guest waits for its mark");
     let next = Setup::durable(&stale.directory).plugin("spawns").start().await;

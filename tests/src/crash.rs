@@ -17,10 +17,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use sublane::channel::{Channel, Class, Rule, RunLabel};
-use sublane_core::Delivery;
 use sublane_core::delivery::AttemptResult;
-use sublane_store::{Backend, StoreError, Transaction};
+use sublane_core::{Delivery, Run, RunState};
+use sublane_store::{Backend, SqliteStore, StoreError, Transaction};
 use tokio::sync::watch;
+
+use crate::history::History;
+use crate::{Setup, TestHost, temporary};
 
 /// On which side of what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,4 +282,42 @@ impl Channel for Sending {
     async fn close(&self) {
         self.inner.close().await;
     }
+}
+
+/// A host of the plugin `spawns` on SQLite whose one run takes these steps and stands still between the
+/// entry of the first and that of the second, and with it whoever writes to the host's store.
+///
+/// # Panics
+/// When no write of the run stands alone.
+pub async fn standing_still(steps: &serde_json::Value) -> (TestHost, Arc<Crash>, Run) {
+    for write in (2..24).cycle().take(200) {
+        let directory = temporary();
+        let crash = Crash::new(Some(Point::write(Side::Before, write)), Blow::Pause);
+        let file = directory.path().join("sublane.db");
+        let inner = SqliteStore::open(&file).expect("the store opens");
+        let store = Arc::new(Crashing::new(inner, crash.clone()));
+        let host = tokio::select! {
+            host = Setup::on(store, directory.clone()).plugin("spawns").start() => host,
+            () = crash.comes() => {
+                // A write of the start itself.
+                crash.release();
+                continue;
+            }
+        };
+        tokio::select! {
+            // Two writes became one commit this time.
+            _ = host.run("spawns/act", steps.clone()) => continue,
+            () = crash.comes() => {}
+        }
+        let look = SqliteStore::open_read_only(&file).expect("it is there");
+        let History { runs, journals, .. } = History::read(&look).await;
+        if let [run] = &runs[..]
+            && matches!(run.state, RunState::Running { .. })
+            && journals[&run.spec.id].len() == 1
+        {
+            return (host, crash, run.clone());
+        }
+        crash.release();
+    }
+    panic!("no write of the run stands alone")
 }

@@ -33,18 +33,21 @@ mod why;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use output::say;
+use sublane::clock::SystemClock;
 use sublane::config::Config;
 use sublane::engine::compile::{Bounds, Compiler, THIS_PROGRAM};
 use sublane::error::chain;
 use sublane::host::StartError;
-use sublane::open::OpenError;
+use sublane::open::{OpenError, Opened, open};
 use sublane::retention::CollectError;
 use sublane::secrets::Secrets;
 use sublane_store::StoreError;
+use tokio::runtime::Handle;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -168,6 +171,16 @@ impl Failed {
 /// The secrets that a configuration names. For the beginning of a process.
 fn read_secrets(config: &Config) -> Result<Secrets> {
     Secrets::read(&config.secrets).map_err(Failed::wrong)
+}
+
+/// A host as the configuration says it, on this machine's clock.
+async fn open_host(
+    config: &Config,
+    secrets: Secrets,
+    screen: &console::Screen,
+) -> std::result::Result<Opened, Failed> {
+    let (clock, compiler) = (Arc::new(SystemClock), Some(THIS_PROGRAM.into()));
+    open(config, secrets, screen.output(), clock, compiler, &Handle::current()).await.map_err(not_opened)
 }
 
 /// A host that does not start: a plugin or a channel is the configuration's, the rest this machine's.

@@ -6,22 +6,18 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use sublane::bounded;
-use sublane::clock::SystemClock;
 use sublane::config::{ChannelConfig, ChannelKind, Config};
-use sublane::engine::compile::THIS_PROGRAM;
 use sublane::host::Inner;
 use sublane::intake::{IntakeError, Message, Task};
-use sublane::open::open;
 use sublane::secrets::Secrets;
 use sublane_core::Destination;
 use sublane_store::Accepted;
-use tokio::runtime::Handle;
 
 use super::console::{self, Screen, Stream};
 use super::signals::Signals;
 use super::watch::Watch;
 use super::{
-    Exit, Failed, Global, Result, complain, host_runtime, logs, not_opened, read_secrets, render, say_json,
+    Exit, Failed, Global, Result, complain, host_runtime, logs, open_host, read_secrets, render, say_json,
 };
 
 const EXAMPLES: &str = "\
@@ -148,16 +144,7 @@ impl Work {
 
 async fn run(config: &Config, secrets: Secrets, work: Work, screen: &Screen, json: bool) -> Result {
     let mut signals = Signals::catch()?;
-    let opened = open(
-        config,
-        secrets,
-        screen.output(),
-        Arc::new(SystemClock),
-        Some(THIS_PROGRAM.into()),
-        &Handle::current(),
-    )
-    .await
-    .map_err(not_opened)?;
+    let opened = open_host(config, secrets, screen).await?;
     let host = opened.host.inner.clone();
     let changes = host.changes();
     let accepted = match work.begin(&host).await {

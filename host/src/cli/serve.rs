@@ -4,21 +4,18 @@ use std::io::BufRead as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sublane::clock::SystemClock;
 use sublane::config::Config;
-use sublane::engine::compile::THIS_PROGRAM;
 use sublane::host::Inner;
 use sublane::intake::Message;
-use sublane::open::{Opened, open};
+use sublane::open::Opened;
 use sublane::secrets::Secrets;
 use sublane_core::Destination;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::console::{self, Screen, Stream};
 use super::run::ADDRESS;
 use super::signals::Signals;
-use super::{Exit, Global, Result, host_runtime, logs, not_opened, read_secrets};
+use super::{Exit, Global, Result, host_runtime, logs, open_host, read_secrets};
 
 /// Lines of the standard input that may wait to be accepted.
 const MAX_WAITING: usize = 16;
@@ -73,16 +70,7 @@ async fn serve(
     begun: Instant,
 ) -> Result {
     let mut signals = Signals::catch()?;
-    let mut opened = open(
-        config,
-        secrets,
-        screen.output(),
-        Arc::new(SystemClock),
-        Some(THIS_PROGRAM.into()),
-        &Handle::current(),
-    )
-    .await
-    .map_err(not_opened)?;
+    let mut opened = open_host(config, secrets, screen).await?;
     let schedules = config.schedules.values().cloned().collect();
     if let Err(error) = opened.host.begin_schedules(schedules).await {
         opened.stop().await;

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use sublane::clock::ManualClock;
 use sublane::intents::Intent;
 use sublane_core::grants::Authority;
-use sublane_core::{Run, RunId, RunState, Timestamp};
-use sublane_store::{RunFilter, SqliteStore};
-use sublane_tests::crash::{Blow, Crash, Crashing, Point, Side};
+use sublane_core::{Run, RunId, Timestamp};
+use sublane_store::RunFilter;
+use sublane_tests::crash::standing_still;
 use sublane_tests::{PATIENCE, Setup, TestHost, denials, temporary, value};
 
 use super::{error, spawn};
@@ -142,41 +142,6 @@ async fn it_holds_for_runs_that_the_next_host_takes_over() {
     let host = Setup::durable(&directory).plugin_allowed("spawns", less).start().await;
     tell(&host, leaf).await;
     check_denied(&host, root, leaf).await;
-}
-
-/// A host whose attempt stands in the middle of its second step, with all of the host's store.
-async fn standing_still(steps: &Value) -> (TestHost, Arc<Crash>, Run) {
-    for write in (2..24).cycle().take(200) {
-        let directory = temporary();
-        let crash = Crash::new(Some(Point::write(Side::Before, write)), Blow::Pause);
-        let file = directory.path().join("sublane.db");
-        let inner = SqliteStore::open(&file).expect("the store opens");
-        let store = Arc::new(Crashing::new(inner, crash.clone()));
-        let host = tokio::select! {
-            host = Setup::on(store, directory.clone()).plugin("spawns").start() => host,
-            () = crash.comes() => {
-                // A write of the start itself.
-                crash.release();
-                continue;
-            }
-        };
-        tokio::select! {
-            // Two writes became one commit this time.
-            _ = host.run("spawns/act", steps.clone()) => continue,
-            () = crash.comes() => {}
-        }
-        let look = SqliteStore::open_read_only(&file).expect("it is there");
-        let look: &dyn sublane_store::Store = &look;
-        let runs = look.runs(RunFilter { limit: 10, ..RunFilter::default() }).await.expect("readable");
-        if let [run] = &runs[..]
-            && matches!(run.state, RunState::Running { .. })
-            && look.journal(run.spec.id, 0).await.expect("readable").len() == 1
-        {
-            return (host, crash, run.clone());
-        }
-        crash.release();
-    }
-    panic!("no write of the run stands alone")
 }
 
 #[tokio::test(flavor = "multi_thread")]

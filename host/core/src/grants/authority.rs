@@ -190,22 +190,27 @@ impl Grants {
     #[must_use]
     pub fn root(asks: &Authority, allows: &Authority, now: Timestamp, memory_bytes: u64) -> (Self, Purse) {
         let met = asks.meet(allows);
-        let caps = Caps { deadline: now.after(met.timeout), memory_bytes };
-        let grants = Self {
+        let (purse, deadline) = (met.purse, now.after(met.timeout));
+        (Self::of(met, None, Caps { deadline, memory_bytes }), purse)
+    }
+
+    /// Grants for what two sides agreed on.
+    fn of(met: Authority, root_of: Option<Arc<str>>, caps: Caps) -> Self {
+        let Authority { spawn, channels, tools, kv, http, files, secrets, models, artifacts, .. } = met;
+        Self {
             format: Format,
-            root_of: None,
-            spawn: met.spawn,
-            channels: met.channels,
-            tools: met.tools,
-            kv: met.kv,
-            http: met.http,
-            files: met.files,
-            secrets: met.secrets,
-            models: met.models,
-            artifacts: met.artifacts,
+            root_of,
+            spawn,
+            channels,
+            tools,
+            kv,
+            http,
+            files,
+            secrets,
+            models,
+            artifacts,
             caps,
-        };
-        (grants, met.purse)
+        }
     }
 
     /// The same grants, known to be those of this plugin's root: so are all that are cut from them.
@@ -235,21 +240,7 @@ impl Grants {
             artifacts: of.artifacts,
             ..Authority::default()
         };
-        let met = own.meet(allows);
-        Some(Self {
-            format: Format,
-            root_of: of.root_of,
-            spawn: met.spawn,
-            channels: met.channels,
-            tools: met.tools,
-            kv: met.kv,
-            http: met.http,
-            files: met.files,
-            secrets: met.secrets,
-            models: met.models,
-            artifacts: met.artifacts,
-            caps: self.caps,
-        })
+        Some(Self::of(own.meet(allows), of.root_of, of.caps))
     }
 
     /// The same grants with another deadline: those of a run that an operator has begin again.

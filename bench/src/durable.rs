@@ -1,39 +1,20 @@
 //! Durable spawns and deliveries: the host on SQLite with every commit on the disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use sublane::channel::{Channel, Class};
 use sublane::clock::{Clock as _, SystemClock};
 use sublane::intake::Task;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::lane::LaneLimits;
-use sublane_core::{Delivery, Destination, Outcome, Output, Path, Run, RunId, Timestamp, Token};
+use sublane_core::{Destination, Outcome, Output, Path, Run, RunId, Timestamp, Token};
 use sublane_store::sqlite::{Bare, BareSession};
 use sublane_store::{Accept, By, Spawn, SqliteStore, StoreError, ops};
-use sublane_tests::{Setup, TestHost, temporary};
+use sublane_tests::{Counter, Setup, TestHost, temporary};
 
 use crate::bare;
 use crate::report::{Goal, Report, median, quantile};
 use crate::timed::{Timed, periods};
-
-/// Counts deliveries and drops them.
-#[derive(Default)]
-struct Counter(AtomicU32);
-
-#[async_trait]
-impl Channel for Counter {
-    fn class(&self) -> Class {
-        Class::Idempotent
-    }
-
-    async fn deliver(&self, _: &Delivery) -> AttemptResult {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        AttemptResult::Delivered { note: String::new() }
-    }
-}
 
 pub(crate) fn sqlite(directory: &tempfile::TempDir, name: &str) -> SqliteStore {
     SqliteStore::open(&directory.path().join(name)).expect("the store opens")
@@ -253,7 +234,7 @@ pub(crate) async fn rate(report: &mut Report, rounds: usize) {
         }
         while callers.join_next().await.is_some() {}
         let mut changes = host.inner().changes();
-        while counter.0.load(Ordering::Relaxed) < total {
+        while counter.count() < total {
             let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
         }
         ours.push(f64::from(total) / begin.elapsed().as_secs_f64());

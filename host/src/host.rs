@@ -6,18 +6,18 @@
 //! special case.
 
 mod cancel;
+mod executing;
+mod parts;
 pub mod plugins;
 mod settings;
 mod sweeps;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use sublane_core::id::IdMap;
-use sublane_core::lane::LaneLimits;
 use sublane_core::undo::UNDO_CHANNEL;
 use sublane_core::{RunId, Timestamp, Token};
 use sublane_store::{Effects, Store, StoreError};
@@ -26,9 +26,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::allowed::Allowed;
-use crate::artifacts::{ArtifactDir, ArtifactError};
+use crate::artifacts::ArtifactDir;
 use crate::attempt::Attempt;
-use crate::channel::Channels;
 use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::engine::Engines;
@@ -49,61 +48,10 @@ use crate::secrets::Secrets;
 use crate::undo::Undoing;
 use crate::versions::{Source, Versions};
 
+pub use executing::Executing;
+pub use parts::{Parts, StartError};
 pub use settings::Settings;
 pub(crate) use sweeps::woken;
-
-/// What a host is made of.
-pub struct Parts {
-    /// Where everything durable is.
-    pub store: Arc<dyn Store>,
-    /// The versions of plugins, opened before so that plugins could be loaded.
-    pub versions: Versions,
-    /// The plugins.
-    pub plugins: Plugins,
-    /// Where the plugins are named, for when they are read anew.
-    pub source: Arc<dyn Source>,
-    /// The channels.
-    pub channels: Channels,
-    /// Lanes beside the defaults, or instead of them.
-    pub lanes: Vec<(String, LaneLimits)>,
-    /// The directory of artifacts.
-    pub artifacts: PathBuf,
-    /// Directories that plugins may be allowed to use.
-    pub directories: Directories,
-    /// Requests to other machines.
-    pub http: Client,
-    /// The door for calls of hooks, if there is one.
-    pub hooks: Option<Hooks>,
-    /// What requests may carry.
-    pub secrets: Secrets,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// The disk that all of it is on.
-    pub disk: Disk,
-    /// Numbers.
-    pub settings: Settings,
-    /// Who answers messages: channel → `plugin/agent`.
-    pub answers: HashMap<String, String>,
-}
-
-/// Why a host does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] sublane_store::StoreError),
-    /// The artifact directory cannot be used.
-    #[error("the artifact directory {path} cannot be used")]
-    Artifacts {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: ArtifactError,
-    },
-    /// The machine refused something.
-    #[error("the guest threads could not be started: {0}")]
-    Threads(std::io::Error),
-}
 
 /// What the parts share.
 pub struct Inner {
@@ -176,18 +124,6 @@ pub struct Inner {
     all_ended: Notify,
 }
 
-/// An attempt that [`Host::stop`] waits for, until it is dropped.
-pub struct Executing(Arc<Inner>);
-
-impl Drop for Executing {
-    fn drop(&mut self) {
-        let was_last = self.0.executing.fetch_sub(1, Ordering::SeqCst) == 1;
-        if was_last && self.0.is_stopping() {
-            self.0.all_ended.notify_one();
-        }
-    }
-}
-
 impl Inner {
     /// Whether the host stops: no attempt begins any more.
     #[must_use]
@@ -195,25 +131,10 @@ impl Inner {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// An attempt begins, unless the host stops.
-    #[must_use]
-    pub fn begin_attempt(self: &Arc<Self>) -> Option<Executing> {
-        // Counted before the look, so that a stop that it does not see does wait for it.
-        self.executing.fetch_add(1, Ordering::SeqCst);
-        let executing = Executing(self.clone());
-        (!self.is_stopping()).then_some(executing)
-    }
-
     /// The plugins as they are now.
     #[must_use]
     pub fn plugins(&self) -> Arc<Plugins> {
         self.plugins.read().clone()
-    }
-
-    /// A claim that nobody else makes: 64 random bits of this process, and a count.
-    #[must_use]
-    pub fn token(&self) -> Token {
-        Token(self.token_base | u128::from(self.token_count.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Something will be due then: the sweep should not sleep longer.
@@ -300,31 +221,6 @@ impl Inner {
             done = pause => done.is_ok() && !self.is_stopping(),
             // Without its sender the host is gone.
             _ = stop.wait_for(|stop| *stop) => false,
-        }
-    }
-
-    /// A claim is about to be made: from now on its attempt can be told to stop.
-    #[must_use]
-    pub fn begin_claim(&self) -> Token {
-        let token = self.token();
-        self.claims.lock().insert(token, None);
-        token
-    }
-
-    /// Its attempt is in `attempts`, or there is none. Gives the word to stop that came before.
-    pub fn end_claim(&self, token: Token) -> Option<Stop> {
-        self.claims.lock().remove(&token).flatten()
-    }
-
-    fn stop_attempt(&self, run: RunId, token: Token, why: Stop) {
-        // In this order: an attempt leaves the one when it is in the other.
-        if let Some(word) = self.claims.lock().get_mut(&token) {
-            *word = Some(why);
-            return;
-        }
-        let attempt = self.attempts.lock().get(&run).filter(|attempt| attempt.token == token).cloned();
-        if let Some(attempt) = attempt {
-            attempt.meter.stop(why);
         }
     }
 

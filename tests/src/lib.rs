@@ -6,6 +6,7 @@
 pub mod burst;
 pub mod caller;
 pub mod command;
+mod counter;
 pub mod crash;
 mod denials;
 mod fussy;
@@ -50,6 +51,7 @@ use sublane_core::{Destination, Outcome, Run, RunId};
 use sublane_store::{Model, SqliteStore, Store};
 use tempfile::TempDir;
 
+pub use counter::Counter;
 pub use denials::{Denial, denials};
 pub use fussy::Fussy;
 pub use named::Named;

@@ -6,20 +6,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use sublane::channel::{Channel, Class};
 use sublane::clock::{Clock as _, ManualClock, SystemClock};
 use sublane::intents::Intent;
-use sublane_core::delivery::AttemptResult;
-use sublane_core::{Delivery, DeliveryState};
+use sublane_core::DeliveryState;
 use sublane_store::{DeliveryFilter, RunFilter};
 
-use crate::{PATIENCE, Setup, TestHost, temporary};
+use crate::{Counter, PATIENCE, Setup, TestHost, temporary};
 
 /// Parts of the work.
 const PARTS: u32 = 10;
@@ -83,22 +79,6 @@ pub fn growing(samples: &[Sample]) -> Vec<String> {
     growing
 }
 
-/// Counts what it is given.
-#[derive(Default)]
-struct Counter(AtomicU32);
-
-#[async_trait]
-impl Channel for Counter {
-    fn class(&self) -> Class {
-        Class::Idempotent
-    }
-
-    async fn deliver(&self, _: &Delivery) -> AttemptResult {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        AttemptResult::Delivered { note: String::new() }
-    }
-}
-
 /// Has a host do so many runs in parts of equal size, and gives what it holds after each. `each` is told at once.
 ///
 /// # Panics
@@ -124,7 +104,7 @@ pub async fn soak(runs: u32, mut each: impl FnMut(&Sample)) -> Vec<Sample> {
             });
             join_all(some).await;
             begun += batch;
-            host.until("a batch is told", || counter.0.load(Ordering::Relaxed) >= begun).await;
+            host.until("a batch is told", || counter.count() >= begun).await;
         }
         settled(&host).await;
         let kept = forget(&host, &clock, directory.path()).await;

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use sublane::clock::{Clock as _, ManualClock};
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Outcome, Run, RunId, RunState, Timestamp};
+use sublane_store::SqliteStore;
+use sublane_tests::watching::Watching;
 use sublane_tests::web::{Answer, Web};
 use sublane_tests::{Setup, TestHost, temporary, value};
 
@@ -38,6 +40,31 @@ async fn cooled(host: &TestHost, clock: &ManualClock, run: RunId) {
         is_cold(run)
     })
     .await;
+}
+
+/// The sweep over what is due looks before it takes the store's write lock; only the outbox's takes it,
+/// every five seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_with_nothing_to_do_but_wait_hardly_writes() {
+    const SECONDS: u32 = 20;
+    let directory = temporary();
+    let store = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
+    let (store, clock) = (Watching::new(store), ManualClock::at(BEGIN));
+    let setup = Setup::on(Arc::new(store.clone()), directory).clock(Arc::new(clock.clone()));
+    let host = setup.plugin("spawns").start().await;
+    let run = host.begin("spawns/act", json!([{ "sleep": 600_000 }])).await;
+    host.when(run, "waiting", |run| matches!(run.state, RunState::Waiting { .. })).await;
+    cooled(&host, &clock, run).await;
+    store.take();
+    for _ in 0..SECONDS {
+        clock.advance(Duration::from_secs(1));
+        // Whoever sleeps for the shortest time has looked, and sleeps again.
+        let soon = clock.now().after(Duration::from_millis(250));
+        host.until("the sweeps have looked", || clock.next_wake() == Some(soon)).await;
+    }
+    let (writes, reads) = store.look(|written| (written.writes, written.reads));
+    assert!(reads >= SECONDS, "{reads} reads in {SECONDS} s");
+    assert!(writes <= SECONDS / 5 + 2, "{writes} writes in {SECONDS} s");
 }
 
 #[tokio::test(flavor = "multi_thread")]

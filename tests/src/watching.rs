@@ -17,6 +17,10 @@ pub struct Written {
     pub claims: Vec<Run>,
     /// Runs that ended by what attempts and people did, a list for each commit that ended some.
     pub ended: Vec<Vec<RunId>>,
+    /// Transactions that may write.
+    pub writes: u32,
+    /// Transactions that only read.
+    pub reads: u32,
 }
 
 impl Written {
@@ -61,6 +65,7 @@ impl<B: Backend> Backend for Watching<B> {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
         let result = self.inner.write(transaction).await?;
         let mut written = self.written.lock();
+        written.writes += 1;
         // An operation is known by what it gives: a claim a run, a finish or a cancellation its effects.
         let given: &dyn Any = &result;
         if let Some(Some(claimed)) = given.downcast_ref::<Option<Claimed>>() {
@@ -73,6 +78,7 @@ impl<B: Backend> Backend for Watching<B> {
     }
 
     async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        self.written.lock().reads += 1;
         self.inner.read(transaction).await
     }
 }

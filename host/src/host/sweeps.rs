@@ -20,20 +20,24 @@ impl Inner {
     /// Decides what is due, and notes when the next is. What is due at once after a long stop is
     /// spread: as soon as many runs are in line for a slot, few are woken at each look.
     async fn fire_due(self: &Arc<Self>) -> Result<(), sublane_store::StoreError> {
-        self.next_due.store(u64::MAX, Ordering::Relaxed);
+        // A host with nothing to do only reads: it looks first, unless it was to come now.
+        let mut is_due = self.next_due.swap(u64::MAX, Ordering::Relaxed) <= self.clock.now().0;
         loop {
             let has_room = self.lanes.in_line() < self.settings.line as usize;
-            self.fire_some(has_room).await?;
+            if is_due {
+                self.fire_some(has_room).await?;
+            }
             let next = self.store.next_due().await?;
             let now = self.clock.now();
             if next.is_none_or(|next| next > now) {
                 self.note_due(next);
                 return Ok(());
             }
-            if !has_room || self.is_stopping() {
+            if is_due && (!has_room || self.is_stopping()) {
                 self.note_due(Some(now.after(self.settings.sweep / 10)));
                 return Ok(());
             }
+            is_due = true;
         }
     }
 

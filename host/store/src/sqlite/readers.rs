@@ -3,12 +3,13 @@
 //! A read sees what was committed last when it begins, all of it in one snapshot,
 //! and never waits for the writer.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::Semaphore;
 
 use super::job::{Job, job};
 use super::session::Session;
@@ -23,17 +24,60 @@ const MAX_QUEUED: usize = 256;
 
 /// The threads and their queue. Dropped, they do what is queued and end.
 pub(super) struct Readers {
-    queue: Option<Sender<Box<dyn Job>>>,
+    queue: Arc<Queue>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// What waits for a thread. A read wakes one of them: if they took turns at a channel, each read would
+/// wake the other one as well.
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    room: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Box<dyn Job>>,
+    is_closed: bool,
+}
+
+impl Queue {
+    async fn push(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        self.room.acquire().await.map_err(|_| StoreError::Closed)?.forget();
+        self.state.lock().waiting.push_back(job);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The next one; `None` when there are none and no more come.
+    fn pop(&self) -> Option<Box<dyn Job>> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(job) = state.waiting.pop_front() {
+                self.room.add_permits(1);
+                return Some(job);
+            }
+            if state.is_closed {
+                return None;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.changed.notify_all();
+    }
 }
 
 impl Readers {
     pub(super) fn start(connections: Vec<Connection>) -> std::io::Result<Self> {
-        let (sender, receiver) = mpsc::channel(MAX_QUEUED);
-        let receiver = Arc::new(Mutex::new(receiver));
-        let mut readers = Self { queue: Some(sender), threads: Vec::new() };
+        let room = Semaphore::new(MAX_QUEUED);
+        let queue = Arc::new(Queue { state: Mutex::default(), changed: Condvar::new(), room });
+        let mut readers = Self { queue: queue.clone(), threads: Vec::new() };
         for (index, connection) in connections.into_iter().enumerate() {
-            let queue = receiver.clone();
+            let queue = queue.clone();
             let thread = std::thread::Builder::new().name(format!("store-reader-{index}"));
             readers.threads.push(thread.spawn(move || work(&connection, &queue))?);
         }
@@ -41,16 +85,15 @@ impl Readers {
     }
 
     pub(super) async fn run<T: Send + 'static>(&self, work: impl Transaction<T>) -> Result<T, StoreError> {
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         let (job, answer) = job(work);
-        queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        self.queue.push(job).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 }
 
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a reading thread of the store panicked");
@@ -59,11 +102,9 @@ impl Drop for Readers {
     }
 }
 
-fn work(connection: &Connection, queue: &Mutex<Receiver<Box<dyn Job>>>) {
+fn work(connection: &Connection, queue: &Queue) {
     let mut session = Session::reading(connection);
-    loop {
-        // One thread waits in the queue, the others for their turn to do so.
-        let Some(mut job) = queue.lock().blocking_recv() else { return };
+    while let Some(mut job) = queue.pop() {
         if let Err(error) = session.begin(Sql::BeginRead) {
             job.fail(error);
             continue;

@@ -137,6 +137,14 @@ impl Inner {
         self.plugins.read().clone()
     }
 
+    /// When sweeps look next by themselves: all at the same instants, so that an idle host is woken
+    /// once for all of them.
+    #[must_use]
+    pub fn next_sweep(&self) -> Timestamp {
+        let (now, sweep) = (self.clock.now().0, (self.settings.sweep.as_millis() as u64).max(1));
+        Timestamp((now / sweep + 1).saturating_mul(sweep))
+    }
+
     /// Something will be due then: the sweep should not sleep longer.
     pub fn note_due(&self, at: Option<Timestamp>) {
         let Some(at) = at else { return };
@@ -341,7 +349,7 @@ impl Host {
         }
         loops.spawn_on(sweeps::old(inner.clone(), stopped.clone()), io);
         loops.spawn_on(sweeps::disk(inner.clone(), stopped.clone()), io);
-        loops.spawn_on(crate::intents::sweep(inner.clone(), stopped), io);
+        loops.spawn_on(crate::intents::sweep(inner.clone(), parts.asked, stopped), io);
         Ok(Self { inner, loops, stop })
     }
 

@@ -19,7 +19,11 @@ use crate::host::plugins::Reloaded;
 use crate::intake::{IntakeError, Message};
 use crate::steer;
 
-/// How often the sweep looks.
+mod asked;
+
+pub use asked::Asked;
+
+/// How often the sweep looks that hears of nobody who asks, and that has work.
 const PERIOD: std::time::Duration = std::time::Duration::from_millis(250);
 /// Intents that are applied at once.
 const LIMIT: u32 = 100;
@@ -150,8 +154,9 @@ impl Answer {
     }
 }
 
-/// Applies intents. Looks every quarter of a second, since another process cannot wake it.
-pub async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
+/// Applies intents. Woken when another process has written; also every sweep, and where that cannot be
+/// heard of every quarter of a second.
+pub async fn sweep(host: Arc<Inner>, asked: Option<Asked>, mut stopped: watch::Receiver<bool>) {
     // Reading plugins anew may compile for a while: nobody else waits for that.
     let mut reloads = JoinSet::new();
     let mut reloading = BTreeSet::new();
@@ -159,8 +164,10 @@ pub async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
         while let Some(done) = reloads.try_join_next() {
             done.ok().map(|number| reloading.remove(&number));
         }
+        let mut has_work = true;
         match host.store.intents(LIMIT).await {
             Ok(intents) => {
+                has_work = !intents.is_empty();
                 for Intended { number, body, .. } in intents {
                     if reloading.contains(&number) {
                         continue;
@@ -176,9 +183,19 @@ pub async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
             }
             Err(error) => tracing::error!(%error, "intents could not be read; the next sweep tries again"),
         }
-        let at = host.clock.now().after(PERIOD);
+        let at = match &asked {
+            Some(_) if !has_work => host.next_sweep(),
+            _ => host.clock.now().after(PERIOD),
+        };
+        let heard = async {
+            match &asked {
+                Some(asked) => asked.comes().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = host.clock.sleep_until(at) => {}
+            () = heard => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
     }

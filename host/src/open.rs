@@ -28,6 +28,7 @@ use crate::error::chain;
 use crate::hooks::Hooks;
 use crate::host::{Host, Parts, Settings};
 use crate::http::{Client, Reach, Settings as HttpSettings};
+use crate::intents::Asked;
 use crate::machine::{Disk, Machine, TooSmall};
 use crate::plugin::Plugins;
 use crate::secrets::Secrets;
@@ -176,10 +177,17 @@ pub async fn open(
         secrets,
         clock: clock.clone(),
         disk: Disk::of(state, config.limits.free_disk_bytes),
+        asked: asked(state),
         settings,
         answers: answers.collect::<HashMap<_, _>>(),
     };
     Ok(Opened { host: Host::start(parts, io).await?, lock })
+}
+
+/// Where other processes cannot be heard of, the host looks more often.
+fn asked(state: &Path) -> Option<Asked> {
+    let asked = Asked::at(state);
+    asked.inspect_err(|error| tracing::debug!(%error, "the state directory cannot be listened at")).ok()
 }
 
 fn client(config: &Config, secrets: &Secrets) -> Result<Client, crate::http::ClientError> {

@@ -186,7 +186,7 @@ pub(crate) async fn sweep(
         }
         // What came while the others were decided is decided at once.
         let next = kept.iter().filter_map(|kept| kept.next).filter(|next| *next > begun).min();
-        let latest = begun.after(host.settings.sweep);
+        let latest = host.next_sweep();
         let at = next.map_or(latest, |next| next.min(latest));
         if !woken(&never, &*host.clock, at, &mut stopped).await {
             return;

@@ -309,6 +309,7 @@ impl Setup {
             secrets,
             clock: self.clock,
             disk: self.disk.unwrap_or_else(|| Disk::of(self.directory.path(), 0)),
+            asked: None,
             settings: self.settings,
             answers: self.answers,
         };

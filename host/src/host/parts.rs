@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::directories::Directories;
 use crate::hooks::Hooks;
 use crate::http::Client;
+use crate::intents::Asked;
 use crate::machine::Disk;
 use crate::plugin::Plugins;
 use crate::secrets::Secrets;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The disk that all of it is on.
     pub disk: Disk,
+    /// Word of other processes that ask something, where that can be heard of.
+    pub asked: Option<Asked>,
     /// Numbers.
     pub settings: Settings,
     /// Who answers messages: channel → `plugin/agent`.

@@ -234,7 +234,7 @@ pub(super) async fn due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
         host.tell_late().await;
         host.lanes.cool_down(host.settings.hot_window, host.clock.now());
         let begun = host.clock.now();
-        let latest = begun.after(host.settings.sweep);
+        let latest = host.next_sweep();
         let next = || latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
         loop {
             let at = next();
@@ -261,7 +261,7 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
         if let Err(error) = host.find_queued().await {
             tracing::error!(%error, "queued runs could not be read; the next sweep tries again");
         }
-        let at = host.clock.now().after(host.settings.sweep);
+        let at = host.next_sweep();
         if !woken(&never, &*host.clock, at, &mut stopped).await {
             return;
         }
@@ -272,7 +272,7 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
 pub(super) async fn disk(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     let never = Notify::new();
     loop {
-        let at = host.clock.now().after(host.settings.sweep);
+        let at = host.next_sweep();
         if !woken(&never, &*host.clock, at, &mut stopped).await {
             return;
         }

@@ -37,6 +37,7 @@ mod runlogs; // what plugins log, for whoever asks
 mod secrets; // secrets that requests carry: where they go, and that nobody sees them
 mod seed; // the acceptance of the reproduction that everything started from
 mod signatures; // receivers in other languages accept what a host signs
+mod simulation; // lives of hosts, made of chance: killed, stopped, failed, and every promise kept
 mod standins; // stand-ins for services are those services to their own clients
 mod steering; // what operators see and do, beside a running host and without one
 mod stopping; // a host that is asked to stop, or stands still, and the one after it

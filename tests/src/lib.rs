@@ -18,6 +18,7 @@ mod places;
 pub mod receiver;
 mod recorder;
 pub mod serving;
+pub mod simulation;
 pub mod soak;
 pub mod watching;
 pub mod web;

@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: has a host do many runs, and looks whether what it holds comes to a plateau.
+//! `cargo xtask soak`: has a host do many runs, and looks whether what it holds comes to a plateau;
+//! or plays many seeds of the simulation.
 //!
 //! Owns nothing of how: the work and the verdict are in the crate of the tests.
 
@@ -15,6 +16,12 @@ pub(crate) struct Soak {
     /// Runs in all; what is held is told after each tenth
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     runs: u32,
+    /// Play so many seeds of the simulation instead: hosts that die, stand still and fail
+    #[arg(long, value_name = "N", conflicts_with_all = ["properties", "json"])]
+    seeds: Option<u64>,
+    /// The first of the seeds
+    #[arg(long, value_name = "S", default_value_t = 0, requires = "seeds")]
+    from: u64,
     /// Try the properties of authority on so many random cases each instead
     #[arg(long, value_name = "CASES", num_args = 0..=1, default_missing_value = "1000000")]
     properties: Option<u32>,
@@ -31,7 +38,10 @@ impl Soak {
         build::all(&setup::toolchain()?, true)?;
         repo::run(repo::build(&["soak"]).arg("--quiet"))?;
         let mut soak = Command::new(repo::target().join("debug/soak"));
-        soak.args(["--runs", &self.runs.to_string()]).args(self.json.then_some("--json"));
+        match self.seeds {
+            Some(seeds) => soak.args(["--seeds", &seeds.to_string(), "--from", &self.from.to_string()]),
+            None => soak.args(["--runs", &self.runs.to_string()]).args(self.json.then_some("--json")),
+        };
         let status = soak.status().context("the soak cannot be started")?;
         ensure!(status.success(), "the soak failed ({status})");
         Ok(())

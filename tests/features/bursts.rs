@@ -107,6 +107,8 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
 }
 
 /// Complaint 87537 (R27), from ten plugins at once.
+/// Complaints 65470, 14214 and 69014 (R23): one slot for all that is nested: minutes of waiting for each
+/// other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_spawns_of_ten_plugins_at_once_are_none_lost_and_served_in_turn() {
     let watched = watched(&TEN, LaneLimits::default()).await;

@@ -7,6 +7,7 @@ use sublane_tests::soak::{Sample, growing};
 
 /// Complaint 54155 (R43): memory grew from 389 MB to 14.7 GB within four days, and hundreds of
 /// sessions were kept. In a process of its own, whose memory is nobody else's.
+/// Complaints 91588, 69628, 86745 and 121203 (R43): memory grew for days, and what was over was kept.
 #[test]
 fn what_a_host_holds_after_two_thousand_runs_is_what_it_held_before() {
     let soak = Command::new(env!("CARGO_BIN_EXE_soak")).args(["--runs", "2000", "--json"]).output();

@@ -95,6 +95,7 @@ async fn a_call_ends_the_wait_and_its_repetitions_change_nothing() {
     assert_eq!(scene.call(&url, &[("webhook-id", "late")], b"{}").await, 410);
 }
 
+/// Complaint 52305 (R6): what came from outside found no way back to whoever waited.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_comes_before_the_wait_outlives_the_host() {
     let directory = temporary();

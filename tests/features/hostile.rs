@@ -144,6 +144,7 @@ async fn a_deadline_binds_a_guest_that_never_yields() {
     host.until("its instance is gone", || instances(&host) == 0).await;
 }
 
+/// Complaints 12554 and 133062 (R20): children outlived a kill and a time-out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_is_the_whole_trees() {
     let clock = ManualClock::at(Timestamp(1_000_000));
@@ -160,6 +161,8 @@ async fn a_deadline_is_the_whole_trees() {
     assert!(runs.iter().all(sublane_core::Run::is_ended), "{runs:?}");
 }
 
+/// Complaints 82936, 75330, 76315, 64253, 84983 and 95784 (R28): under load everything stood still for
+/// seconds.
 #[tokio::test(flavor = "multi_thread")]
 async fn spinning_runs_do_not_stall_another_plugins_spawns() {
     let mut setup = Setup::in_memory().plugin("misbehaves").plugin("spawns").slots(4);
@@ -184,6 +187,7 @@ async fn spinning_runs_do_not_stall_another_plugins_spawns() {
     host.until("the users are told", || told(&host.recorder.texts())).await;
 }
 
+/// Complaint 104847 (R20): what was aborted went on, with all its rights.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_takes_a_spinning_tree_with_it() {
     let mut setup = Setup::in_memory().plugin("misbehaves");
@@ -274,6 +278,7 @@ async fn computing(host: &TestHost, run: RunId) -> Arc<Attempt> {
     attempt().expect("nobody stops it")
 }
 
+/// Complaint 104847 (R20): what was aborted went on, with all its rights.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_cancelled_run_computed_is_not_given_back() {
     let host = Setup::in_memory().plugin_with("misbehaves", &manifest("1m", "1m")).start().await;

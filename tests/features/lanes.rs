@@ -39,6 +39,7 @@ async fn check_relay(setup: Setup) {
     host.until("all instances are gone", || used(Class::Small) + used(Class::Large) == 0).await;
 }
 
+/// Complaint 147264 (R24): a parent held the only slot and waited for a child that needed it.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_levels_finish_on_one_slot() {
     check_relay(kept(Setup::in_memory().plugin("spawns").slots(1))).await;
@@ -54,6 +55,7 @@ async fn five_levels_finish_in_the_smallest_pool_of_large_guests() {
     check_relay(kept(Setup::in_memory().plugin_with("spawns", LARGE).pools(SMALLEST, SMALLEST))).await;
 }
 
+/// Complaint 93004 (R24): two waited for each other, without end.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_levels_finish_on_one_slot_in_the_smallest_pool() {
     check_relay(kept(Setup::in_memory().plugin("spawns").pools(SMALLEST, SMALLEST).slots(1))).await;
@@ -263,6 +265,7 @@ fn signs(agent: &str, name: &str, priority: &str) -> Value {
     } })
 }
 
+/// Complaint 10467 (R25): one burst filled the lane, and others starved.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_calls_everything_urgent_takes_nobodys_turn() {
     let plugin = |id: &str| {

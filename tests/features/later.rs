@@ -152,6 +152,7 @@ async fn decided(host: &TestHost, at: Timestamp) -> Seen {
     }
 }
 
+/// Complaint 10749 (R42): nothing could be begun without asking a model.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_makes_one_run_for_each_instant_whoever_is_there() {
     let (clock, directory) = (ManualClock::at(BEGIN), temporary());

@@ -70,6 +70,7 @@ async fn progress_neither_delays_the_result_nor_outlives_it() {
 
 /// Complaints 46768 and 101656, R44: what children report reaches their destination, at most once a
 /// second for all of them, each in its turn.
+/// Complaints 47597 and 52242 (R44): silence until the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_that_report_to_one_destination_share_its_second() {
     let (host, ear) = host().await;

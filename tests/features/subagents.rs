@@ -233,6 +233,7 @@ async fn check_told(child: Value, expected: &str) {
     host.until(expected, || host.recorder.texts().iter().any(told)).await;
 }
 
+/// Complaint 44925 (R2): nobody was told of a time-out.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_ending_is_delivered() {
     let child = |more: Value| {

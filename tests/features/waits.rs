@@ -160,6 +160,7 @@ fn lasting(id: &str, timeout: &str) -> String {
     format!("id = \"{id}\"\nversion = \"0.1.0\"\n[asks]\ncpu = \"60s\"\ntimeout = \"{timeout}\"\n")
 }
 
+/// Complaint 128011 (R1): no work in the background that somebody watches over.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_for_a_year_over_restarts() {
     let (directory, clock) = (temporary(), ManualClock::at(BEGIN));

@@ -7,8 +7,14 @@ use sublane_tests::repository;
 
 use super::read;
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/limits.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/limits.md",
+    "docs/complaints.md",
+];
 
 /// Where a path may begin that a document shortens.
 const ROOTS: [&str; 6] = ["", "host/src", "host/core/src", "host/store/src", "host/store", "sdk/rust"];

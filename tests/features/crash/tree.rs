@@ -101,6 +101,7 @@ async fn killed_after_commits_a_tree_of_thirty_comes_to_its_end() {
     assert!(points > 4 && executing > points, "{points} points, and {executing} attempts executed at them");
 }
 
+/// Complaint 18264 (R11): the same was announced a hundred times, until a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_around_sends_a_tree_of_thirty_tells_each_ending_once() {
     assert!(tree(Kind::At(Side::Before, Of::Send), 13).await.0 >= 2);

@@ -33,6 +33,7 @@ async fn a_clock_that_is_set_back_does_not_hold_the_sweeps_up() {
     .await;
 }
 
+/// Complaint 153859 (R11): one spawn and one wait gave two answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_waited_for_twice_is_the_same_evicted_or_not() {
     for hot_window in [Duration::from_secs(3_600), Duration::ZERO] {

@@ -17,6 +17,7 @@ pub(crate) async fn a_message_makes_a_run_that_is_ready(store: &dyn Store) {
     assert_eq!(conversation.ceiling, FULL);
 }
 
+/// Complaint 18760 (R13): the same job was handed out again and again.
 pub(crate) async fn the_same_event_makes_the_same_run(store: &dyn Store) {
     let first = accept(store, 1).await;
     let mut again = message(2, "console:me");

@@ -71,6 +71,7 @@ pub(crate) async fn a_tool_calls_spawn_takes_from_the_conversation(store: &dyn S
     assert_eq!(purse().await.spawns, before.spawns - 4);
 }
 
+/// Complaint 18760 (R13): the same job was handed out again and again.
 pub(crate) async fn a_dedupe_key_finds_the_same_run(store: &dyn Store) {
     let parent = root(store, 1).await;
     let keyed = |spawn: &mut sublane_store::Spawn| spawn.spec.dedupe_key = Some("film of the day".into());
@@ -117,6 +118,7 @@ pub(crate) async fn too_many_active_children_are_refused_with_the_limit(store: &
     spawn_with(store, &parent, 7, |_| {}).await.answer.expect("one has ended");
 }
 
+/// Complaint 57639 (R41): a hundred children one after the other: only those at once were counted.
 pub(crate) async fn an_empty_purse_is_refused_with_the_limit(store: &dyn Store) {
     let parent = root(store, 1).await;
     for lifetime in [Lifetime::Attached, Lifetime::Detached] {

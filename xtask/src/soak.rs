@@ -25,6 +25,9 @@ pub(crate) struct Soak {
     /// Try the properties of authority on so many random cases each instead
     #[arg(long, value_name = "CASES", num_args = 0..=1, default_missing_value = "1000000")]
     properties: Option<u32>,
+    /// Compare the stores by so many random sequences of operations instead
+    #[arg(long, value_name = "N", conflicts_with_all = ["properties", "seeds", "json"])]
+    sequences: Option<u32>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -34,6 +37,9 @@ impl Soak {
     pub(crate) fn run(self) -> Result<()> {
         if let Some(cases) = self.properties {
             return properties(cases);
+        }
+        if let Some(cases) = self.sequences {
+            return tests(&["--test", "conformance"], "random", cases);
         }
         build::all(&setup::toolchain()?, true)?;
         repo::run(repo::build(&["soak"]).arg("--quiet"))?;
@@ -50,11 +56,13 @@ impl Soak {
 
 /// What must hold of grants and purses, on many more random cases than `test` has.
 fn properties(cases: u32) -> Result<()> {
-    let cases = cases.to_string();
-    for (which, filter) in [(["--lib"].as_slice(), "properties"), (&["--test", "conformance"], "purses")] {
-        let mut cargo = repo::cargo_in("");
-        cargo.args(["test", "--locked", "--workspace"]).args(which).args(["--", filter]);
-        repo::run(cargo.env("SUBLANE_PROPERTY_CASES", &cases))?;
-    }
-    Ok(())
+    tests(&["--lib"], "properties", cases)?;
+    tests(&["--test", "conformance"], "purses", cases)
+}
+
+/// These tests, with so many random cases each.
+fn tests(which: &[&str], filter: &str, cases: u32) -> Result<()> {
+    let mut cargo = repo::cargo_in("");
+    cargo.args(["test", "--locked", "--workspace"]).args(which).args(["--", filter]);
+    repo::run(cargo.env("SUBLANE_PROPERTY_CASES", cases.to_string()))
 }

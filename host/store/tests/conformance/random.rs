@@ -1,489 +1,109 @@
-//! Random operations on the model and on SQLite: each answers the same, and the
+//! Random operations on the in-memory model and on another store: each answers the same, and the
 //! same can be seen after each.
+//!
+//! A second store is put under it with an `impl Subject` and a test that calls
+//! [`same_as_the_model`]. `SUBLANE_PROPERTY_CASES` says how many sequences; `cargo xtask soak
+//! --sequences` sets it.
 
+mod apply;
 mod seen;
+mod step;
+mod view;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
 
 use proptest::prelude::*;
-use sublane_core::delivery::{AttemptResult, Order, SettleRule};
-use sublane_core::poll::Plan;
-use sublane_core::{
-    Failure, Import, Lifetime, Outcome, Path, Purse, Renewal, Run, RunId, RunState, Timestamp, Token,
-};
-use sublane_store::{
-    By, Command, DeliveryFilter, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, Model, PollMove,
-    RunFilter, Source, Spawn, SqliteStore, Store, Wait, WaitFor,
-};
+use proptest::test_runner::{TestError, TestRunner};
+use sublane_core::Timestamp;
+use sublane_store::{Model, SqliteStore, Store};
 
-use crate::support::{
-    MAX_CRASHES, artifact, at, child, destination, entry, grants, link_base, message, success, token,
-};
-
+use apply::apply;
 use seen::looked_up;
 pub(crate) use seen::seen;
+use step::{Step, moments, steps};
+use view::View;
 
-/// What happens next. Numbers pick among what there is, so that most steps mean something.
-#[derive(Clone, Debug)]
-pub(crate) enum Step {
-    Accept { n: u8, place: u8, repeated: bool, keyed: bool },
-    Claim(usize),
-    Append(usize),
-    Command(usize, u8, usize),
-    Spawn { by: usize, attached: bool, keyed: bool, owes: bool, deadline: u64 },
-    Park { by: usize, kind: u8, target: usize, due: Option<u64> },
-    Evict(usize),
-    Finish(usize, u8),
-    Interrupt(usize, bool),
-    Cancel(usize),
-    Charge(usize),
-    FireDue(u32),
-    TakeDeliveries(u32),
-    Settle(usize, u8),
-    WaitForEarlier(usize),
-    RetryDelivery(usize),
-    DismissDelivery(usize),
-    Progress(usize, u8),
-    Ask,
-    IntentDone,
-    Say(usize),
-    Retry(usize),
-    CancelConversation(usize),
-    SetLane(u8),
-    Recover,
-    CallHook { which: usize, key: u8 },
-    Poll { which: usize, how: u8 },
-    SetSchedules(u8),
-    FireSchedule { which: usize, stale: bool, n: u8 },
-    Remove { age: u64, limit: u32 },
-    Log { which: usize, lines: u16, bytes: usize },
-    RemoveLogs { age: u64, limit: u32 },
+/// Sequences, unless somebody says so.
+const SEQUENCES: u32 = 64;
+
+/// A kind of store that is compared with the model.
+pub(crate) trait Subject {
+    /// The store.
+    type Store: Store;
+
+    /// A new store, with nothing in it, whose files, if it has some, are in this directory.
+    fn new(directory: &Path) -> Self::Store;
+
+    /// What [`seen::looked_up`] gives of it. `None`: it shows nobody its rows, and only what it
+    /// answers and lists is compared.
+    fn looked_up(store: &Self::Store, now: Timestamp) -> impl Future<Output = Option<String>>;
+
+    /// What is wrong with what it has written, a line each, by its own rules.
+    fn violations(directory: &Path) -> Vec<String>;
 }
 
-pub(crate) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
-    let pick = 0..64_usize;
-    let due = proptest::option::of(0..8_000_u64);
-    let step = prop_oneof![
-        3 => (0..12_u8, 0..3_u8, any::<bool>(), any::<bool>())
-            .prop_map(|(n, place, repeated, keyed)| Step::Accept { n, place, repeated, keyed }),
-        8 => pick.clone().prop_map(Step::Claim),
-        2 => pick.clone().prop_map(Step::Append),
-        6 => (pick.clone(), 0..12_u8, pick.clone()).prop_map(|(by, what, to)| Step::Command(by, what, to)),
-        8 => (pick.clone(), any::<bool>(), any::<bool>(), any::<bool>(), 1..60_000_u64).prop_map(
-            |(by, attached, keyed, owes, deadline)| Step::Spawn { by, attached, keyed, owes, deadline }
-        ),
-        8 => (pick.clone(), 0..10_u8, pick.clone(), due)
-            .prop_map(|(by, kind, target, due)| Step::Park { by, kind, target, due }),
-        2 => pick.clone().prop_map(Step::Evict),
-        5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
-        2 => (pick.clone(), any::<bool>()).prop_map(|(by, crashed)| Step::Interrupt(by, crashed)),
-        1 => pick.clone().prop_map(Step::Cancel),
-        1 => pick.clone().prop_map(Step::Charge),
-        3 => (1..5_u32).prop_map(Step::FireDue),
-        2 => (1..5_u32).prop_map(Step::TakeDeliveries),
-        4 => (pick.clone(), 0..6_u8).prop_map(|(which, how)| Step::Settle(which, how)),
-        2 => pick.clone().prop_map(Step::WaitForEarlier),
-        1 => pick.clone().prop_map(Step::RetryDelivery),
-        1 => pick.clone().prop_map(Step::DismissDelivery),
-        1 => (pick.clone(), 0..100_u8).prop_map(|(which, percent)| Step::Progress(which, percent)),
-        1 => Just(Step::Ask),
-        1 => Just(Step::IntentDone),
-        1 => pick.clone().prop_map(Step::Say),
-        3 => pick.clone().prop_map(Step::Retry),
-        1 => pick.clone().prop_map(Step::CancelConversation),
-        1 => (0..4_u8).prop_map(Step::SetLane),
-        1 => Just(Step::Recover),
-        4 => (pick.clone(), 0..3_u8).prop_map(|(which, key)| Step::CallHook { which, key }),
-        6 => (pick.clone(), 0..6_u8).prop_map(|(which, how)| Step::Poll { which, how }),
-        1 => (0..4_u8).prop_map(Step::SetSchedules),
-        2 => (pick.clone(), any::<bool>(), 0..12_u8)
-            .prop_map(|(which, stale, n)| Step::FireSchedule { which, stale, n }),
-        4 => (0..6_000_u64, 1..12_u32).prop_map(|(age, limit)| Step::Remove { age, limit }),
-        2 => (pick.clone(), 1..600_u16, 0..1_000_usize)
-            .prop_map(|(which, lines, bytes)| Step::Log { which, lines, bytes }),
-        1 => (0..6_000_u64, 1..12_u32).prop_map(|(age, limit)| Step::RemoveLogs { age, limit }),
-    ];
-    proptest::collection::vec((step, 0..3_000_u16), 1..48)
-}
+/// The embedded default.
+struct Sqlite;
 
-/// Where a sequence stands: how many steps, and when.
-pub(crate) struct Moment {
-    pub(crate) number: u32,
-    pub(crate) now: Timestamp,
-}
+impl Subject for Sqlite {
+    type Store = SqliteStore;
 
-/// Does one step; what it answered, as text. `view` says what there is to pick from.
-pub(crate) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view: &View) -> String {
-    let Moment { number, now } = *moment;
-    let here = Path::root().then(number);
-    match step {
-        Step::Accept { n, place, repeated, keyed } => {
-            let origin = format!("console:{place}");
-            let mut accept = message(*n, &origin);
-            // Ids are never made twice; events may come twice.
-            accept.spec.id =
-                RunId::new(now, number.to_be_bytes().repeat(3)[..10].try_into().expect("ten bytes"));
-            accept.conversation.id = sublane_core::ConversationId([*place; 16]);
-            accept.spec.created = now;
-            accept.spec.dedupe_key = keyed.then(|| format!("root {number}"));
-            accept.spec.grants = grants(at(60_000 + u64::from(*n)));
-            if n.is_multiple_of(3) {
-                accept.spec.plugin = "film".to_owned();
-            }
-            if !repeated {
-                accept.event = None;
-            }
-            format!("{:?}", store.accept(accept).await)
-        }
-        Step::Claim(which) => {
-            let run = view.pick(*which, |run| run.state == RunState::Queued);
-            format!("{:?}", store.claim(run, token(number.into()), now).await)
-        }
-        Step::Append(which) => {
-            let mut entry = entry(number, Import::KvGet, "null");
-            entry.at = now;
-            format!("{:?}", store.append(view.by(*which, now), vec![entry]).await)
-        }
-        Step::Command(which, what, to) => {
-            let by = view.by(*which, now);
-            let command = match what {
-                9 | 10 => hook_command(number),
-                11 => Command::CloseHook(hook_of(store, by.run, *to).await),
-                _ => command(*what, view.pick(*to, |run| run.spec.parent.is_some())),
-            };
-            let mut entry = entry(number, Import::KvSet, "");
-            entry.at = now;
-            format!("{:?}", store.command(by, entry, command).await)
-        }
-        Step::Spawn { by, attached, keyed, owes, deadline } => {
-            let by = view.by(*by, now);
-            let conversation = view.conversation(by.run);
-            let mut spawn = Spawn { path: here, ..child(&by, conversation, number) };
-            spawn.spec.lifetime = if *attached { Lifetime::Attached } else { Lifetime::Detached };
-            spawn.draw = match number % 3 {
-                0 if !attached => Draw::Conversation { total: 2 },
-                _ => Draw::Spawner,
-            };
-            spawn.start = (number % 4 == 1).then(|| Timestamp(now.0 + deadline / 8));
-            spawn.spec.dedupe_key = keyed.then(|| "the one".to_owned());
-            spawn.spec.created = now;
-            spawn.spec.grants = grants(Timestamp(now.0 + deadline));
-            if *owes {
-                spawn.spec.destinations = vec![destination("webhook:films"), destination("console:me")];
-            }
-            format!("{:?}", store.spawn(spawn).await)
-        }
-        Step::Park { by, kind, target, due } => {
-            let by = view.by(*by, now);
-            let runs = vec![view.pick(*target, |_| true), view.pick(target + 1, |_| true)];
-            let due = due.map(|after| Timestamp(now.0 + after));
-            let what = match kind {
-                0 => WaitFor::Sleep,
-                7 => WaitFor::Hook { hook: hook_of(store, by.run, *target).await },
-                1 => WaitFor::Message,
-                8 | 9 => {
-                    let hint = (*target % 2 == 0).then_some(hook_of(store, by.run, *target).await);
-                    let server = format!("http://server-{}", target % 3);
-                    crate::poll::for_poll(Plan { hint, until: due, ..crate::poll::plan(&server, 40) })
-                }
-                2 | 3 => WaitFor::Runs { runs, all: *kind == 2 },
-                kind => {
-                    let first = Source::Runs { runs: runs[..1].to_vec(), all: false };
-                    let all = Source::Runs { runs, all: true };
-                    let hook = Source::Hook(hook_of(store, by.run, *target).await);
-                    let plan = Plan { until: due, ..crate::poll::plan("http://server-1", 900) };
-                    let mut sources = vec![first, Source::Message, Source::Poll(Box::new(plan)), hook, all];
-                    // Where the time stands among the others differs.
-                    let place = usize::from(kind % 4);
-                    sources.splice(place..place, due.map(Source::Until));
-                    WaitFor::Any { sources }
-                }
-            };
-            let wait = Wait { run: by.run, path: here, import: Import::Wait, args: 3, what, due };
-            format!("{:?}", store.park(by, wait).await)
-        }
-        Step::Evict(which) => format!("{:?}", store.evict(view.by(*which, now)).await),
-        Step::Finish(which, how) => {
-            let outcome = match how {
-                0 => Outcome::failed(Failure::Failed, "it did not work"),
-                _ => success(),
-            };
-            format!("{:?}", store.finish(view.by(*which, now), outcome).await)
-        }
-        Step::Interrupt(which, crashed) => {
-            format!("{:?}", store.interrupt(view.by(*which, now), *crashed, MAX_CRASHES).await)
-        }
-        Step::Cancel(which) => {
-            let run = view.pick(*which, |run| !run.is_ended());
-            format!("{:?}", store.cancel(run, "not wanted".into(), link_base(), now).await)
-        }
-        Step::Charge(which) => {
-            format!("{:?}", store.charge(view.pick(*which, Run::is_ended), crate::support::cpu(17)).await)
-        }
-        Step::FireDue(limit) => format!("{:?}", store.fire_due(*limit, *limit, link_base(), now).await),
-        Step::TakeDeliveries(limit) => format!("{:?}", store.take_deliveries(*limit, now).await),
-        Step::Settle(which, how) => {
-            let Some((id, attempt)) = view.delivery(*which) else { return String::new() };
-            let note = format!("step {number}");
-            let result = match how {
-                0 => AttemptResult::Delivered { note },
-                1 => AttemptResult::Permanent { note },
-                2 => AttemptResult::Retry { note, retry_after: None, ambiguous: false },
-                3 => AttemptResult::Gone { note },
-                _ => {
-                    let retry_after = Some(Duration::from_millis(7_500));
-                    AttemptResult::Retry { note, retry_after, ambiguous: true }
-                }
-            };
-            let order = if how % 2 == 0 { Order::Any } else { Order::Strict };
-            let rule = SettleRule { order, jitter: 0.25, window: Duration::from_secs(20) };
-            format!("{:?}", store.settle(id, attempt, result, rule, now).await)
-        }
-        Step::WaitForEarlier(which) | Step::RetryDelivery(which) | Step::DismissDelivery(which) => {
-            let Some((id, attempt)) = view.delivery(*which) else { return String::new() };
-            match step {
-                Step::WaitForEarlier(_) => format!("{:?}", store.wait_for_earlier(id, attempt).await),
-                Step::RetryDelivery(_) => format!("{:?}", store.retry_delivery(id, now).await),
-                _ => format!("{:?}", store.dismiss_delivery(id, "not wanted".into(), now).await),
-            }
-        }
-        Step::Progress(which, percent) => {
-            let run = view.pick(*which, |_| true);
-            format!("{:?}", store.progress(vec![(run, *percent, format!("step {number}").into())]).await)
-        }
-        Step::Ask => format!("{:?}", store.ask(format!("step {number}").into(), now).await),
-        Step::IntentDone => {
-            let first = store.intents(1).await.expect("readable").first().map_or(7, |intent| intent.number);
-            format!("{:?}", store.intent_done(first, format!("step {number}").into()).await)
-        }
-        Step::Say(which) => {
-            let run = view.pick(*which, |run| !run.is_ended());
-            format!("{:?}", store.send(run, "\"hello\"".into(), None, now).await)
-        }
-        Step::Retry(which) => {
-            let run = view.pick(*which, Run::is_ended);
-            let renewal = Renewal { plugin_digest: None, seed: [7; 32] };
-            format!("{:?}", store.retry(run, renewal, None, now).await)
-        }
-        Step::CancelConversation(which) => {
-            let conversation = view.conversation(view.pick(*which, |_| true));
-            let cancelled = store.cancel_conversation(conversation, "by hand".into(), link_base(), now);
-            format!("{:?}", cancelled.await)
-        }
-        Step::SetLane(n) => {
-            let setting =
-                LaneSetting { paused: n % 2 == 0, slots: (*n > 1).then_some(number), queue_length: None };
-            format!("{:?}", store.set_lane(format!("lane-{n}").into(), setting).await)
-        }
-        Step::Recover => format!("{:?}", store.recover(MAX_CRASHES, link_base(), now).await),
-        Step::CallHook { which, key } => {
-            let hooks = hooks(store, view).await;
-            let Some(token) = hooks.get(which % hooks.len().max(1)) else { return String::new() };
-            let call = crate::hook::call(&format!("key {key}"), 0);
-            format!("{:?}", store.call_hook(*token, call, now).await)
-        }
-        Step::Poll { which, how } => {
-            let polls = polls(store, view).await;
-            let Some(poll) = polls.get(which % polls.len().max(1)) else { return String::new() };
-            let seen = format!("step {number}").into();
-            let moved = match how {
-                0 | 1 => PollMove::Begin { again: Timestamp(now.0 + 700) },
-                2 => PollMove::Redirected,
-                3 => PollMove::Ends(Ok(crate::poll::done())),
-                _ => PollMove::GoesOn { due: Timestamp(now.0 + 90), seen, streak: Some((1, number)) },
-            };
-            let spent = Purse { requests: 7, bytes_in: 30, ..Purse::default() };
-            let made = if which.is_multiple_of(7) { poll.made + 1 } else { poll.made };
-            format!("{:?}", store.poll(poll.id, made, spent, moved, now).await)
-        }
-        Step::SetSchedules(n) => {
-            let all = [("films", "0 * * * * UTC"), ("report", "0 0 * * * UTC"), ("report", "@daily UTC")];
-            let some = all.iter().skip(usize::from(*n)).take(2);
-            let mut rules: Vec<_> = some.map(|(name, rule)| (name.to_string(), rule.to_string())).collect();
-            rules.dedup_by(|a, b| a.0 == b.0);
-            format!("{:?}", store.set_schedules(rules, now).await)
-        }
-        Step::FireSchedule { which, stale, n } => {
-            let rows = store.schedules().await.expect("readable");
-            let Some(row) = rows.get(which % rows.len().max(1)) else { return String::new() };
-            let mut accept = message(*n, "console:1");
-            accept.spec.id =
-                RunId::new(now, number.to_be_bytes().repeat(3)[..10].try_into().expect("ten bytes"));
-            accept.conversation.id = sublane_core::ConversationId([1; 16]);
-            accept.spec.created = now;
-            accept.spec.grants = grants(at(60_000 + u64::from(*n)));
-            let firing = Firing {
-                name: row.name.clone(),
-                rule: row.rule.clone(),
-                after: if *stale { at(7) } else { row.decided },
-                decided: now,
-                run: (n % 3 > 0).then(|| (now, Box::new(accept))),
-                passed: u64::from(*n % 4),
-                note: format!("step {number}").into(),
-            };
-            format!("{:?}", store.fire_schedule(firing).await)
-        }
-        Step::Log { which, lines, bytes } => {
-            let run = view.pick(*which, |_| true);
-            let said = |n: u16| LogLine {
-                run,
-                number: 0,
-                generation: 0,
-                attempt: number,
-                at: now,
-                level: LogLevel::ALL[usize::from(n % 5)],
-                plugin: n.is_multiple_of(7).then(|| "tools".into()),
-                dropped: u32::from(n % 3),
-                line: "x".repeat(*bytes).into(),
-            };
-            format!("{:?}", store.log((0..*lines).map(said).collect()).await)
-        }
-        Step::RemoveLogs { age, limit } => {
-            format!("{:?}", store.remove_logs(Duration::from_millis(*age), None, *limit, now).await)
-        }
-        Step::Remove { age, limit } => {
-            let age = Duration::from_millis(*age);
-            let keep = Keep { runs: age, duplicates: age, dead_letters: age };
-            let old = store.old_runs(keep, None, *limit, now).await.expect("readable");
-            let removed = store.remove_runs(old.runs.clone(), keep, *limit, now).await;
-            format!("{old:?} {removed:?}")
-        }
-    }
-}
-
-fn hook_command(number: u32) -> Command {
-    let mut token = [0; 32];
-    token[..4].copy_from_slice(&number.to_be_bytes());
-    let verification = sublane_core::hook::Verification::Nobody;
-    Command::OpenHook { token, url: format!("http://x/{number}").into(), verification }
-}
-
-/// One of a run's hooks, or one that is not there.
-async fn hook_of(store: &dyn Store, run: RunId, which: usize) -> sublane_core::HookId {
-    let hooks = store.hooks_of(run).await.expect("readable");
-    hooks.get(which % hooks.len().max(1)).map_or(sublane_core::HookId([9; 16]), |hook| hook.id)
-}
-
-/// The poll plans of all runs.
-async fn polls(store: &dyn Store, view: &View) -> Vec<sublane_core::poll::Poll> {
-    let mut polls = Vec::new();
-    for run in &view.runs {
-        polls.extend(store.polls_of(run.spec.id).await.expect("readable"));
-    }
-    polls
-}
-
-/// The tokens of all hooks.
-async fn hooks(store: &dyn Store, view: &View) -> Vec<[u8; 32]> {
-    let mut tokens = Vec::new();
-    for run in &view.runs {
-        let hooks = store.hooks_of(run.spec.id).await.expect("readable");
-        tokens.extend(hooks.iter().map(|hook| hook.token));
-    }
-    tokens
-}
-
-fn command(what: u8, to: RunId) -> Command {
-    let (bucket, key) = (Arc::from("notes"), Arc::from(["a", "a/b", "c"][usize::from(what % 3)]));
-    match what {
-        0 | 1 => Command::KvSet { bucket, key, value: vec![what; 3] },
-        2 => Command::KvDelete { bucket, key },
-        3 => Command::Send { to, message: "\"hello\"".into() },
-        4 => Command::Cancel { run: to, reason: "by its parent".into() },
-        5 => Command::Deliver {
-            destination: destination("console:me"),
-            text: "half way".into(),
-            artifacts: vec![],
-        },
-        6 => Command::Artifact(artifact(1)),
-        7 => Command::KvSetIf { bucket, key, held: Some(vec![1; 3]), value: vec![what; 2] },
-        _ => Command::Refused(sublane_core::ImportError::Denied("kv".into())),
-    }
-}
-
-/// What there is, as a host would know it.
-pub(crate) struct View {
-    runs: Vec<Run>,
-    deliveries: Vec<(sublane_core::DeliveryId, u32)>,
-}
-
-impl View {
-    pub(crate) async fn of(store: &dyn Store) -> Self {
-        let runs = store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");
-        let filter = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
-        let deliveries = store.deliveries(filter).await.expect("readable");
-        Self {
-            runs,
-            deliveries: deliveries.iter().map(|delivery| (delivery.id, delivery.attempts)).collect(),
-        }
+    fn new(directory: &Path) -> SqliteStore {
+        SqliteStore::open(&directory.join("store.db")).expect("a new store")
     }
 
-    /// One of the runs that match, or of all, or one that is not there.
-    fn pick(&self, which: usize, matches: impl Fn(&Run) -> bool) -> RunId {
-        let ids =
-            |runs: Vec<&Run>| runs.get(which.checked_rem(runs.len()).unwrap_or(0)).map(|run| run.spec.id);
-        let matching = ids(self.runs.iter().filter(|run| matches(run)).collect());
-        matching.or_else(|| ids(self.runs.iter().collect())).unwrap_or(RunId([1; 16]))
+    async fn looked_up(store: &SqliteStore, now: Timestamp) -> Option<String> {
+        Some(looked_up(store, now).await)
     }
 
-    /// An attempt that holds a claim; every sixteenth one is stale.
-    fn by(&self, which: usize, now: Timestamp) -> By {
-        let held = |run: &Run| match run.state {
-            RunState::Running { token } | RunState::Waiting { token: Some(token) } => Some(token),
-            _ => None,
-        };
-        let run = self.pick(which, |run| held(run).is_some());
-        let found = self.runs.iter().find(|found| found.spec.id == run).and_then(held);
-        let token = found.filter(|_| !which.is_multiple_of(16)).unwrap_or(Token(404));
-        By { run, token, spent: crate::support::cpu(17), link_base: link_base(), now }
-    }
-
-    fn conversation(&self, run: RunId) -> sublane_core::ConversationId {
-        let found = self.runs.iter().find(|found| found.spec.id == run);
-        found.map_or(sublane_core::ConversationId([9; 16]), |run| run.spec.conversation)
-    }
-
-    fn delivery(&self, which: usize) -> Option<(sublane_core::DeliveryId, u32)> {
-        self.deliveries.get(which.checked_rem(self.deliveries.len())?).copied()
-    }
-}
-
-/// The moments of a sequence: each step has a number, and time passes.
-pub(crate) fn moments(steps: &[(Step, u16)]) -> Vec<Moment> {
-    let mut now = at(0);
-    let moment = |(number, (_, passed)): (u32, &(Step, u16))| {
-        now = Timestamp(now.0 + u64::from(*passed));
-        Moment { number, now }
-    };
-    (1..).zip(steps).map(moment).collect()
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn both_stores_answer_and_show_the_same(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let directory = tempfile::tempdir().expect("a directory for the test");
-        let model = Model::default();
-        let path = directory.path().join("store.db");
-        let sqlite = SqliteStore::open(&path).expect("a new store");
-        runtime.block_on(async {
-            for ((step, _), moment) in steps.iter().zip(moments(&steps)) {
-                let view = View::of(&model).await;
-                let answers = (apply(&model, step, &moment, &view).await, apply(&sqlite, step, &moment, &view).await);
-                prop_assert_eq!(&answers.0, &answers.1, "answers to {:?}", step);
-                prop_assert!(!answers.0.contains("Corrupt"), "{:?}: {}", step, answers.0);
-                prop_assert_eq!(seen(&model).await, seen(&sqlite).await, "after {:?}", step);
-                let looked = (looked_up(&model, moment.now).await, looked_up(&sqlite, moment.now).await);
-                prop_assert_eq!(looked.0, looked.1, "looked up after {:?}", step);
-            }
-            Ok(())
-        })?;
+    fn violations(directory: &Path) -> Vec<String> {
+        let checked = sublane_store::sqlite::check(&directory.join("store.db"), directory);
+        let mut violations = checked.expect("it can be opened").violations;
         // There are no files here, and the numbers of entries are those of the steps.
-        let mut violations = sublane_store::sqlite::check(&path, directory.path()).expect("it can be opened").violations;
         violations.retain(|line| !line.contains("its file") && !line.contains("not the one before it"));
-        prop_assert_eq!(violations, Vec::<String>::new());
+        violations
     }
+}
+
+/// Plays random sequences of operations on the model and on a new store of this kind each. A
+/// sequence after which the two differ is told, as short as it can be made.
+///
+/// # Panics
+/// When there is one.
+pub(crate) fn same_as_the_model<S: Subject>() {
+    let said = std::env::var("SUBLANE_PROPERTY_CASES").ok();
+    let cases = said.map_or(SEQUENCES, |said| said.parse().expect("SUBLANE_PROPERTY_CASES is a number"));
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    match TestRunner::new(config).run(&steps(), |steps| sequence::<S>(&steps)) {
+        Ok(()) => {}
+        Err(TestError::Fail(why, steps)) => panic!("{why}\nafter these steps: {steps:#?}"),
+        Err(TestError::Abort(why)) => panic!("{why}"),
+    }
+}
+
+fn sequence<S: Subject>(steps: &[(Step, u16)]) -> Result<(), TestCaseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let (model, store) = (Model::default(), S::new(directory.path()));
+    runtime.block_on(async {
+        for ((step, _), moment) in steps.iter().zip(moments(steps)) {
+            let view = View::of(&model).await;
+            let expected = apply(&model, step, &moment, &view).await;
+            let answered = apply(&store, step, &moment, &view).await;
+            prop_assert_eq!(&expected, &answered, "answers to {:?}", step);
+            prop_assert!(!expected.contains("Corrupt"), "{:?}: {}", step, expected);
+            prop_assert_eq!(seen(&model).await, seen(&store).await, "after {:?}", step);
+            if let Some(found) = S::looked_up(&store, moment.now).await {
+                prop_assert_eq!(looked_up(&model, moment.now).await, found, "looked up after {:?}", step);
+            }
+        }
+        Ok(())
+    })?;
+    prop_assert_eq!(S::violations(directory.path()), Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
+fn sqlite_answers_and_shows_the_same_as_the_model() {
+    same_as_the_model::<Sqlite>();
 }

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use sublane_core::Timestamp;
 use sublane_store::{Backend, Between, DeliveryFilter, Rows, RunFilter, Store};
 
+use super::apply::digest;
+use super::step::VERSIONS;
 use crate::support::{artifact, destination};
 
 /// Everything that can be seen of a store, as text.
@@ -18,10 +20,22 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         line(run);
         line(&store.wait_of(id).await.expect("readable"));
         line(&store.polls_of(id).await.expect("readable"));
-        line(&store.hooks_of(id).await.expect("readable"));
+        let hooks = store.hooks_of(id).await.expect("readable");
+        for hook in &hooks {
+            line(&store.hook_by_token(hook.token).await.expect("readable"));
+        }
+        line(&hooks);
+        let below = RunFilter { parent: Some(id), limit: 9, ..RunFilter::default() };
+        line(&store.runs(below).await.expect("readable").iter().map(|run| run.spec.id).collect::<Vec<_>>());
+        for generation in 0..run.generation {
+            line(&store.journal(id, generation).await.expect("readable"));
+        }
         line(&store.journal(id, run.generation).await.expect("readable"));
         let log = store.logs(id, 0).await.expect("readable");
         line(&(log.len(), log.first(), log.last()));
+        if let Some(last) = log.len().checked_sub(2).and_then(|at| log.get(at)) {
+            line(&store.logs(id, last.number).await.expect("readable").len());
+        }
         line(&store.readable_artifact(id, artifact(1).id.into()).await.expect("readable"));
     }
     for state in ["delayed", "queued", "running", "waiting", "closing", "ended"] {
@@ -46,13 +60,28 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         let owed = DeliveryFilter { owed: span, limit: 5, ..DeliveryFilter::default() };
         line(&store.deliveries(owed).await.expect("readable"));
     }
-    line(&store.conversations(None, 2).await.expect("readable"));
+    line(&store.next_due().await.expect("readable"));
+    if let Some(first) = store.queued(None, 1).await.expect("readable").first() {
+        line(&store.queued(Some((first.since, first.run)), 2).await.expect("readable"));
+    }
+    let conversations = store.conversations(None, 2).await.expect("readable");
+    line(&conversations);
+    if let Some(newest) = conversations.first() {
+        line(&store.conversations(Some(newest.id), 1).await.expect("readable"));
+    }
+    let artifacts = [1, 2].map(|n| artifact(n).id).to_vec();
+    line(&store.unlinked(artifacts).await.expect("readable"));
+    line(&store.schedules().await.expect("readable"));
+    versions(store, &mut text).await;
+    let mut line = |what: &dyn std::fmt::Debug| writeln!(text, "{what:?}").expect("a string takes it");
     line(&store.lane_settings().await.expect("readable"));
     let all = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
     for delivery in store.deliveries(all).await.expect("readable") {
         line(&delivery);
+        line(&(store.delivery(delivery.id).await.expect("readable").as_ref() == Some(&delivery)));
         line(&store.attempts(delivery.id).await.expect("readable"));
     }
+    line(&store.kv_keys("notes".into(), "a".into(), Some("a".into()), 2).await.expect("readable"));
     for key in store.kv_keys("notes".into(), "".into(), None, 10).await.expect("readable") {
         line(&store.kv_get("notes".into(), key.as_str().into()).await.expect("readable"));
         line(&key);
@@ -62,6 +91,17 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
         line(&store.intent_answer(number).await.expect("readable"));
     }
     text
+}
+
+/// Plugins, their versions and how they fail.
+async fn versions(store: &dyn Store, text: &mut String) {
+    let mut line = |what: &dyn std::fmt::Debug| writeln!(text, "{what:?}").expect("a string takes it");
+    line(&store.plugins().await.expect("readable"));
+    line(&store.pauses().await.expect("readable"));
+    line(&store.live_versions().await.expect("readable"));
+    for version in 0..VERSIONS {
+        line(&store.is_version_live(digest(version).into()).await.expect("readable"));
+    }
 }
 
 /// What only operations look up, as text: indexes that a listing does not show.

@@ -3,6 +3,7 @@
 mod called;
 mod crashes;
 mod failures;
+mod points;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +52,14 @@ impl Scene {
     }
 
     async fn started(&self, with: impl FnOnce(Setup) -> Setup) -> TestHost {
+        self.on(with(Setup::durable(&self.directory))).await
+    }
+
+    /// A host with the plugins and the secret.
+    async fn on(&self, setup: Setup) -> TestHost {
         let _ = std::fs::remove_dir_all(self.directory.path().join("plugin-0"));
-        let setup = Setup::durable(&self.directory).clock(Arc::new(self.clock.clone()));
-        let setup = setup.plugin_with("video", &self.manifest()).plugin("concierge").secret("fal", KEY);
-        with(setup).start().await
+        let setup = setup.clock(Arc::new(self.clock.clone()));
+        setup.plugin_with("video", &self.manifest()).plugin("concierge").secret("fal", KEY).start().await
     }
 
     fn provider(&self) -> Value {

@@ -1,4 +1,5 @@
-//! `cargo xtask crash`: kills a host at every point of its life, and not at some as `test` does.
+//! `cargo xtask crash`: kills a host at every point of its life, and not at some as `test` does;
+//! with a film that fal makes, at every request of its own too.
 //!
 //! Owns nothing of how: the walks are feature tests, told by their environment.
 
@@ -21,7 +22,7 @@ impl Crash {
         build::all(&setup::toolchain()?, true)?;
         let mut cargo = repo::cargo_in("");
         cargo.args(["test", "--locked", "--workspace", "--test", "features", "--"]);
-        cargo.args(["crash::film", "crash::tree", "crash::retry", "--nocapture"]);
+        cargo.args(["crash::film", "crash::tree", "crash::retry", "fal::points", "--nocapture"]);
         repo::run(cargo.env("SUBLANE_CRASH_EVERY", self.every.to_string()))
     }
 }

@@ -26,8 +26,7 @@ enum State {
 }
 
 /// The life of one host.
-#[derive(Debug)]
-pub struct Life {
+pub(super) struct Life {
     state: watch::Sender<State>,
     asked: watch::Sender<u64>,
     writes: AtomicU64,
@@ -41,7 +40,7 @@ pub struct Life {
 impl Life {
     /// A life that goes on; `seed` decides which of its requests fail when some do.
     #[must_use]
-    pub fn new(seed: u64) -> Arc<Self> {
+    pub(super) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self {
             state: watch::channel(State::Lives).0,
             asked: watch::channel(0).0,
@@ -54,50 +53,50 @@ impl Life {
     }
 
     /// It ends at its `write`-th next write.
-    pub fn dies_at(&self, write: u64, side: Side) {
+    pub(super) fn dies_at(&self, write: u64, side: Side) {
         *self.dies.lock() = Some((self.writes.load(Ordering::SeqCst) + write, side));
     }
 
     /// It ends now.
-    pub fn end(&self) {
+    pub(super) fn end(&self) {
         self.state.send_replace(State::Dead);
     }
 
     /// Whether it has ended.
     #[must_use]
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         *self.state.borrow() == State::Dead
     }
 
     /// It stands still.
-    pub fn stand(&self) {
+    pub(super) fn stand(&self) {
         self.state.send_replace(State::Stands);
     }
 
     /// It goes on.
-    pub fn go_on(&self) {
+    pub(super) fn go_on(&self) {
         self.state.send_replace(State::Lives);
     }
 
     /// It goes on with what it was about to write, and learns that it is too late.
-    pub fn lose(&self) {
+    pub(super) fn lose(&self) {
         self.state.send_replace(State::Lost);
     }
 
     /// From now on so many thousandths of what the store is asked fail.
-    pub fn store_fails(&self, thousandths: usize) {
+    pub(super) fn store_fails(&self, thousandths: usize) {
         self.fails.store(thousandths, Ordering::SeqCst);
     }
 
     /// How many of its requests have failed.
     #[must_use]
-    pub fn failed(&self) -> u64 {
+    pub(super) fn failed(&self) -> u64 {
         self.failed.load(Ordering::SeqCst)
     }
 
     /// Says when something is asked of the store, or was answered.
     #[must_use]
-    pub fn asked(&self) -> watch::Receiver<u64> {
+    pub(super) fn asked(&self) -> watch::Receiver<u64> {
         self.asked.subscribe()
     }
 
@@ -106,14 +105,12 @@ impl Life {
         let now = *self.state.borrow();
         let then = match now {
             State::Stands => {
-                let moved = self
-                    .state
-                    .subscribe()
-                    .wait_for(|state| *state != State::Stands)
-                    .await
-                    .map(|state| *state);
-                // We hold the sender, so it is there. What was on the way goes through.
-                if moved == Ok(State::Lost) { State::Lives } else { moved.unwrap_or(State::Dead) }
+                let mut state = self.state.subscribe();
+                // We hold the sender, so it is there.
+                let moved =
+                    state.wait_for(|state| *state != State::Stands).await.map_or(State::Dead, |now| *now);
+                // What was on the way goes through.
+                if moved == State::Lost { State::Lives } else { moved }
             }
             now => now,
         };
@@ -143,8 +140,7 @@ impl Life {
 }
 
 /// A store, as the host of one life sees it.
-#[derive(Debug)]
-pub struct Gate {
+pub(super) struct Gate {
     inner: Arc<SqliteStore>,
     life: Arc<Life>,
 }
@@ -152,7 +148,7 @@ pub struct Gate {
 impl Gate {
     /// `inner`, for this life.
     #[must_use]
-    pub fn new(inner: Arc<SqliteStore>, life: Arc<Life>) -> Self {
+    pub(super) fn new(inner: Arc<SqliteStore>, life: Arc<Life>) -> Self {
         Self { inner, life }
     }
 }

@@ -133,7 +133,7 @@ fn purses(history: &History, conversation: &Conversation, jobs: &[Job]) -> Vec<S
     check("spawned runs", spent(|purse| purse.spawns), runs.len() as u64 - 1);
     let files = entries(Import::ArtifactFinish).filter_map(|entry| decode::<ArtifactRef>(entry).ok()?.ok());
     check("bytes of files", spent(|purse| purse.artifact_bytes), files.map(|file| file.size).sum());
-    let own = |job: &&Job| job.body.split(['.', '/']).next() == Some(&conversation.origin.address);
+    let own = |job: &&Job| job.body.split(['.', '/']).next() == Some(conversation.origin.address.as_str());
     let sent = jobs.iter().filter(own).filter(|job| !job.body.ends_with("/undo")).count() as u64;
     if spent(|purse| purse.requests) < sent {
         faults.push(format!("{}: {sent} requests were sent, and fewer paid", conversation.origin));

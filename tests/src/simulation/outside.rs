@@ -27,8 +27,7 @@ enum Fate {
 }
 
 /// The mood of all of them, and chance.
-#[derive(Debug)]
-pub struct Fates(Mutex<(Mood, Random)>);
+struct Fates(Mutex<(Mood, Random)>);
 
 impl Fates {
     fn next(&self) -> Fate {

@@ -123,7 +123,7 @@ impl Living<'_> {
         let pending =
             owed.iter().filter(|owed| owed.state == DeliveryState::Pending).map(|owed| owed.next_at);
         let next = pending.chain(due).min().map_or(Duration::ZERO, |next| next.since(self.scene.clock.now()));
-        let is_at_rest = self.host.inner().attempts.lock().values().len() == self.host.inner().lanes.parked();
+        let is_at_rest = self.host.inner().attempts.lock().len() == self.host.inner().lanes.parked();
         let most = if is_at_rest { Duration::from_secs(30) } else { Duration::from_secs(1) };
         next.clamp(Duration::from_secs(1), most)
     }
@@ -152,7 +152,7 @@ async fn die(story: Story, death: &Death) -> bool {
             let living = Living { scene: &scene, story, host, look: look() };
             tokio::select! {
                 () = crash.comes() => was_killed = true,
-                () = scene.fal.until_or_never(death) => was_killed = true,
+                () = is_at_fal(&scene.fal, death) => was_killed = true,
                 () = living.lives() => {}
             }
             got.extend(received(&living.host));
@@ -177,16 +177,10 @@ async fn die(story: Story, death: &Death) -> bool {
 }
 
 /// Ready when fal has the request at which the host is to die.
-trait AtRequest {
-    async fn until_or_never(&self, death: &Death);
-}
-
-impl AtRequest for Fal {
-    async fn until_or_never(&self, death: &Death) {
-        let mut looks = tokio::time::interval(Duration::from_millis(1));
-        while !death.is_at_fal(self) {
-            looks.tick().await;
-        }
+async fn is_at_fal(fal: &Fal, death: &Death) {
+    let mut looks = tokio::time::interval(Duration::from_millis(1));
+    while !death.is_at_fal(fal) {
+        looks.tick().await;
     }
 }
 

@@ -130,7 +130,8 @@ fn purses(history: &History, conversation: &Conversation, jobs: &[Job]) -> Vec<S
         }
     };
     let spent = |of: fn(&sublane_core::Purse) -> u64| of(&ceiling).wrapping_sub(of(&left));
-    check("spawned runs", spent(|purse| purse.spawns), runs.len() as u64 - 1);
+    // The root itself is one.
+    check("spawned runs", spent(|purse| purse.spawns), runs.len() as u64);
     let files = entries(Import::ArtifactFinish).filter_map(|entry| decode::<ArtifactRef>(entry).ok()?.ok());
     check("bytes of files", spent(|purse| purse.artifact_bytes), files.map(|file| file.size).sum());
     let own = |job: &&Job| job.body.split(['.', '/']).next() == Some(conversation.origin.address.as_str());

@@ -160,7 +160,7 @@ impl Scene {
         let clock = Arc::new(self.clock.clone());
         let gate = Gate::new(self.store.clone(), self.life.clone());
         let mut setup = Setup::on(Arc::new(gate), self.directory.clone()).clock(clock.clone());
-        setup = setup.pools(12, 2).slots(self.plan.slots).hooks();
+        setup = setup.pools(12, 5).slots(self.plan.slots).hooks();
         setup.settings.hot_window = self.plan.hot_window;
         setup.settings.guest_threads = 1;
         setup.settings.max_crashes = 20;

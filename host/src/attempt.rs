@@ -7,8 +7,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use std::ops::ControlFlow;
+
 use parking_lot::Mutex;
-use sublane_core::{Entry, Purse, RunSpec, Timestamp, Token};
+use sublane_core::{Entry, Import, Path, Purse, RunSpec, Timestamp, Token};
 use sublane_store::By;
 use tokio::sync::{Notify, oneshot};
 
@@ -41,9 +43,22 @@ pub enum Exit {
     /// There is no room on the disk.
     #[error("there is no room on the disk: {0}")]
     NoRoom(String),
+    /// The guest came to where its journal ends, and nothing is done now: it is only looked at.
+    #[error("the journal ends before entry {0}, {1}")]
+    JournalEnd(Path, Import),
     /// The host failed.
     #[error("the host failed: {0}")]
     Fault(String),
+}
+
+/// Looks on while a run is executed again from its journal alone, and nothing new is done.
+pub trait Witness: Send + Sync {
+    /// The guest calls an import at this place, with these arguments in words.
+    fn called(&self, path: &Path, import: Import, arguments: &str);
+    /// The journal answers the call. A break ends the replay here.
+    fn answered(&self, entry: &Entry) -> ControlFlow<()>;
+    /// The guest trapped, there.
+    fn trapped(&self, backtrace: &str);
 }
 
 /// One execution of a run on this host, from claim to ending, wait or crash.
@@ -64,6 +79,10 @@ pub struct Attempt {
     pub journal: Journal,
     /// Guest CPU, and the word to stop.
     pub meter: Arc<Meter>,
+    /// Who looks on. With one, the journal is all there is: where it ends, the attempt does.
+    pub witness: Option<Arc<dyn Witness>>,
+    /// The arguments of the call under way, in words, for the witness.
+    call: Mutex<String>,
     resume: Mutex<Option<oneshot::Sender<Entry>>>,
     evict: Notify,
     /// Whether a tool call had an instance on each engine, small and large.
@@ -85,6 +104,7 @@ impl Attempt {
         class: Class,
         journal: Journal,
         meter: Arc<Meter>,
+        witness: Option<Arc<dyn Witness>>,
     ) -> Arc<Self> {
         meter.set_free(journal.is_replaying());
         Arc::new(Self {
@@ -96,6 +116,8 @@ impl Attempt {
             class,
             journal,
             meter,
+            witness,
+            call: Mutex::default(),
             resume: Mutex::new(None),
             evict: Notify::new(),
             called_on: Default::default(),
@@ -104,6 +126,19 @@ impl Attempt {
             gone: Mutex::new(Vec::new()),
             last_error: Mutex::new(String::new()),
         })
+    }
+
+    /// What is called now, in words, if somebody looks on.
+    pub fn notes_call(&self, arguments: impl FnOnce() -> String) {
+        if self.witness.is_some() {
+            *self.call.lock() = arguments();
+        }
+    }
+
+    /// What was noted of the call under way.
+    #[must_use]
+    pub fn take_call(&self) -> String {
+        std::mem::take(&mut self.call.lock())
     }
 
     /// Who writes, now. With `charge` the guest CPU and host calls since the last such call go with it.

@@ -103,6 +103,12 @@ impl Journal {
         !self.state.lock().held.is_empty()
     }
 
+    /// The entry that the guest comes to next.
+    #[must_use]
+    pub fn next(&self) -> Option<Entry> {
+        self.state.lock().held.front().cloned()
+    }
+
     /// Guest code ended; fine, unless the journal goes on below `prefix`, the whole of which it stood for.
     pub fn check_end(&self, prefix: &Path, ended: impl FnOnce() -> String) -> Result<(), JournalError> {
         match self.state.lock().held.front().filter(|next| next.path.is_below(prefix)) {

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use sublane_core::{Failure, Outcome, Output, Path, Run, RunId};
+use sublane_core::{Failure, Import, Outcome, Output, Path, Run, RunId};
 use sublane_store::{Claimed, StoreError};
 use tracing::Instrument as _;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
-use crate::attempt::{Attempt, Exit};
+use crate::attempt::{Attempt, Exit, Witness};
 use crate::bindings::sublane::plugin::types;
 use crate::engine::Class;
 use crate::engine::guest::{Meter, Metered, Stop};
@@ -89,7 +89,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
     let meter = Meter::new(&run.purse, slow);
     let journal = Journal::new(entries, run.begun, host.settings.journal_entries);
-    let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter);
+    let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter, None);
     host.attempts.lock().insert(id, attempt.clone());
     if let Some(stop) = host.end_claim(token) {
         attempt.meter.stop(stop);
@@ -125,6 +125,39 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     }
     drop(attempts);
     attempt.is_gone();
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CameTo {
+    /// The guest came to this end.
+    Ended(Outcome),
+    /// It went on to a call that the journal does not hold.
+    JournalEnd(Path, Import),
+    /// The witness had seen enough.
+    Stopped,
+    /// The host could not go on, for example without a file.
+    Fault(String),
+}
+
+/// Executes a run from its journal alone: nothing is asked of anybody and nothing is written.
+pub async fn replay(
+    host: &Arc<Inner>,
+    run: &Run,
+    plugin: &Arc<crate::plugin::Plugin>,
+    entries: Vec<sublane_core::Entry>,
+    witness: Arc<dyn Witness>,
+) -> CameTo {
+    let meter = Meter::new(&run.purse, Arc::default());
+    let journal = Journal::new(entries, run.begun, u32::MAX);
+    let attempt = Attempt::new(host.clone(), run, host.token(), plugin.class, journal, meter, Some(witness));
+    match execute(&attempt, plugin).await {
+        Ok(Ended::Outcome(outcome)) => CameTo::Ended(outcome),
+        Ok(Ended::Left(Exit::JournalEnd(path, import))) => CameTo::JournalEnd(path, import),
+        Ok(Ended::Left(Exit::Stopped(Stop::Shutdown))) => CameTo::Stopped,
+        Ok(Ended::Left(exit)) => CameTo::Fault(exit.to_string()),
+        Err(why) => CameTo::Fault(why),
+    }
 }
 
 /// How an attempt's guest came to its end.
@@ -263,6 +296,9 @@ async fn decided(
 fn trapped(attempt: &Arc<Attempt>, error: &wasmtime::Error) -> Result<Ended, String> {
     if let Some(exit) = error.downcast_ref::<Exit>() {
         return Ok(left(attempt, exit.clone()));
+    }
+    if let Some(witness) = &attempt.witness {
+        witness.trapped(&format!("{error:?}"));
     }
     let (reason, why) = failure(attempt, error).ok_or_else(|| format!("{error:#}"))?;
     Ok(Ended::Outcome(

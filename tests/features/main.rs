@@ -10,6 +10,7 @@ mod complaints; // what users of another host complained of, and which test answ
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says
+mod exported; // a run as one file, executed again elsewhere
 mod fal; // films that a provider makes: paid once, kept, or told why not
 mod files; // results as files: whole, once, and when the directory comes late
 mod fuzzing; // what strangers write is read or refused, whatever it is

@@ -18,6 +18,7 @@ mod output;
 mod plugin;
 mod reader;
 mod render;
+mod replay;
 mod run;
 mod runs;
 mod schedules;
@@ -63,6 +64,7 @@ Exit codes:
   3    every run succeeded, but a delivery is dead
   4    it cannot be done here: no such run, no host, the state directory is in use
   5    the store is not whole
+  6    a replay did not come to what is recorded
   130  stopped by Ctrl-C before everything was settled (143: by SIGTERM, 129: by SIGHUP)
   141  nobody reads the output any more, before everything was settled";
 
@@ -103,6 +105,7 @@ enum Command {
     /// Look at runs and steer them
     #[command(subcommand)]
     Runs(runs::Command),
+    Replay(replay::Replay),
     Why(why::Why),
     /// Look at what is owed to people and steer it
     #[command(subcommand)]
@@ -144,6 +147,8 @@ enum Exit {
     Cannot = 4,
     /// The store is not whole.
     Damaged = 5,
+    /// A replay did not come to what is recorded.
+    Disagrees = 6,
     /// SIGHUP: its terminal was closed, before everything was settled.
     HungUp = 129,
     /// Ctrl-C, before everything was settled.
@@ -270,6 +275,7 @@ impl Command {
             Self::Serve(args) => args.run(global, begun),
             Self::Send(args) => args.run(global),
             Self::Runs(command) => command.run(global),
+            Self::Replay(args) => args.run(global),
             Self::Why(args) => args.run(global),
             Self::Deliveries(command) => command.run(global),
             Self::Lanes(command) => command.run(global),

@@ -10,7 +10,6 @@ use crate::artifacts::{ArtifactError, Staging};
 use crate::bindings::sublane::plugin::{artifact, types};
 use crate::error::chain;
 use crate::host::Inner;
-use crate::journal::args;
 use crate::scrub::is_treacherous;
 
 /// Bytes of one piece, written or read.
@@ -98,7 +97,7 @@ impl artifact::Host for Ctx {
         let import = Import::ArtifactOpen;
         let open = self.table.iter_mut().count();
         let live = live!(self, import);
-        let opened = live.effect(import, args(import, &[id.as_bytes()]), async |live| {
+        let opened = live.effect(import, live.args(import, &[id.as_bytes()]), async |live| {
             if open >= MAX_OPEN {
                 return Ok(Err(ImportError::Limit(LimitHit::new("artifact.open", MAX_OPEN as u64))));
             }
@@ -155,7 +154,7 @@ impl artifact::HostWriter for Ctx {
         let host = live.attempt.host.clone();
         while !is_done(&host, staging.flush().await).await? {}
         let id = staging.id().await.map_err(fault)?;
-        let args = args(import, &[name.as_bytes(), media_type.as_bytes(), id.as_bytes()]);
+        let args = live.args(import, &[name.as_bytes(), media_type.as_bytes(), id.as_bytes()]);
         let done = live.command::<ArtifactRef>(import, args, async |live| {
             if let Err(denied) = live.grants.may_write_artifacts() {
                 return Ok(Err(live.denied(denied)));

@@ -7,7 +7,6 @@ use sublane_store::Command;
 use super::translate::{answer, artifacts_from_guest};
 use super::{Ctx, Exit, Live};
 use crate::bindings::sublane::plugin::{delivery, types};
-use crate::journal::args;
 
 /// Artifacts that go with one message.
 const MAX_ARTIFACTS: usize = 32;
@@ -22,7 +21,7 @@ impl delivery::Host for Ctx {
         let live = live!(self, import);
         let files = artifacts_from_guest(message.artifacts);
         let listed = serde_json::to_string(&files).map_err(|error| Exit::Fault(error.to_string()))?;
-        let args = args(import, &[destination.as_bytes(), message.text.as_bytes(), listed.as_bytes()]);
+        let args = live.args(import, &[destination.as_bytes(), message.text.as_bytes(), listed.as_bytes()]);
         let done = live.command::<DeliveryId>(import, args, async |live| {
             let to: ChannelGrant = match destination.parse() {
                 Ok(to) => to,

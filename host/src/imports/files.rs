@@ -11,7 +11,6 @@ use super::translate::{Bytes, answer};
 use super::{Ctx, Exit, Live};
 use crate::bindings::sublane::plugin::{files, types};
 use crate::directories::{Directories, FileError, Kind, Seen};
-use crate::journal::args;
 
 /// Bytes of one piece, read or written.
 const MAX_PIECE_BYTES: usize = 1 << 20;
@@ -104,7 +103,7 @@ impl files::Host for Ctx {
         let import = Import::FilesRead;
         let live = live!(self, import);
         let hash =
-            args(import, &[root.as_bytes(), &flat(&path), &offset.to_le_bytes(), &length.to_le_bytes()]);
+            live.args(import, &[root.as_bytes(), &flat(&path), &offset.to_le_bytes(), &length.to_le_bytes()]);
         let length = (length as usize).min(MAX_PIECE_BYTES);
         let place = (root, vec![path], FileMode::Read);
         let read = live.in_directory(import, hash, place, move |directories, root, paths| {
@@ -116,7 +115,7 @@ impl files::Host for Ctx {
     async fn write(&mut self, root: String, path: Vec<String>, offset: u64, piece: Vec<u8>) -> Reply<()> {
         let import = Import::FilesWrite;
         let live = live!(self, import);
-        let hash = args(import, &[root.as_bytes(), &flat(&path), &offset.to_le_bytes(), &piece]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&path), &offset.to_le_bytes(), &piece]);
         let place = (root, vec![path], FileMode::ReadWrite);
         let written = live.in_directory(import, hash, place, move |directories, root, paths| {
             if piece.len() > MAX_PIECE_BYTES {
@@ -130,7 +129,7 @@ impl files::Host for Ctx {
     async fn set_size(&mut self, root: String, path: Vec<String>, size: u64) -> Reply<()> {
         let import = Import::FilesSetSize;
         let live = live!(self, import);
-        let hash = args(import, &[root.as_bytes(), &flat(&path), &size.to_le_bytes()]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&path), &size.to_le_bytes()]);
         let place = (root, vec![path], FileMode::ReadWrite);
         let done = live.in_directory(import, hash, place, move |directories, root, paths| {
             directories.set_size(root, &paths[0], size)
@@ -147,7 +146,7 @@ impl files::Host for Ctx {
         let import = Import::FilesListEntries;
         let live = live!(self, import);
         let from = after.as_ref().map_or(&b""[..], |after| after.as_bytes());
-        let hash = args(import, &[root.as_bytes(), &flat(&path), from]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&path), from]);
         let place = (root, vec![path], FileMode::Read);
         let listed = live.in_directory(import, hash, place, move |directories, root, paths| {
             let listed = directories.list(root, &paths[0], after.as_deref())?;
@@ -160,7 +159,7 @@ impl files::Host for Ctx {
     async fn stat(&mut self, root: String, path: Vec<String>) -> Reply<files::FileStat> {
         let import = Import::FilesStat;
         let live = live!(self, import);
-        let hash = args(import, &[root.as_bytes(), &flat(&path)]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&path)]);
         let place = (root, vec![path], FileMode::Read);
         let found = live.in_directory(import, hash, place, move |directories, root, paths| {
             let seen = directories.stat(root, &paths[0])?;
@@ -177,7 +176,7 @@ impl files::Host for Ctx {
     async fn create_dir(&mut self, root: String, path: Vec<String>) -> Reply<()> {
         let import = Import::FilesCreateDir;
         let live = live!(self, import);
-        let hash = args(import, &[root.as_bytes(), &flat(&path)]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&path)]);
         let place = (root, vec![path], FileMode::ReadWrite);
         let made = live.in_directory(import, hash, place, move |directories, root, paths| {
             directories.create_dir(root, &paths[0])
@@ -188,7 +187,7 @@ impl files::Host for Ctx {
     async fn rename(&mut self, root: String, from: Vec<String>, to: Vec<String>) -> Reply<()> {
         let import = Import::FilesRename;
         let live = live!(self, import);
-        let hash = args(import, &[root.as_bytes(), &flat(&from), &flat(&to)]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&from), &flat(&to)]);
         let place = (root, vec![from, to], FileMode::ReadWrite);
         let moved = live.in_directory(import, hash, place, move |directories, root, paths| {
             directories.rename(root, &paths[0], &paths[1])
@@ -199,7 +198,7 @@ impl files::Host for Ctx {
     async fn remove(&mut self, root: String, path: Vec<String>) -> Reply<()> {
         let import = Import::FilesRemove;
         let live = live!(self, import);
-        let hash = args(import, &[root.as_bytes(), &flat(&path)]);
+        let hash = live.args(import, &[root.as_bytes(), &flat(&path)]);
         let place = (root, vec![path], FileMode::ReadWrite);
         let removed = live.in_directory(import, hash, place, move |directories, root, paths| {
             directories.remove(root, &paths[0])

@@ -10,7 +10,6 @@ use super::{Ctx, Due, Exit, Live};
 use crate::bindings::sublane::plugin::{hook, types};
 use crate::hooks::token;
 use crate::http::url::Url;
-use crate::journal::args;
 
 type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 
@@ -30,7 +29,7 @@ impl hook::Host for Ctx {
             hook::Verification::StandardWebhooks(secret) => (b"standard-webhooks", secret),
             hook::Verification::Fal(keys) => (b"fal", keys),
         };
-        let args = args(import, &[kind, name.as_bytes()]);
+        let args = live.args(import, &[kind, name.as_bytes()]);
         let opened = live.command::<OpenAnswer>(import, args, async |live| {
             let verification = match only_in_agents(live).and_then(|()| live.may_verify(verification)) {
                 Ok(verification) => verification,
@@ -52,7 +51,7 @@ impl hook::Host for Ctx {
         let import = Import::HookWait;
         let live = live!(self, import);
         let limit = timeout.map_or([0; 9], flagged);
-        let args = args(import, &[hook.as_bytes(), &limit]);
+        let args = live.args(import, &[hook.as_bytes(), &limit]);
         // Whose hook it is is looked up now, before the wait is opened; on replay it is not.
         let own = match live.attempt.journal.is_replaying() {
             true => Ok(HookId([0; 16])),
@@ -67,7 +66,7 @@ impl hook::Host for Ctx {
     async fn close(&mut self, hook: String) -> Reply<()> {
         let import = Import::HookClose;
         let live = live!(self, import);
-        let closed = live.command::<()>(import, args(import, &[hook.as_bytes()]), async |live| {
+        let closed = live.command::<()>(import, live.args(import, &[hook.as_bytes()]), async |live| {
             let id = hook.parse::<HookId>().map_err(|_| ImportError::NotFound);
             Ok(only_in_agents(live).and(id).map(Command::CloseHook))
         });

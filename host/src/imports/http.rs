@@ -52,6 +52,7 @@ impl http::Host for Ctx {
             Err(error) => return Ok(Err(http::HttpError::Host(error.into()))),
         };
         let hash = hash(import, &request);
+        live.attempt.notes_call(|| asked::told(&request));
         let (path, held) = live.replayed::<Result<Kept, Failed>>(import, hash)?;
         let answer = match held {
             Some(answer) => answer,

@@ -7,7 +7,6 @@ use sublane_store::Command;
 use super::translate::{Bytes, answer};
 use super::{Ctx, Exit};
 use crate::bindings::sublane::plugin::{kv, types};
-use crate::journal::args;
 
 /// Bytes of a key.
 const MAX_KEY_BYTES: usize = 256;
@@ -37,7 +36,7 @@ impl kv::Host for Ctx {
     async fn get(&mut self, bucket: String, key: String) -> Reply<Option<Vec<u8>>> {
         let import = Import::KvGet;
         let live = live!(self, import);
-        let args = args(import, &[bucket.as_bytes(), key.as_bytes()]);
+        let args = live.args(import, &[bucket.as_bytes(), key.as_bytes()]);
         let done = live.effect(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::Read) {
                 return Ok(Err(live.denied(denied)));
@@ -55,7 +54,7 @@ impl kv::Host for Ctx {
     async fn set(&mut self, bucket: String, key: String, value: Vec<u8>) -> Reply<()> {
         let import = Import::KvSet;
         let live = live!(self, import);
-        let args = args(import, &[bucket.as_bytes(), key.as_bytes(), &value]);
+        let args = live.args(import, &[bucket.as_bytes(), key.as_bytes(), &value]);
         let done = live.command(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
                 return Ok(Err(live.denied(denied)));
@@ -78,7 +77,7 @@ impl kv::Host for Ctx {
         let import = Import::KvSetIf;
         let live = live!(self, import);
         let (is_there, there) = held.as_ref().map_or((&b"0"[..], &b""[..]), |held| (b"1", held));
-        let args = args(import, &[bucket.as_bytes(), key.as_bytes(), is_there, there, &value]);
+        let args = live.args(import, &[bucket.as_bytes(), key.as_bytes(), is_there, there, &value]);
         let done = live.command(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
                 return Ok(Err(live.denied(denied)));
@@ -95,7 +94,7 @@ impl kv::Host for Ctx {
     async fn delete(&mut self, bucket: String, key: String) -> Reply<()> {
         let import = Import::KvDelete;
         let live = live!(self, import);
-        let args = args(import, &[bucket.as_bytes(), key.as_bytes()]);
+        let args = live.args(import, &[bucket.as_bytes(), key.as_bytes()]);
         let done = live.command(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv(&bucket, &key, KvMode::ReadWrite) {
                 return Ok(Err(live.denied(denied)));
@@ -114,7 +113,7 @@ impl kv::Host for Ctx {
         let import = Import::KvListKeys;
         let live = live!(self, import);
         let after_bytes = after.as_ref().map_or(&b""[..], |after| after.as_bytes());
-        let args = args(import, &[bucket.as_bytes(), prefix.as_bytes(), after_bytes]);
+        let args = live.args(import, &[bucket.as_bytes(), prefix.as_bytes(), after_bytes]);
         let done = live.effect(import, args, async |live| {
             if let Err(denied) = live.grants.may_kv_prefix(&bucket, &prefix, KvMode::Read) {
                 return Ok(Err(live.denied(denied)));

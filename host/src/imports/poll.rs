@@ -27,6 +27,7 @@ impl poll::Host for Ctx {
     async fn until(&mut self, plan: poll::Plan) -> Reply<poll::Ending> {
         let import = Import::PollUntil;
         let live = live!(self, import);
+        live.attempt.notes_call(|| super::http::asked::told(&plan.request));
         let args = args(import, &parts(import, &plan).iter().map(Vec::as_slice).collect::<Vec<_>>());
         // What may be asked is looked at now, before the wait is opened; on replay it is not.
         let plan = match live.attempt.journal.is_replaying() {

@@ -14,7 +14,6 @@ use sublane_store::{Command, RunFilter, WaitFor};
 use super::translate::{answer, outcome_to_guest, status_to_guest};
 use super::{Ctx, Due, Exit, Live, check_json};
 use crate::bindings::sublane::plugin::{subagent, types};
-use crate::journal::args;
 use authority::grants_to_guest;
 
 /// Runs that one wait may name, and that one list gives.
@@ -29,6 +28,7 @@ impl subagent::Host for Ctx {
         let import = Import::Spawn;
         let live = live!(self, import);
         let args = request::hash(&request);
+        live.attempt.notes_call(|| format!("{request:?}"));
         let (path, held) = live.replayed::<SpawnAnswer>(import, args)?;
         let (spawned, child) = match held {
             Some(answer) => {
@@ -63,7 +63,7 @@ impl subagent::Host for Ctx {
         let limit = timeout.map_or([0; 9], flagged);
         parts.push(&limit);
         parts.push(if all { b"all" } else { b"any" });
-        let args = args(import, &parts);
+        let args = live.args(import, &parts);
         let ids = parse_ids(&runs);
         // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
         let named = ids.clone().unwrap_or_default();
@@ -83,7 +83,7 @@ impl subagent::Host for Ctx {
     async fn status(&mut self, run: String) -> Reply<subagent::RunStatus> {
         let import = Import::Status;
         let live = live!(self, import);
-        let seen = live.effect(import, args(import, &[run.as_bytes()]), async |live| {
+        let seen = live.effect(import, live.args(import, &[run.as_bytes()]), async |live| {
             let id = match parse_id(&run) {
                 Ok(id) => id,
                 Err(error) => return Ok(Err(error)),
@@ -99,7 +99,7 @@ impl subagent::Host for Ctx {
     async fn children(&mut self) -> Reply<Vec<subagent::RunStatus>> {
         let import = Import::Children;
         let live = live!(self, import);
-        let seen = live.effect(import, args(import, &[]), async |live| {
+        let seen = live.effect(import, live.args(import, &[]), async |live| {
             let filter = RunFilter {
                 parent: Some(live.attempt.spec.id),
                 limit: MAX_RUNS as u32,
@@ -115,7 +115,7 @@ impl subagent::Host for Ctx {
     async fn send(&mut self, run: String, message: String) -> Reply<()> {
         let import = Import::Send;
         let live = live!(self, import);
-        let args = args(import, &[run.as_bytes(), message.as_bytes()]);
+        let args = live.args(import, &[run.as_bytes(), message.as_bytes()]);
         let sent = live.command(import, args, async |_| {
             Ok(check_json("the message", &message)
                 .and_then(|()| parse_id(&run))
@@ -127,7 +127,7 @@ impl subagent::Host for Ctx {
     async fn receive(&mut self, timeout: Option<u64>) -> Reply<Option<String>> {
         let import = Import::Receive;
         let live = live!(self, import);
-        let args = args(import, &[&timeout.map_or([0; 9], flagged)]);
+        let args = live.args(import, &[&timeout.map_or([0; 9], flagged)]);
         let received = live.wait(import, args, WaitFor::Message, Due::Within(timeout), |live, _| {
             if live.is_tool {
                 return Err(ImportError::Invalid("a tool call is short: it has no mailbox".to_owned()));
@@ -140,7 +140,7 @@ impl subagent::Host for Ctx {
     async fn cancel(&mut self, run: String, reason: String) -> Reply<()> {
         let import = Import::Cancel;
         let live = live!(self, import);
-        let args = args(import, &[run.as_bytes(), reason.as_bytes()]);
+        let args = live.args(import, &[run.as_bytes(), reason.as_bytes()]);
         // People are told who it was, whatever a plugin says.
         let who = match live.is_tool {
             true => live.plugin.manifest.id.clone(),

@@ -10,7 +10,7 @@ use super::{Ctx, Exit, Instance, Live, MAX_JSON_BYTES, check_input, check_json};
 use crate::bindings::sublane::plugin::{tools, types};
 use crate::engine::limiter::Limiter;
 use crate::engine::pool::MAX_CALL_DEPTH;
-use crate::journal::{Frame, args};
+use crate::journal::Frame;
 use crate::plugin::Plugin;
 use crate::runner;
 use crate::versions::Unavailable;
@@ -42,7 +42,7 @@ impl tools::Host for Ctx {
     async fn list_tools(&mut self) -> Reply<Vec<tools::Tool>> {
         let import = Import::ListTools;
         let live = live!(self, import);
-        let listed = live.effect(import, args(import, &[]), async |live| {
+        let listed = live.effect(import, live.args(import, &[]), async |live| {
             let mut listed = Vec::new();
             for plugin in live.attempt.host.plugins().iter() {
                 let id = &plugin.manifest.id;
@@ -77,7 +77,7 @@ impl tools::Host for Ctx {
             Ok(live) => live,
             Err(error) => return Ok(Err(tools::CallError::Host(error.into()))),
         };
-        let args = args(import, &[plugin.as_bytes(), tool.as_bytes(), arguments.as_bytes()]);
+        let args = live.args(import, &[plugin.as_bytes(), tool.as_bytes(), arguments.as_bytes()]);
         let (path, held) = live.replayed(import, args)?;
         let called = match held {
             Some(called) => called,

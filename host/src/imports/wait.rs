@@ -23,7 +23,7 @@ impl timer::Host for Ctx {
     async fn sleep(&mut self, duration_ms: u64) -> Reply<()> {
         let import = Import::Sleep;
         let live = live!(self, import);
-        let args = args(import, &[&duration_ms.to_le_bytes()]);
+        let args = live.args(import, &[&duration_ms.to_le_bytes()]);
         let due = Due::Within(Some(duration_ms));
         let check = |live: &Live, now: Timestamp| live.may_sleep(now.0.saturating_add(duration_ms));
         answer(live.wait(import, args, WaitFor::Sleep, due, check).await)
@@ -32,7 +32,7 @@ impl timer::Host for Ctx {
     async fn until(&mut self, instant_ms: u64) -> Reply<()> {
         let import = Import::Until;
         let live = live!(self, import);
-        let args = args(import, &[&instant_ms.to_le_bytes()]);
+        let args = live.args(import, &[&instant_ms.to_le_bytes()]);
         let due = Due::At(Some(Timestamp(instant_ms)));
         let check = |live: &Live, _| live.may_sleep(instant_ms);
         answer(live.wait(import, args, WaitFor::Sleep, due, check).await)
@@ -44,6 +44,7 @@ impl wait::Host for Ctx {
         let import = Import::WaitAny;
         let live = live!(self, import);
         let args = hash(import, &sources);
+        live.attempt.notes_call(|| format!("{sources:?}"));
         // What may be asked is looked at now, before the wait is opened; on replay it is not.
         let plans = match live.attempt.journal.is_replaying() {
             true => Ok(Vec::new()),

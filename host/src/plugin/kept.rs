@@ -83,6 +83,12 @@ impl Kept {
         Ok(Self { directory: directory.to_owned() })
     }
 
+    /// The directory, as it is: for who only reads, also beside a host.
+    #[must_use]
+    pub fn read_only(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
     /// Keeps a version; one that is there already is only said to be in use at `now`.
     ///
     /// # Errors

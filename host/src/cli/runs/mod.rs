@@ -1,6 +1,7 @@
 //! `sublane runs`: looks at runs and steers them, also while a host runs.
 
 mod act;
+mod export;
 pub(super) mod list;
 mod logs;
 #[cfg(test)]
@@ -49,6 +50,9 @@ pub(super) enum Command {
     /// Show what a run's plugins have logged
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(logs::Logs),
+    /// Write a run into one file, which `sublane replay` executes again on any machine
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Export),
     /// Cancel a run, or every run of a conversation
     Cancel(act::Cancel),
     /// Have a run begin again that did not succeed
@@ -68,6 +72,7 @@ impl Command {
                 Self::Show(args) => Ok(args.answer(&config, &reader, global.json).await?),
                 Self::Tree(args) => Ok(args.answer(&reader, global.json).await?),
                 Self::Logs(args) => Ok(args.answer(&reader, global.json).await?),
+                Self::Export(args) => Ok(args.answer(&config, &reader, global.json).await?),
                 Self::Cancel(args) => args.answer(&config, &reader, global).await,
                 Self::Retry(args) => args.answer(&config, &reader, global).await,
                 Self::Send(args) => args.answer(&config, &reader, global).await,

@@ -62,6 +62,18 @@ pub(in crate::imports) fn hash(import: Import, request: &http::Request) -> u128 
     args(import, &parts)
 }
 
+/// A request as a replay shows it.
+pub(in crate::imports) fn told(request: &http::Request) -> String {
+    let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
+    let body = match &request.body {
+        http::Body::None => String::new(),
+        http::Body::Bytes(bytes) => format!(", body {}", crate::imports::told(bytes)),
+        http::Body::Artifact(id) => format!(", body artifact {id}"),
+    };
+    let headers: Vec<_> = headers.collect();
+    format!("{:?}, {:?}, headers {headers:?}{body}", request.method, request.url)
+}
+
 /// A number that a guest names, within what the host has.
 pub(in crate::imports) fn within(
     which: &str,

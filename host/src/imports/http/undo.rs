@@ -24,6 +24,7 @@ impl Ctx {
         let import = Import::HttpUndo;
         let live = live!(self, import);
         let args = hash(import, &request);
+        live.attempt.notes_call(|| super::asked::told(&request));
         let done = live.command::<Undo>(import, args, async |live| live.undo(request).await);
         answer(done.await.map(|done| done.map(drop)))
     }

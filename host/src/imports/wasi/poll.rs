@@ -11,7 +11,6 @@ use super::{Ctx, trap};
 use crate::bindings::wasi::wasi::clocks::{monotonic_clock, wall_clock};
 use crate::bindings::wasi::wasi::io::poll;
 use crate::imports::{Due, Instance};
-use crate::journal::args;
 
 /// Nanoseconds of a millisecond, which is how exactly the run knows the time.
 const NANOS: u64 = 1_000_000;
@@ -40,7 +39,7 @@ impl Ctx {
         }
         // A sleep that ends after the deadline ends with it: the run is timed out.
         let ms = due.saturating_sub(now).div_ceil(NANOS);
-        let hash = args(Import::Sleep, &[&ms.to_le_bytes()]);
+        let hash = live.args(Import::Sleep, &[&ms.to_le_bytes()]);
         let slept =
             live.wait(Import::Sleep, hash, WaitFor::Sleep, Due::Within(Some(ms)), |_, _| Ok(())).await?;
         slept.map_err(|error| trap(format!("it could not sleep: {error}")))

@@ -3,8 +3,10 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sublane::engine::threads::{LOW_PRIORITY_NICE, default_threads};
 use sublane::host::Inner;
 use sublane::intake::Task;
 use sublane_core::grants::{
@@ -182,12 +184,20 @@ const NEIGHBOUR: &str = r#"
 "#;
 
 /// Spawns of one plugin, p99, while another one spins, allocates and floods on half of the slots, against
-/// the same alone.
+/// the same alone. As a floor, bare spawns beside threads that only compute, as many as a host has and of
+/// the same low priority: what the machine's scheduler alone makes of it.
 pub(crate) async fn neighbour(report: &mut Report, rounds: usize) {
     /// Spawns of one caller in one round.
     const BATCH: u32 = 2_000;
     let (mut beside, mut alone) = (Vec::new(), Vec::new());
+    let (mut floor_beside, mut floor_alone) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
+        let host = Setup::on(Arc::new(Model::default()), temporary()).plugin("bench").start().await;
+        floor_alone.push(quantile(&mut bare::on_guest_thread(host.inner(), BATCH).await, 0.99));
+        let computing = Computing::begin(default_threads());
+        floor_beside.push(quantile(&mut bare::on_guest_thread(host.inner(), BATCH).await, 0.99));
+        drop(computing);
+        host.host.stop().await;
         for is_beside in [false, true] {
             let timed = Timed::new(Model::default());
             let host = Setup::on(Arc::new(timed.clone()), temporary())
@@ -218,8 +228,36 @@ pub(crate) async fn neighbour(report: &mut Report, rounds: usize) {
             host.host.stop().await;
         }
     }
+    let (floor, limit) = (median(&mut floor_beside) / 1e3, median(&mut floor_alone) / 1e3);
+    report.add("neighbour.floor.p99", "us", floor, limit, Goal::None);
     let (beside, alone) = (median(&mut beside) / 1e3, median(&mut alone) / 1e3);
     report.add("neighbour.p99", "us", beside, alone, Goal::AtMost(2.0));
+}
+
+/// Threads of low priority that compute until this is dropped.
+struct Computing(Arc<AtomicBool>);
+
+impl Computing {
+    fn begin(threads: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        for _ in 0..threads {
+            let stop = stop.clone();
+            std::thread::spawn(move || {
+                // Refused: they disturb more than a host's would.
+                let _ = rustix::process::nice(LOW_PRIORITY_NICE);
+                while !stop.load(Ordering::Relaxed) {
+                    black_box(());
+                }
+            });
+        }
+        Self(stop)
+    }
+}
+
+impl Drop for Computing {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Has the neighbour's agent at work, again as soon as it has met one of its limits.

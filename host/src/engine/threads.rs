@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 
 /// Niceness of the threads for guests that compute for long.
-const LOW_PRIORITY_NICE: i32 = 10;
+pub const LOW_PRIORITY_NICE: i32 = 10;
 
 thread_local! {
     /// Which fast thread this is, and of which set.

@@ -148,6 +148,7 @@ pub async fn replay(
         secrets,
         clock: Arc::new(ManualClock::at(now)),
         disk: Disk::of(place.path(), 0),
+        asked: None,
         settings: Settings { pools, guest_threads: 1, ..Settings::default() },
         answers: HashMap::new(),
     };

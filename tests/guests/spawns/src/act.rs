@@ -159,7 +159,7 @@ impl Hands {
             }
             Step::Http(ask) => self.http(ask)?,
             Step::Placeholder(name) => json!(secret::placeholder(&name).map_err(text)?),
-            Step::Poll(ask) => ending(self.poll(ask)?.until_it_ends().map_err(text)?),
+            Step::Poll(ask) => ending(self.poll(*ask)?.until_it_ends().map_err(text)?),
             Step::Hook { secret, keys } => self.open(secret, keys)?,
             Step::HookWait { hook, within_ms } => self.called(hook, within_ms)?,
             Step::HookClose(hook) => json!(hook::close(self.hooks[hook].id()).map_err(text)?),
@@ -343,7 +343,7 @@ impl Hands {
         };
         let add = |wait: Wait, source| {
             Ok::<_, String>(match source {
-                SourceAsk::Poll(ask) => wait.or_polled(self.poll(ask)?),
+                SourceAsk::Poll(ask) => wait.or_polled(self.poll(*ask)?),
                 SourceAsk::AnyOf(children) => wait.or_any_of(&runs(&children)),
                 SourceAsk::AllOf(children) => wait.or_all_of(&runs(&children)),
                 SourceAsk::Run(run) => wait.or_any_of(&[run]),

@@ -76,7 +76,7 @@ pub(crate) enum Step {
     /// What stands for a secret.
     Placeholder(String),
     /// Poll until it ends.
-    Poll(PollAsk),
+    Poll(Box<PollAsk>),
     /// Open a hook: for nobody, for a secret, or for keys at a URL.
     Hook { secret: Option<String>, keys: Option<String> },
     /// Wait for a call of a hook: by its number in the order of their opening, from 0.
@@ -118,7 +118,7 @@ pub(crate) enum SourceAsk {
     /// A message.
     Message,
     /// A poll.
-    Poll(PollAsk),
+    Poll(Box<PollAsk>),
     /// A call of a hook: by its number in the order of their opening, from 0.
     Hook(usize),
     /// Milliseconds since 1970.

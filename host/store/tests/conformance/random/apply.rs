@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use sublane_core::delivery::{AttemptResult, Order, SettleRule};
 use sublane_core::poll::{Plan, Poll};
-use sublane_core::{Failure, Import, Lifetime, Outcome, Path, Purse, Renewal, Run, RunId, RunState, Timestamp};
+use sublane_core::{
+    Failure, Import, Lifetime, Outcome, Path, Purse, Renewal, Run, RunId, RunState, Timestamp,
+};
 use sublane_store::{
-    Command, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, PauseRow, PluginRow, PollMove, Source, Spawn,
-    Store, Wait, WaitFor, WaitsFor,
+    Command, Draw, Firing, Keep, LaneSetting, LogLevel, LogLine, PauseRow, PluginRow, PollMove, Source,
+    Spawn, Store, Wait, WaitFor, WaitsFor,
 };
 
 use super::step::{Moment, Step, VERSIONS};

@@ -14,6 +14,9 @@ use sublane_core::{
 };
 use sublane_store::{DeliveryFilter, RunFilter, Store};
 
+/// The channel of what runs have undone, which tells nobody how they ended.
+pub(crate) const UNDO: &str = "undo";
+
 /// Everything that can be known of a state directory's past.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -83,7 +86,8 @@ impl History {
                 faults.push(format!("run {id} ({name}) has no ending: it is {}", run.state.kind()));
                 continue;
             };
-            let owed = self.deliveries.iter().filter(|owed| owed.run == id && !is_message(owed));
+            let tells = |owed: &&Delivery| !is_message(owed) && owed.destination.channel != UNDO;
+            let owed = self.deliveries.iter().filter(|owed| owed.run == id).filter(tells);
             let (told, earlier): (Vec<_>, Vec<_>) =
                 owed.partition(|owed| is_ending(owed, run, run.generation));
             self.generations(run, &earlier, faults);

@@ -225,9 +225,11 @@ fn path(text: &str) -> anyhow::Result<Path> {
 fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Succeeded(output) => format!("succeeded with {}", scrub_line(&output.value)),
-        Outcome::Failed { reason, message } => format!("failed, {}: {message}", reason.sentence()),
+        Outcome::Failed { reason, message } => {
+            format!("failed, {}: {}", reason.sentence(), scrub_line(message))
+        }
         Outcome::TimedOut => "timed out".to_owned(),
-        Outcome::Cancelled { reason } => format!("cancelled: {reason}"),
+        Outcome::Cancelled { reason } => format!("cancelled: {}", scrub_line(reason)),
     }
 }
 

@@ -13,10 +13,7 @@ use sublane_store::{Conversation, Store as _};
 
 use super::outside::Job;
 use super::scene::Scene;
-use crate::history::History;
-
-/// The channel of what runs have undone.
-const UNDO: &str = "undo";
+use crate::history::{History, UNDO};
 
 /// All that must not be.
 pub(super) async fn judge(scene: &mut Scene) -> Vec<String> {

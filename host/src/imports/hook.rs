@@ -52,14 +52,11 @@ impl hook::Host for Ctx {
         let live = live!(self, import);
         let limit = timeout.map_or([0; 9], flagged);
         let args = live.args(import, &[hook.as_bytes(), &limit]);
-        // Whose hook it is is looked up now, before the wait is opened; on replay it is not.
-        let own = match live.attempt.journal.is_replaying() {
-            true => Ok(HookId([0; 16])),
-            false => live.own_hook(&hook).await?,
-        };
-        let what = WaitFor::Hook { hook: *own.as_ref().unwrap_or(&HookId([0; 16])) };
-        let check = |live: &Live, _| only_in_agents(live).and(own.map(|_| ()));
-        let called = live.wait::<Option<CallAnswer>>(import, args, what, Due::Within(timeout), check);
+        let called = live.wait::<Option<CallAnswer>>(import, args, async |live, _| {
+            let own = live.own_hook(&hook).await?;
+            let own = only_in_agents(live).and(own);
+            Ok(own.map(|hook| (WaitFor::Hook { hook }, Due::Within(timeout))))
+        });
         answer(called.await.map(|called| called.map(|call| call.map(call_to_guest))))
     }
 

@@ -118,6 +118,9 @@ impl Due {
     }
 }
 
+/// What a wait is for, and when it is over without that; or why there is none.
+type Opened = wasmtime::Result<Result<(WaitFor, Due), ImportError>>;
+
 /// An answer on its way to the guest.
 type Answered<T> = wasmtime::Result<Answer<T>>;
 
@@ -300,14 +303,13 @@ impl Live {
         Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
 
-    /// A wait: decided at once, or parked until one transaction decides it.
+    /// A wait: decided at once, or parked until one transaction decides it. `open` looks, now, what it
+    /// is for and when it is over without that; on replay nobody looks.
     async fn wait<T: Serialize + DeserializeOwned>(
         &mut self,
         import: Import,
         args: u128,
-        what: WaitFor,
-        due: Due,
-        check: impl FnOnce(&Self, Timestamp) -> Result<(), ImportError>,
+        open: impl AsyncFnOnce(&mut Self, Timestamp) -> Opened,
     ) -> Answered<T> {
         let (path, held) = self.replayed(import, args)?;
         if let Some(answer) = held {
@@ -315,11 +317,14 @@ impl Live {
         }
         let attempt = self.attempt.clone();
         let now = attempt.now();
-        if let Err(error) = check(self, now) {
-            let refused = Err(error);
-            self.append(path, import, args, &refused).await?;
-            return Ok(refused);
-        }
+        let (what, due) = match open(self, now).await? {
+            Ok(opened) => opened,
+            Err(error) => {
+                let refused = Err(error);
+                self.append(path, import, args, &refused).await?;
+                return Ok(refused);
+            }
+        };
         self.note_call().await?;
         let by = attempt.by_at(true, now);
         let due = due.at(by.now);

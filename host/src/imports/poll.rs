@@ -29,21 +29,14 @@ impl poll::Host for Ctx {
         let live = live!(self, import);
         live.attempt.notes_call(|| super::http::asked::told(&plan.request));
         let args = args(import, &parts(import, &plan).iter().map(Vec::as_slice).collect::<Vec<_>>());
-        // What may be asked is looked at now, before the wait is opened; on replay it is not.
-        let plan = match live.attempt.journal.is_replaying() {
-            true => Err(ImportError::NotFound),
-            false => live.poll_plan(plan).await?,
-        };
-        let (what, until, checked) = match plan {
-            Ok(plan) => {
-                let until = plan.until;
-                (WaitFor::Poll { plan: Box::new(plan) }, until, Ok(()))
-            }
-            Err(error) => (WaitFor::Sleep, None, Err(error)),
-        };
-        // What is after the deadline never comes.
-        let until = until.filter(|until| *until <= live.attempt.spec.deadline());
-        let ended = live.wait::<Ending>(import, args, what, Due::At(until), |_, _| checked);
+        let ended = live.wait::<Ending>(import, args, async |live, _| {
+            let plan = live.poll_plan(plan).await?;
+            Ok(plan.map(|plan| {
+                // What is after the deadline never comes.
+                let until = plan.until.filter(|until| *until <= live.attempt.spec.deadline());
+                (WaitFor::Poll { plan: Box::new(plan) }, Due::At(until))
+            }))
+        });
         answer(ended.await.map(|ended| ended.map(ending_to_guest)))
     }
 }

@@ -64,14 +64,15 @@ impl subagent::Host for Ctx {
         parts.push(&limit);
         parts.push(if all { b"all" } else { b"any" });
         let args = live.args(import, &parts);
-        let ids = parse_ids(&runs);
-        // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
-        let named = ids.clone().unwrap_or_default();
-        let allowed =
-            if live.attempt.journal.is_replaying() { Ok(()) } else { live.own_children(&named).await? };
-        let check = |_: &Live, _| ids.and(allowed);
-        let what = WaitFor::Runs { runs: named, all };
-        match live.wait::<WaitAnswer>(import, args, what, Due::Within(timeout), check).await? {
+        let waited = live.wait::<WaitAnswer>(import, args, async |live, _| {
+            let runs = match parse_ids(&runs) {
+                Ok(runs) => runs,
+                Err(error) => return Ok(Err(error)),
+            };
+            let allowed = live.own_children(&runs).await?;
+            Ok(allowed.map(|()| (WaitFor::Runs { runs, all }, Due::Within(timeout))))
+        });
+        match waited.await? {
             Ok(decided) => {
                 let ended = live.ended_to_guest(decided.ended).await?;
                 Ok(Ok(subagent::WaitResult { ended, timed_out: decided.timed_out }))
@@ -128,11 +129,11 @@ impl subagent::Host for Ctx {
         let import = Import::Receive;
         let live = live!(self, import);
         let args = live.args(import, &[&timeout.map_or([0; 9], flagged)]);
-        let received = live.wait(import, args, WaitFor::Message, Due::Within(timeout), |live, _| {
+        let received = live.wait(import, args, async |live, _| {
             if live.is_tool {
-                return Err(ImportError::Invalid("a tool call is short: it has no mailbox".to_owned()));
+                return Ok(Err(ImportError::Invalid("a tool call is short: it has no mailbox".to_owned())));
             }
-            Ok(())
+            Ok(Ok((WaitFor::Message, Due::Within(timeout))))
         });
         answer(received.await)
     }

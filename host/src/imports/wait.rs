@@ -2,14 +2,14 @@
 
 use sublane_core::journal::{AnyAnswer, Woken};
 use sublane_core::poll::{MAX_PLANS, Plan};
-use sublane_core::{Import, ImportError, LimitHit, RunId, Timestamp};
+use sublane_core::{Import, ImportError, LimitHit, Timestamp};
 use sublane_store::{Source, WaitFor};
 
 use super::hook::call_to_guest;
 use super::poll::{ending_to_guest, parts as plan_parts};
 use super::subagent::{MAX_RUNS, parse_ids};
 use super::translate::answer;
-use super::{Ctx, Due, Live};
+use super::{Ctx, Due, Live, Opened};
 use crate::bindings::sublane::plugin::subagent::AnyOrAll;
 use crate::bindings::sublane::plugin::{timer, types, wait};
 use crate::journal::args;
@@ -24,18 +24,22 @@ impl timer::Host for Ctx {
         let import = Import::Sleep;
         let live = live!(self, import);
         let args = live.args(import, &[&duration_ms.to_le_bytes()]);
-        let due = Due::Within(Some(duration_ms));
-        let check = |live: &Live, now: Timestamp| live.may_sleep(now.0.saturating_add(duration_ms));
-        answer(live.wait(import, args, WaitFor::Sleep, due, check).await)
+        let slept = live.wait(import, args, async |live, now: Timestamp| {
+            let may = live.may_sleep(now.0.saturating_add(duration_ms));
+            Ok(may.map(|()| (WaitFor::Sleep, Due::Within(Some(duration_ms)))))
+        });
+        answer(slept.await)
     }
 
     async fn until(&mut self, instant_ms: u64) -> Reply<()> {
         let import = Import::Until;
         let live = live!(self, import);
         let args = live.args(import, &[&instant_ms.to_le_bytes()]);
-        let due = Due::At(Some(Timestamp(instant_ms)));
-        let check = |live: &Live, _| live.may_sleep(instant_ms);
-        answer(live.wait(import, args, WaitFor::Sleep, due, check).await)
+        let slept = live.wait(import, args, async |live, _| {
+            let due = Due::At(Some(Timestamp(instant_ms)));
+            Ok(live.may_sleep(instant_ms).map(|()| (WaitFor::Sleep, due)))
+        });
+        answer(slept.await)
     }
 }
 
@@ -45,40 +49,8 @@ impl wait::Host for Ctx {
         let live = live!(self, import);
         let args = hash(import, &sources);
         live.attempt.notes_call(|| format!("{sources:?}"));
-        // What may be asked is looked at now, before the wait is opened; on replay it is not.
-        let plans = match live.attempt.journal.is_replaying() {
-            true => Ok(Vec::new()),
-            false => live.poll_plans(&sources).await?,
-        };
-        let read = plans.and_then(|plans| read(&sources, plans));
-        let named: Vec<RunId> = match &read {
-            // Whose children they are is looked up now, before the wait is opened; on replay nothing is.
-            Ok(sources) if !live.attempt.journal.is_replaying() => {
-                WaitFor::Any { sources: sources.clone() }.targets().collect()
-            }
-            _ => Vec::new(),
-        };
-        let mut allowed = live.own_children(&named).await?;
-        for source in &sources {
-            if let wait::Source::Hook(hook) = source
-                && !live.attempt.journal.is_replaying()
-                && allowed.is_ok()
-            {
-                allowed = live.own_hook(hook).await?.map(|_| ());
-            }
-        }
-        let deadline = live.attempt.spec.deadline();
-        // An instant after the deadline never comes.
-        let due = read.iter().flatten().filter_map(|source| match source {
-            Source::Until(at) if *at <= deadline => Some(*at),
-            Source::Poll(plan) => plan.until.filter(|until| *until <= deadline),
-            _ => None,
-        });
-        let due = Due::At(due.min());
-        let sources = read.as_ref().cloned().unwrap_or_default();
-        let check = |live: &Live, _| read.and(allowed).and_then(|()| live.may_wait(&sources));
-        let what = WaitFor::Any { sources: sources.clone() };
-        let AnyAnswer { index, woken } = match live.wait(import, args, what, due, check).await? {
+        let first = live.wait(import, args, async |live, _| live.first_of(&sources).await);
+        let AnyAnswer { index, woken } = match first.await? {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -94,6 +66,33 @@ impl wait::Host for Ctx {
 }
 
 impl Live {
+    /// A wait for the first of these, if all of them may be waited for.
+    async fn first_of(&mut self, sources: &[wait::Source]) -> Opened {
+        let plans = self.poll_plans(sources).await?;
+        let read = match plans.and_then(|plans| read(sources, plans)) {
+            Ok(read) => read,
+            Err(error) => return Ok(Err(error)),
+        };
+        let children = read.iter().flat_map(Source::targets).copied().collect::<Vec<_>>();
+        let mut allowed = self.own_children(&children).await?;
+        for source in sources {
+            if let wait::Source::Hook(hook) = source
+                && allowed.is_ok()
+            {
+                allowed = self.own_hook(hook).await?.map(|_| ());
+            }
+        }
+        let deadline = self.attempt.spec.deadline();
+        // An instant after the deadline never comes.
+        let due = read.iter().filter_map(|source| match source {
+            Source::Until(at) if *at <= deadline => Some(*at),
+            Source::Poll(plan) => plan.until.filter(|until| *until <= deadline),
+            _ => None,
+        });
+        let due = Due::At(due.min());
+        Ok(allowed.and_then(|()| self.may_wait(&read)).map(|()| (WaitFor::Any { sources: read }, due)))
+    }
+
     /// The poll plans among sources, if all may be carried out.
     async fn poll_plans(
         &mut self,

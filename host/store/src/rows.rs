@@ -88,6 +88,17 @@ pub enum Source {
     Hook(HookId),
 }
 
+impl Source {
+    /// The runs that it is for.
+    #[must_use]
+    pub fn targets(&self) -> &[RunId] {
+        match self {
+            Self::Runs { runs, .. } => runs,
+            Self::Until(_) | Self::Message | Self::Poll(_) | Self::Hook(_) => &[],
+        }
+    }
+}
+
 impl WaitFor {
     /// The runs whose ending may decide it; one may be named twice.
     pub fn targets(&self) -> impl Iterator<Item = RunId> + '_ {
@@ -99,11 +110,7 @@ impl WaitFor {
             Self::Any { sources } => sources.as_slice(),
             _ => &[],
         };
-        let named = sources.iter().flat_map(|source| match source {
-            Source::Runs { runs, .. } => runs.as_slice(),
-            Source::Until(_) | Source::Message | Source::Poll(_) | Source::Hook(_) => &[],
-        });
-        own.iter().chain(named).copied()
+        own.iter().chain(sources.iter().flat_map(Source::targets)).copied()
     }
 
     /// The poll plans in it, each with its place among the sources.

@@ -41,8 +41,8 @@ impl Ctx {
         let ms = due.saturating_sub(now).div_ceil(NANOS);
         let hash = live.args(Import::Sleep, &[&ms.to_le_bytes()]);
         let slept =
-            live.wait(Import::Sleep, hash, WaitFor::Sleep, Due::Within(Some(ms)), |_, _| Ok(())).await?;
-        slept.map_err(|error| trap(format!("it could not sleep: {error}")))
+            live.wait(Import::Sleep, hash, async |_, _| Ok(Ok((WaitFor::Sleep, Due::Within(Some(ms))))));
+        slept.await?.map_err(|error| trap(format!("it could not sleep: {error}")))
     }
 }
 

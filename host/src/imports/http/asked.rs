@@ -67,7 +67,7 @@ pub(in crate::imports) fn told(request: &http::Request) -> String {
     let headers = request.headers.iter().map(|header| (header.name.as_str(), header.value.as_str()));
     let body = match &request.body {
         http::Body::None => String::new(),
-        http::Body::Bytes(bytes) => format!(", body {}", crate::imports::told(bytes)),
+        http::Body::Bytes(bytes) => format!(", body {}", crate::imports::shown::argument(bytes)),
         http::Body::Artifact(id) => format!(", body artifact {id}"),
     };
     let headers: Vec<_> = headers.collect();

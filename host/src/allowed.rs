@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use sublane_core::Grants;
 use sublane_core::grants::Authority;
+use sublane_core::{Grants, RunSpec};
 
 use crate::plugin::{Allow, Plugins};
 
@@ -60,6 +60,12 @@ impl Allowed {
             Some(Allow::These(these)) => grants.within(these),
             None => grants.within(&Authority::default()),
         }
+    }
+
+    /// [`Self::left`] of the grants that a run was given.
+    #[must_use]
+    pub fn left_of(&self, run: &RunSpec) -> Option<Grants> {
+        self.left(&run.grants, run.grants.root_of().unwrap_or(&run.spawner))
     }
 }
 

@@ -81,7 +81,7 @@ impl Undoing {
 
     fn fill(&self, run: &Run, undo: Undo, delivery: &Delivery) -> Result<Hop, String> {
         let given = &run.spec.grants;
-        let left = self.allowed.left(given, given.root_of().unwrap_or(&run.spec.spawner));
+        let left = self.allowed.left_of(&run.spec);
         let grants = left.as_ref().unwrap_or(given);
         let url = Url::parse(&undo.url)?;
         let denied = |denied: &dyn std::fmt::Display| format!("not allowed any more: {denied}");
@@ -90,15 +90,14 @@ impl Undoing {
         if !headers.iter().any(|(name, _)| name == "idempotency-key") {
             headers.push(("idempotency-key".to_owned(), delivery.id.to_string()));
         }
-        let body = undo.body.map(bytes::Bytes::from);
-        let sent = body.clone().unwrap_or_default();
-        let placed = secrets::place(&self.secrets, grants, &run.spec.seed, &url, &headers, &sent);
+        let payload = undo.body.map_or(Payload::None, |body| Payload::Bytes(body.into()));
+        let placed = secrets::place(&self.secrets, grants, &run.spec.seed, &url, &headers, &payload);
         let placed = placed.map_err(|misuse| misuse.to_string())?;
         Ok(Hop {
             method: undo.method,
             url: placed.url,
             headers: placed.headers,
-            payload: if body.is_some() { Payload::Bytes(placed.body) } else { Payload::None },
+            payload: placed.payload,
             deadline: deadline(TIMEOUT),
             max_body: MAX_ANSWER_BYTES,
             max_wire: u64::MAX,

@@ -66,6 +66,14 @@ pub struct PollRequest {
     pub redirects: u32,
 }
 
+impl PollRequest {
+    /// Where, without the query, which may hold what is nobody else's: for people.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        self.url.split_once('?').map_or(&self.url, |(place, _)| place)
+    }
+}
+
 /// When polls are made. Durations are in milliseconds, shares in per cent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

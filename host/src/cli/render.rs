@@ -221,8 +221,7 @@ pub(super) fn delivery_state(state: DeliveryState) -> &'static str {
 
 /// What a poll plan asks, without a query.
 fn polled(plan: &Plan) -> String {
-    let (method, url) = (&plan.request.method, &plan.request.url);
-    format!("an answer to {method} {}", url.split_once('?').map_or(url.as_str(), |(place, _)| place))
+    format!("an answer to {} {}", plan.request.method, plan.request.place())
 }
 
 /// What a parked run waits for.

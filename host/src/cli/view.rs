@@ -284,7 +284,7 @@ impl From<Wait> for WaitView {
         // A query and a body may hold what is nobody else's, and placeholders say nothing.
         let hide = |plan: &mut Plan| {
             let request = &mut plan.request;
-            request.url.truncate(request.url.find('?').unwrap_or(request.url.len()));
+            request.url.truncate(request.place().len());
             (request.headers, request.body) = (Vec::new(), None);
         };
         match &mut what {

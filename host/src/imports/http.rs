@@ -17,8 +17,8 @@ use super::translate::{Bytes, artifact_to_guest};
 use super::{Ctx, Exit, Live};
 use crate::bindings::sublane::plugin::{http, types};
 use crate::http::head::Header;
-use crate::http::{Failed, Hop, Missed, Payload, Reply, Sink};
-use crate::secrets::{self, Misuse};
+use crate::http::{Failed, Hop, Missed, Reply, Sink};
+use crate::secrets;
 
 /// Bytes of a body that is sent from memory, or taken into it.
 const MAX_BODY_BYTES: u64 = 1 << 20;
@@ -154,26 +154,14 @@ impl Live {
     /// The request as it is sent, with the secrets in it.
     pub(super) fn fill(&self, asked: &Asked) -> Result<Hop, ImportError> {
         let host = &self.attempt.host;
-        let body = match &asked.leg.payload {
-            Payload::Bytes(bytes) => bytes.clone(),
-            _ => bytes::Bytes::new(),
-        };
-        let seed = &self.attempt.spec.seed;
-        let placed =
-            secrets::place(&host.secrets, &self.grants, seed, &asked.leg.url, &asked.leg.headers, &body);
-        let placed = placed.map_err(|misuse| match misuse {
-            Misuse::Denied(denied) => self.denied(denied),
-            Misuse::Absent(_) => ImportError::NotFound,
-            misuse => ImportError::Invalid(misuse.to_string()),
-        })?;
+        let (leg, seed) = (&asked.leg, &self.attempt.spec.seed);
+        let placed = secrets::place(&host.secrets, &self.grants, seed, &leg.url, &leg.headers, &leg.payload);
+        let placed = placed.map_err(|misuse| misuse.told(|denied| self.denied(denied)))?;
         Ok(Hop {
-            method: asked.leg.method.clone(),
+            method: leg.method.clone(),
             url: placed.url,
             headers: placed.headers,
-            payload: match &asked.leg.payload {
-                Payload::Bytes(_) => Payload::Bytes(placed.body),
-                other => other.clone(),
-            },
+            payload: placed.payload,
             deadline: asked.deadline,
             max_body: asked.max_body.min(MAX_BODY_BYTES),
             max_wire: 0,

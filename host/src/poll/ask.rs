@@ -17,17 +17,12 @@ use crate::http::head::Header;
 use crate::http::redirect::Leg;
 use crate::http::url::Url;
 use crate::http::{Failed, Hop, Missed, Payload, Reply, Sink, deadline};
-use crate::secrets::{self, Misuse};
+use crate::secrets;
 
 /// How long after its time a poll is taken for lost.
 const LOST: Duration = Duration::from_secs(5);
 /// Bytes of an answer whose rules are looked at where it came in.
 const LOOKED_AT_BYTES: usize = 16 << 10;
-
-/// A URL without its query, for people.
-fn place(url: &str) -> &str {
-    url.split_once('?').map_or(url, |(place, _)| place)
-}
 
 /// Makes a poll that is due.
 pub(super) async fn ask(host: Arc<Inner>, poll: Poll) -> Heard {
@@ -49,9 +44,7 @@ async fn begun(host: Arc<Inner>, poll: Poll) -> Result<Heard, StoreError> {
     else {
         return Ok(Heard::Nothing);
     };
-    let given = &run.spec.grants;
-    let left = host.allowed.left(given, given.root_of().unwrap_or(&run.spec.spawner));
-    let grants = left.unwrap_or_else(|| given.clone());
+    let grants = host.allowed.left_of(&run.spec).unwrap_or_else(|| run.spec.grants.clone());
     let began = poll.made;
     Asker { host, poll, run, plan, grants, began, came: 0 }.ask().await
 }
@@ -132,23 +125,14 @@ impl Asker {
 
     /// The request as it is sent, with the secrets in it.
     fn fill(&self, leg: &Leg) -> Result<Hop, ImportError> {
-        let body = match &leg.payload {
-            Payload::Bytes(bytes) => bytes.clone(),
-            _ => Bytes::new(),
-        };
         let (secrets, seed) = (&self.host.secrets, &self.run.spec.seed);
-        let placed = secrets::place(secrets, &self.grants, seed, &leg.url, &leg.headers, &body);
-        let placed = placed.map_err(|misuse| match misuse {
-            Misuse::Denied(denied) => self.denied(&denied),
-            Misuse::Absent(_) => ImportError::NotFound,
-            misuse => ImportError::Invalid(misuse.to_string()),
-        })?;
-        let has_body = matches!(leg.payload, Payload::Bytes(_));
+        let placed = secrets::place(secrets, &self.grants, seed, &leg.url, &leg.headers, &leg.payload);
+        let placed = placed.map_err(|misuse| misuse.told(|denied| self.denied(&denied)))?;
         Ok(Hop {
             method: leg.method.clone(),
             url: placed.url,
             headers: placed.headers,
-            payload: if has_body { Payload::Bytes(placed.body) } else { Payload::None },
+            payload: placed.payload,
             deadline: deadline(Duration::ZERO),
             max_body: self.plan.request.max_body,
             max_wire: 0,
@@ -275,7 +259,7 @@ impl Asker {
 
     /// Says to the operator what no rule of the plan knows.
     fn tell(&self, seen: &str) {
-        let place = scrub_line(place(&self.plan.request.url));
+        let place = scrub_line(self.plan.request.place());
         tracing::warn!(target: "sublane::polls", run = %self.run.spec.id, place, seen, "a poll sees what no rule knows");
         self.host.logs.push(LogLine {
             run: self.run.spec.id,

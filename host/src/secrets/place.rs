@@ -3,11 +3,11 @@
 //! Owns the search for placeholders: in the URL, in headers, in a body that is held in memory. One
 //! that is not this run's, or stands anywhere else, stops the whole request.
 
-use bytes::Bytes;
-use sublane_core::Grants;
 use sublane_core::grants::{Denied, Place};
+use sublane_core::{Grants, ImportError};
 
 use super::{PREFIX, REST, Secret, Secrets, placeholder};
+use crate::http::Payload;
 use crate::http::address::literal;
 use crate::http::head::Header;
 use crate::http::url::Url;
@@ -32,14 +32,25 @@ pub enum Misuse {
     Absent(String),
 }
 
+impl Misuse {
+    /// What a guest is told. `denied` says who refuses.
+    pub fn told(self, denied: impl FnOnce(Denied) -> ImportError) -> ImportError {
+        match self {
+            Self::Denied(why) => denied(why),
+            Self::Absent(_) => ImportError::NotFound,
+            other => ImportError::Invalid(other.to_string()),
+        }
+    }
+}
+
 /// A request with the values in it.
 pub struct Placed {
     /// Where to.
     pub url: Url,
     /// Its headers.
     pub headers: Vec<Header>,
-    /// Its body, when there is one in memory.
-    pub body: Bytes,
+    /// What it sends.
+    pub payload: Payload,
 }
 
 /// Whether there is what looks like a placeholder.
@@ -63,7 +74,7 @@ pub fn place(
     seed: &[u8; 32],
     url: &Url,
     headers: &[Header],
-    body: &Bytes,
+    payload: &Payload,
 ) -> Result<Placed, Misuse> {
     let filler = Filler { secrets, grants, url, known: known(grants, seed) };
     if holds_placeholder(url.path().as_bytes()) {
@@ -78,8 +89,11 @@ pub fn place(
         let place = || Place::Header(name.clone());
         placed.push((name.clone(), filler.fill(value, place, str::to_owned)?));
     }
-    let body = if holds_placeholder(body) { filler.body(body)?.into() } else { body.clone() };
-    Ok(Placed { url: url.clone().with_query(query), headers: placed, body })
+    let payload = match payload {
+        Payload::Bytes(body) if holds_placeholder(body) => Payload::Bytes(filler.body(body)?.into()),
+        other => other.clone(),
+    };
+    Ok(Placed { url: url.clone().with_query(query), headers: placed, payload })
 }
 
 /// The placeholders of a run, with the names of their secrets.
@@ -148,7 +162,7 @@ impl Filler<'_> {
     }
 
     /// The text stays as it is but for the values: numbers and the order of members are the guest's.
-    fn body(&self, body: &Bytes) -> Result<String, Misuse> {
+    fn body(&self, body: &[u8]) -> Result<String, Misuse> {
         const NOT_JSON: Misuse = Misuse::Misplaced("in a body that is no JSON object");
         let text = std::str::from_utf8(body).map_err(|_| NOT_JSON)?;
         let members: serde_json::Map<String, serde_json::Value> =

@@ -51,9 +51,10 @@ fn placed(url: &str, header: (&str, &str), body: &str) -> Result<(String, String
     };
     let url = Url::parse(&fill(url)).expect("a URL");
     let headers = [(fill(header.0), fill(header.1))];
-    place(&secrets(), &grants(), &SEED, &url, &headers, &fill(body).into())
+    place(&secrets(), &grants(), &SEED, &url, &headers, &Payload::Bytes(fill(body).into()))
         .map(|placed| {
-            let body = String::from_utf8(placed.body.to_vec()).expect("a text");
+            let Payload::Bytes(body) = placed.payload else { panic!("a body stays one") };
+            let body = String::from_utf8(body.to_vec()).expect("a text");
             (placed.url.to_string(), placed.headers[0].1.clone(), body)
         })
         .map_err(|misuse| misuse.to_string().replace(&placeholder(&SEED, "nobody"), "{nobody}"))
@@ -149,6 +150,6 @@ fn another_run_has_another_placeholder() {
     assert_ne!(placeholder(&SEED, "api"), placeholder(&SEED, "local"));
     let url = Url::parse(API).expect("a URL");
     let headers = [("authorization".to_owned(), placeholder(&[8; 32], "api"))];
-    let refused = place(&secrets(), &grants(), &SEED, &url, &headers, &Bytes::new());
+    let refused = place(&secrets(), &grants(), &SEED, &url, &headers, &Payload::None);
     assert!(matches!(refused.err(), Some(Misuse::Unknown)));
 }

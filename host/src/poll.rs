@@ -96,7 +96,7 @@ pub(crate) async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) 
             tracing::error!(%error, "polls that are due could not be read; the next sweep tries again");
             None
         });
-        let latest = host.clock.now().after(host.settings.sweep);
+        let latest = host.next_sweep();
         let at = next.map_or(latest, |next| next.min(latest));
         tokio::select! {
             Some(ended) = under.tasks.join_next_with_id() => {

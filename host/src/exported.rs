@@ -24,8 +24,8 @@ use sublane_store::{LogLevel, LogLine, Store, StoreError};
 
 use crate::bounded::MAX_COMPONENT_BYTES;
 use crate::journal::CALL_NOTE;
-use crate::plugin::Files;
 use crate::plugin::kept::Kept;
+use crate::plugin::{Files, digest};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -231,7 +231,7 @@ impl RunDoc {
             created: spec.created,
             dedupe_key: spec.dedupe_key,
             spawner: spec.spawner,
-            seed: spec.seed.iter().map(|byte| format!("{byte:02x}")).collect(),
+            seed: blake3::Hash::from_bytes(spec.seed).to_hex().to_string(),
             generation: run.generation,
             attempt: run.attempt,
             begun: run.begun,
@@ -258,9 +258,9 @@ impl RunDoc {
     /// # Errors
     /// [`ExportedError::Damaged`] when its seed is none.
     pub fn run(&self) -> Result<Run, ExportedError> {
-        let seed = u8s(&self.seed)
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
-            .ok_or_else(|| ExportedError::Damaged(format!("the seed of run {} is none", self.id)))?;
+        // No hash: written as one, since both are 32 bytes.
+        let seed = blake3::Hash::from_hex(&self.seed)
+            .map_err(|_| ExportedError::Damaged(format!("the seed of run {} is none", self.id)))?;
         let doc = self.clone();
         let spec = RunSpec {
             id: doc.id,
@@ -283,20 +283,13 @@ impl RunDoc {
             created: doc.created,
             dedupe_key: doc.dedupe_key,
             spawner: doc.spawner,
-            seed,
+            seed: seed.into(),
         };
         let outcome = doc.outcome.unwrap_or(Outcome::Cancelled { reason: "it lived".into() });
         let state = RunState::Ended { outcome, at: doc.since };
         let (generation, attempt, begun, since) = (doc.generation, doc.attempt, doc.begun, doc.since);
         Ok(Run { state, generation, attempt, begun, since, ..Run::queued(spec) })
     }
-}
-
-fn u8s(hex: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        hex.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits?;
-    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 impl PluginDoc {
@@ -311,10 +304,7 @@ impl PluginDoc {
         // One that is longer is not what its digest says.
         let read = ZlibDecoder::new(packed.as_slice()).take(MAX_COMPONENT_BYTES).read_to_end(&mut wasm);
         read.map_err(|error| damaged(error.to_string()))?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(blake3::hash(&wasm).as_bytes());
-        hasher.update(blake3::hash(self.manifest.as_bytes()).as_bytes());
-        if hasher.finalize().to_hex().as_str() != self.digest {
+        if digest(blake3::hash(&wasm), self.manifest.as_bytes()) != self.digest {
             let why = format!("plugin version {} is not what its digest says", self.digest);
             return Err(ExportedError::Damaged(why));
         }
@@ -477,104 +467,4 @@ impl LineDoc {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use sublane_core::{Answer, ImportError, Purse};
-
-    fn grants() -> Grants {
-        serde_json::from_str(r#"{"caps":{"deadline":9000,"memory_bytes":65536}}"#).expect("the first format")
-    }
-
-    fn exported() -> Exported {
-        let spec = RunSpec {
-            id: RunId([1; 16]),
-            parent: None,
-            lifetime: Lifetime::Detached,
-            conversation: ConversationId([2; 16]),
-            origin: "console:test".parse().expect("well formed"),
-            plugin: "film".to_owned(),
-            agent: "render".to_owned(),
-            plugin_digest: "ab".repeat(32),
-            name: "film-1".to_owned(),
-            lane: "main".to_owned(),
-            priority: Priority::Normal,
-            depth: 0,
-            input: "{}".into(),
-            artifacts: Vec::new(),
-            grants: grants(),
-            purse: Purse::default(),
-            destinations: Vec::new(),
-            created: Timestamp(1_000),
-            dedupe_key: None,
-            spawner: "film".to_owned(),
-            seed: [7; 32],
-        };
-        let answer: Answer<u32> = Err(ImportError::NotFound);
-        let entry = Entry {
-            path: Path::root().then(1),
-            import: Import::KvGet,
-            args: 5,
-            result: sublane_core::journal::encode(&answer),
-            at: Timestamp(1_001),
-        };
-        Exported {
-            format: FORMAT,
-            written_by: "9.9.9".to_owned(),
-            encoding: ENCODING_VERSION,
-            run: RunDoc::of(&Run::queued(spec)),
-            waits_for: None,
-            entries: vec![EntryDoc::of(&entry)],
-            spawned: Vec::new(),
-            artifacts: Vec::new(),
-            log: Vec::new(),
-            plugins: Vec::new(),
-        }
-    }
-
-    fn refused(change: impl FnOnce(&mut serde_json::Value)) -> String {
-        let mut value = serde_json::to_value(exported()).expect("JSON");
-        change(&mut value);
-        Exported::parse(value.to_string().as_bytes()).expect_err("it was changed").to_string()
-    }
-
-    #[test]
-    fn what_is_written_is_read_again() {
-        let exported = exported();
-        let again = Exported::parse(exported.to_json().as_bytes()).expect("just written");
-        assert_eq!(again.to_json(), exported.to_json());
-        assert_eq!(again.run.run().expect("a run").spec.seed, [7; 32]);
-    }
-
-    #[test]
-    fn what_is_newer_is_passed_over_and_what_is_missing_has_a_default() {
-        let mut value = serde_json::to_value(exported()).expect("JSON");
-        value["run"]["colour"] = "blue".into();
-        value["entries"][0]["cost"] = 7.into();
-        for name in ["spawned", "artifacts", "log", "plugins", "waits_for", "encoding"] {
-            value.as_object_mut().expect("an object").remove(name);
-        }
-        let read = Exported::parse(value.to_string().as_bytes()).expect("tolerated");
-        assert_eq!(read.journal().expect("a journal").len(), 1);
-    }
-
-    #[test]
-    fn what_cannot_be_understood_says_who_wrote_it_and_where() {
-        let newer = refused(|value| value["format"] = 2.into());
-        assert!(newer.contains("format 2 and was written by sublane 9.9.9"), "{newer}");
-        let encoding = refused(|value| value["encoding"] = 9.into());
-        assert!(encoding.contains("encoding 9"), "{encoding}");
-        let import = refused(|value| value["entries"][0]["import"] = "moon.land".into());
-        assert!(import.contains("journal entry 1 is an answer of `moon.land`"), "{import}");
-        let result = refused(|value| value["entries"][0]["result"] = "{".into());
-        assert!(result.contains("journal entry 1: its result"), "{result}");
-        let seed = refused(|value| value["run"]["seed"] = "7".into());
-        assert!(seed.contains("the seed of run"), "{seed}");
-        let twice = refused(|value| {
-            let entry = value["entries"][0].clone();
-            value["entries"].as_array_mut().expect("a list").push(entry);
-        });
-        assert!(twice.contains("does not come after"), "{twice}");
-        let cut = Exported::parse(br#"{"format":1,"#).expect_err("cut").to_string();
-        assert!(cut.contains("line 1 column"), "{cut}");
-    }
-}
+mod tests;

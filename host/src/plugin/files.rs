@@ -10,6 +10,15 @@ use super::LoadError;
 use super::manifest::{FILE_NAME, Manifest};
 use crate::bounded;
 
+/// The digest of a version, hex: BLAKE3 of the digests of component and manifest.
+#[must_use]
+pub fn digest(component: blake3::Hash, manifest: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(component.as_bytes());
+    hasher.update(blake3::hash(manifest).as_bytes());
+    hasher.finalize().to_hex().to_string()
+}
+
 /// A component and its manifest.
 pub struct Files {
     /// Where the component lies.
@@ -63,13 +72,10 @@ impl Files {
         self.component
     }
 
-    /// The version's digest, hex: BLAKE3 of the digests of component and manifest.
+    /// The version's [`digest`].
     #[must_use]
     pub fn digest(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.component.as_bytes());
-        hasher.update(blake3::hash(&self.manifest).as_bytes());
-        hasher.finalize().to_hex().to_string()
+        digest(self.component, &self.manifest)
     }
 
     /// The manifest, understood.

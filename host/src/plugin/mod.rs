@@ -32,7 +32,7 @@ use self::load::Shape;
 use self::schema::Schema;
 
 pub use allow::Allow;
-pub use files::Files;
+pub use files::{Files, digest};
 pub use load::Refused;
 pub use manifest::Manifest;
 pub use registry::Plugins;

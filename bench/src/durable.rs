@@ -11,6 +11,7 @@ use sublane_core::{Destination, Outcome, Output, Path, Run, RunId, Timestamp, To
 use sublane_store::sqlite::{Bare, BareSession};
 use sublane_store::{Accept, By, Spawn, SqliteStore, StoreError, ops};
 use sublane_tests::{Counter, Setup, TestHost, temporary};
+use tempfile::TempDir;
 
 use crate::bare;
 use crate::report::{Goal, Report, median, quantile};
@@ -25,6 +26,15 @@ pub(crate) async fn template(host: &TestHost) -> Run {
     let run = host.begin("bench/echo", serde_json::json!("x".repeat(100))).await;
     crate::ended(host.inner(), run).await;
     host.inner().store.run(run).await.expect("the store answers").expect("it is there")
+}
+
+/// As [`template`], of a host that is started for it in this directory, on a store of its own.
+pub(crate) async fn template_in(directory: &Arc<TempDir>) -> Run {
+    let store = Arc::new(sqlite(directory, "template.db"));
+    let host = Setup::on(store, directory.clone()).plugin("bench").start().await;
+    let template = template(&host).await;
+    host.host.stop().await;
+    template
 }
 
 /// Of what a script's caller spends: it is never refused for want of it.

@@ -17,7 +17,7 @@ use sublane_tests::burst::{TEN, manifest, ten_at_once, when_the_first_is_done};
 use sublane_tests::watching::Watching;
 use sublane_tests::{Setup, TestHost, temporary};
 
-use crate::durable::{Script, sqlite, template};
+use crate::durable::{Script, sqlite, template_in};
 use crate::report::{Goal, Report, median, quantile};
 use crate::timed::Timed;
 
@@ -119,12 +119,7 @@ const LONG_AGO: Timestamp = Timestamp(1_700_000_000_000);
 /// A state directory with [`MANY`] runs that have ended; its newest are listed, then it is cleared.
 pub(crate) async fn many(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let directory = temporary();
-    let host = Setup::on(Arc::new(sqlite(&directory, "template.db")), directory.clone())
-        .plugin("bench")
-        .start()
-        .await;
-    let template = template(&host).await;
-    host.host.stop().await;
+    let template = template_in(&directory).await;
     let file = directory.path().join("sublane.db");
     let bare = Bare::open(&file)?;
     let (mut session, mut script) = (bare.session(), Script::new(template, LONG_AGO));

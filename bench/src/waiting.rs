@@ -14,7 +14,7 @@ use sublane_tests::{Setup, TestHost, temporary};
 use tempfile::TempDir;
 
 use crate::bare;
-use crate::durable::{Script, by, commits, sqlite, template};
+use crate::durable::{Script, by, commits, sqlite, template_in};
 use crate::report::{Goal, Report, median, quantile};
 use crate::serving::{self, Serving};
 use crate::timed::Timed;
@@ -84,15 +84,7 @@ fn insert(rows: &mut dyn Rows, template: &Run, number: u32) -> Result<(), StoreE
 /// All figures of this module that are wanted, on one state directory that fills up.
 pub(crate) async fn measure(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let directory = temporary();
-    let template = {
-        let host = Setup::on(Arc::new(sqlite(&directory, "template.db")), directory.clone())
-            .plugin("bench")
-            .start()
-            .await;
-        let template = template(&host).await;
-        host.host.stop().await;
-        template
-    };
+    let template = template_in(&directory).await;
     let mut script = Script::new(template.clone(), SystemClock.now());
     let add = |numbers: Range<u32>| {
         let bare = Bare::open(&directory.path().join(FILE))?;

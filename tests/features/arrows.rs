@@ -9,7 +9,7 @@ mod docs;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use sublane_tests::repository;
+use sublane_tests::{repository, rust_files};
 use toml::{Table, Value};
 
 /// What a crate must not reach, through our own crates either.
@@ -112,25 +112,6 @@ const MODULES: &[(&str, &[&str])] = &[
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// All Rust files below a directory, without what cargo made.
-fn rust_files(below: &str) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut directories = vec![repository().join(below)];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(&directory).expect("a directory of the repository") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() && !path.ends_with("target") {
-                directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    assert!(!files.is_empty(), "there are no Rust files in {below}");
-    files.sort();
-    files
 }
 
 /// A path as people write it, from the root of the repository.

@@ -2,14 +2,13 @@
 //! names what answers each. What nothing else shows is here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Outcome, Run, RunState};
 use sublane_store::{DeliveryFilter, RunFilter};
-use sublane_tests::{PATIENCE, Setup, TestHost, repository, temporary};
+use sublane_tests::{PATIENCE, Setup, TestHost, repository, rust_files, temporary};
 
 /// The rows of the table in `docs/complaints.md`, by their cells.
 fn rows() -> Vec<[String; 3]> {
@@ -34,16 +33,8 @@ fn numbers(text: &str) -> BTreeSet<String> {
 /// Each function below these directories, and what its documentation says.
 fn documented() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let mut left: Vec<PathBuf> = ["tests/features", "host"].map(|place| repository().join(place)).into();
-    while let Some(directory) = left.pop() {
-        for entry in std::fs::read_dir(&directory).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                left.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                functions(&std::fs::read_to_string(&path).expect("text"), &mut found);
-            }
-        }
+    for path in ["tests/features", "host"].into_iter().flat_map(rust_files) {
+        functions(&std::fs::read_to_string(&path).expect("text"), &mut found);
     }
     found
 }

@@ -51,6 +51,13 @@ async fn replayed(agent: &str, input: Value, exit: i32) -> (Value, Said) {
     (said.json(), shown)
 }
 
+/// A run that looks for a value once, to its end.
+async fn one_look(host: &TestHost) -> RunId {
+    let run = host.begin("spawns/act", json!([{ "kv-get": { "bucket": "notes", "key": "none" } }])).await;
+    host.ended(run).await;
+    run
+}
+
 fn change(file: &Path, change: impl FnOnce(&mut Value)) {
     let mut value: Value = serde_json::from_slice(&std::fs::read(file).expect("it is there")).expect("JSON");
     change(&mut value);
@@ -162,8 +169,7 @@ async fn a_version_that_does_something_else_is_told_both_sides() {
     let directory = temporary();
     let line = CommandLine::beside(&directory);
     let host = Setup::durable(&directory).plugin("spawns").start().await;
-    let run = host.begin("spawns/act", json!([{ "kv-get": { "bucket": "notes", "key": "none" } }])).await;
-    host.ended(run).await;
+    let run = one_look(&host).await;
     let file = export(&line, &directory, run).await;
     // As if it had been another's journal: what it was asked has changed.
     change(&file, |value| value["run"]["input"] = json!(r#"[{"kv-get":{"bucket":"notes","key":"other"}}]"#));
@@ -179,8 +185,7 @@ async fn what_is_damaged_or_newer_says_where() {
     let directory = temporary();
     let line = CommandLine::beside(&directory);
     let host = Setup::durable(&directory).plugin("spawns").start().await;
-    let run = host.begin("spawns/act", json!([{ "kv-get": { "bucket": "notes", "key": "none" } }])).await;
-    host.ended(run).await;
+    let run = one_look(&host).await;
     let file = export(&line, &directory, run).await;
     let whole = std::fs::read(&file).expect("it is there");
     let refused = async |changed: Vec<u8>| {

@@ -56,7 +56,7 @@ pub use counter::Counter;
 pub use denials::{Denial, denials};
 pub use fussy::Fussy;
 pub use named::Named;
-pub use places::{component, repository};
+pub use places::{component, repository, rust_files};
 pub use recorder::Recorder;
 
 /// How long a test waits for a state before it fails.

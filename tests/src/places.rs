@@ -11,6 +11,29 @@ pub fn repository() -> PathBuf {
         .to_owned()
 }
 
+/// All Rust files below a directory of the repository, in order, without what cargo made.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn rust_files(below: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![repository().join(below)];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).expect("a directory of the repository") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("target") {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    assert!(!files.is_empty(), "there are no Rust files in {below}");
+    files.sort();
+    files
+}
+
 /// The component of a plugin that `cargo xtask build` made.
 ///
 /// # Panics

@@ -1,6 +1,6 @@
 //! The table of limits: each names the test, or the attack, that meets it.
 
-use sublane_tests::repository;
+use sublane_tests::{repository, rust_files};
 
 /// The rows of the table in `docs/limits.md`, by their cells.
 fn rows() -> Vec<Vec<String>> {
@@ -13,19 +13,8 @@ fn rows() -> Vec<Vec<String>> {
 
 /// The text of every Rust file below these directories.
 fn sources(directories: &[&str]) -> String {
-    let mut text = String::new();
-    let mut left: Vec<_> = directories.iter().map(|directory| repository().join(directory)).collect();
-    while let Some(directory) = left.pop() {
-        for entry in std::fs::read_dir(&directory).expect("a directory") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                left.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                text.push_str(&std::fs::read_to_string(&path).expect("text"));
-            }
-        }
-    }
-    text
+    let files = directories.iter().flat_map(|directory| rust_files(directory));
+    files.map(|path| std::fs::read_to_string(path).expect("text")).collect()
 }
 
 #[test]

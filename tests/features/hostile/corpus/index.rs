@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::Path;
 
-use sublane_tests::repository;
+use sublane_tests::{repository, rust_files};
 use toml::{Table, Value};
 
 use super::directory;
@@ -43,20 +42,15 @@ pub(super) fn guests() -> BTreeSet<String> {
     guests
 }
 
-/// The names of all tests below these directories, as `fn NAME(`.
-fn tests_below(directory: &Path, found: &mut String) {
-    for entry in std::fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            tests_below(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            let text = std::fs::read_to_string(&path).expect("a file");
-            let lines = text.lines().filter(|line| line.contains("fn "));
-            lines.for_each(|line| {
-                found.push_str(line.trim());
-                found.push('\n');
-            });
-        }
+/// The names of all tests below a directory, as `fn NAME(`.
+fn tests_below(directory: &str, found: &mut String) {
+    for path in rust_files(directory) {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let lines = text.lines().filter(|line| line.contains("fn "));
+        lines.for_each(|line| {
+            found.push_str(line.trim());
+            found.push('\n');
+        });
     }
 }
 
@@ -64,7 +58,7 @@ fn tests_below(directory: &Path, found: &mut String) {
 fn every_attack_names_what_shows_its_answer() {
     let mut tests = String::new();
     for place in ["tests/features", "host/src", "host/core/src", "host/store/tests"] {
-        tests_below(&repository().join(place), &mut tests);
+        tests_below(place, &mut tests);
     }
     let is_there =
         |name: &str| [format!("fn {name}("), format!("fn {name}<")].iter().any(|f| tests.contains(f));

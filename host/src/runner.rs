@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use sublane_core::{Failure, Import, Outcome, Output, Path, Run, RunId};
-use sublane_store::{Claimed, StoreError};
+use sublane_store::{By, Claimed, StoreError};
 use tracing::Instrument as _;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -364,14 +364,16 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
         Ok(Ended::Left(Exit::NoRoom(why))) => {
             tracing::debug!(why, "an attempt found no room on the disk; the run goes on when there is some");
             host.disk.found_full();
-            host.may_ask_again().await;
+            // Whatever ends the rest, the write says what becomes of it.
+            let _ = rest(attempt).await;
         }
         Ok(Ended::Left(Exit::Stale | Exit::Stopped(_) | Exit::Paused)) => {}
         Ok(Ended::Left(exit)) => tell_fault(id, &exit.to_string()),
         Err(fault) => tell_fault(id, fault),
     }
     let write = async || {
-        let (by, max_crashes) = (by.clone(), host.settings.max_crashes);
+        // It has ended when that is written, and not when that was tried first.
+        let (by, max_crashes) = (By { now: attempt.now(), ..by.clone() }, host.settings.max_crashes);
         match &ended {
             Ok(Ended::Outcome(outcome)) => host.store.finish(by, outcome.clone()).await,
             Ok(Ended::Left(Exit::Stale | Exit::Stopped(Stop::Killed))) => Err(StoreError::Stale(id)),
@@ -389,8 +391,10 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
                 Err(error) if error.is_of_medium() && !host.is_stopping() => {
                     tracing::debug!(%error, "an attempt's end waits for the store");
                     host.note_fault(&error);
-                    if !host.may_ask_again().await {
-                        return write().await;
+                    match rest(attempt).await {
+                        Ok(true) => {}
+                        Ok(false) => return write().await,
+                        Err(stale) => return Err(stale),
                     }
                 }
                 written => return written,
@@ -414,6 +418,13 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     if let Err(error) = written {
         tracing::error!(run = %id, %error, "an attempt's end could not be written");
     }
+}
+
+/// Waits until a store whose medium failed may be asked again; false: the host stops. One whose claim
+/// goes meanwhile waits no longer: somebody may wait for its end.
+async fn rest(attempt: &Attempt) -> Result<bool, StoreError> {
+    let again = std::pin::pin!(attempt.host.may_ask_again());
+    attempt.meter.or_killed(again).await.map_err(|_| StoreError::Stale(attempt.spec.id))
 }
 
 fn tell_fault(run: RunId, fault: &str) {

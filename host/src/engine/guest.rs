@@ -81,9 +81,14 @@ impl Meter {
         })
     }
 
-    /// Stops the attempt; the first word stands.
+    /// Stops the attempt. The first word stands, unless it is that the claim is gone: then nothing
+    /// else that was said of the attempt matters.
     pub fn stop(&self, why: Stop) {
-        let _ = self.stop.compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst);
+        if why == Stop::Killed {
+            self.stop.store(why as u8, Ordering::SeqCst);
+        } else {
+            let _ = self.stop.compare_exchange(0, why as u8, Ordering::SeqCst, Ordering::SeqCst);
+        }
         self.waker.wake();
     }
 
@@ -250,12 +255,18 @@ impl<F: Future> Future for Metered<'_, F> {
 pub struct Stoppable<'m, F> {
     future: F,
     meter: &'m Meter,
+    ends: fn(Stop) -> bool,
 }
 
 impl Meter {
     /// Waits for `future`, unless the attempt is stopped first.
     pub fn or_stop<F: Future + Unpin>(&self, future: F) -> Stoppable<'_, F> {
-        Stoppable { future, meter: self }
+        Stoppable { future, meter: self, ends: |_| true }
+    }
+
+    /// Waits for `future`, unless the attempt's claim is gone first: for what comes after the guest.
+    pub fn or_killed<F: Future + Unpin>(&self, future: F) -> Stoppable<'_, F> {
+        Stoppable { future, meter: self, ends: |stop| stop == Stop::Killed }
     }
 }
 
@@ -264,7 +275,7 @@ impl<F: Future + Unpin> Future for Stoppable<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.meter.waker.register(cx.waker());
-        if let Some(stop) = self.meter.stopped() {
+        if let Some(stop) = self.meter.stopped().filter(|stop| (self.ends)(*stop)) {
             return Poll::Ready(Err(stop));
         }
         Pin::new(&mut self.future).poll(cx).map(Ok)
@@ -356,6 +367,24 @@ mod tests {
         assert_eq!(meter.stopped(), None, "a child gave one back");
         meter.call();
         assert_eq!(meter.stopped(), Some(Stop::OutOfCalls));
+    }
+
+    #[test]
+    fn that_the_claim_is_gone_stands_above_any_other_word() {
+        use futures_util::FutureExt as _;
+        let meter = Meter::new(&FULL, Arc::default());
+        let ends = |killed: bool| {
+            let never = std::future::pending::<()>();
+            let ended = if killed { meter.or_killed(never) } else { meter.or_stop(never) };
+            ended.now_or_never().map(|ended| ended.expect_err("it never comes"))
+        };
+        assert_eq!((ends(false), ends(true)), (None, None));
+        meter.stop(Stop::OutOfCpu);
+        meter.stop(Stop::Shutdown);
+        assert_eq!((ends(false), ends(true)), (Some(Stop::OutOfCpu), None), "the first word stands");
+        meter.stop(Stop::Killed);
+        meter.stop(Stop::Shutdown);
+        assert_eq!((ends(false), ends(true)), (Some(Stop::Killed), Some(Stop::Killed)));
     }
 
     #[test]

@@ -1,28 +1,51 @@
-//! A store that fails once: what was asked of the host is not lost.
+//! A store that fails for a while: what was asked of the host is not lost, and nobody waits longer than
+//! the store makes him.
 
 use std::any::type_name;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sublane::clock::ManualClock;
 use sublane::intents::Intent;
-use sublane_store::ops::Accepted;
+use sublane_core::{Entry, Outcome, RunId, RunState, Timestamp};
+use sublane_store::ops::{Accepted, Effects};
 use sublane_store::{Backend, RunFilter, SqliteStore, Store as _, StoreError, Transaction};
-use sublane_tests::{Recorder, Setup, temporary, value};
+use sublane_tests::{PATIENCE, Recorder, Setup, TestHost, temporary, value};
+use tempfile::TempDir;
 
-/// Refuses what makes a run of a message, so often, as a medium does that fails.
+/// When hosts begin whose time stands still.
+const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
+
+/// Refuses the writes that are answered with one type, so often, as a medium does that fails.
 struct Faulty {
     inner: SqliteStore,
+    /// The type's name.
+    answer: &'static str,
+    error: StoreError,
+    /// How often it still does.
     left: AtomicU32,
+    refused: AtomicU32,
+}
+
+impl Faulty {
+    /// In this directory, refusing what is answered with a `T`.
+    fn new<T>(directory: &TempDir, error: StoreError, times: u32) -> Arc<Self> {
+        let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
+        let left = AtomicU32::new(times);
+        Arc::new(Self { inner, answer: type_name::<T>(), error, left, refused: AtomicU32::new(0) })
+    }
 }
 
 impl Backend for Faulty {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
         let fails = |left: u32| left.checked_sub(1);
-        if type_name::<T>() == type_name::<Accepted>()
+        if type_name::<T>() == self.answer
             && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok()
         {
-            return Err(StoreError::Io("the medium failed".into()));
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(self.error.clone());
         }
         self.inner.write(transaction).await
     }
@@ -36,8 +59,7 @@ impl Backend for Faulty {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_a_failing_store_could_not_take_is_taken_later() {
     let directory = temporary();
-    let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
-    let store = Arc::new(Faulty { inner, left: AtomicU32::new(2) });
+    let store = Faulty::new::<Accepted>(&directory, StoreError::Io("the medium failed".into()), 2);
     let channel = Arc::new(Recorder::default());
     let setup = Setup::on(store.clone(), directory.clone()).plugin("spawns");
     let host = setup.channel("console", channel.clone(), Some("spawns/echo")).start().await;
@@ -50,8 +72,74 @@ async fn a_message_that_a_failing_store_could_not_take_is_taken_later() {
     let body = serde_json::to_string(&intent).expect("it has string keys");
     store.ask(body.into(), host.inner().clock.now()).await.expect("asked");
     host.until("it is answered", || !channel.deliveries().is_empty()).await;
-    assert_eq!(store.left.load(Ordering::SeqCst), 0, "it failed before");
+    assert_eq!(store.refused.load(Ordering::SeqCst), 2, "it failed before");
     let runs = store.runs(RunFilter { limit: 9, ..RunFilter::default() }).await.expect("readable");
     let [run] = &runs[..] else { panic!("one message, one run: {runs:?}") };
     assert_eq!(value(&host.ended(run.spec.id).await), json!({ "from": "ada", "text": "hello" }));
+}
+
+/// A run whose attempt waits, at its end, for a store that answers this type with an error; the store
+/// then goes on, and time stands still.
+async fn waits_for_its_store<T>(
+    error: StoreError,
+    agent: &str,
+    input: Value,
+) -> (TestHost, RunId, ManualClock) {
+    let directory = temporary();
+    let store = Faulty::new::<T>(&directory, error, u32::MAX);
+    let clock = ManualClock::at(BEGIN);
+    let setup = Setup::on(store.clone(), directory).clock(Arc::new(clock.clone())).plugin("spawns");
+    let host = setup.start().await;
+    let run = host.begin(agent, input).await;
+    host.until("the store has failed", || store.refused.load(Ordering::SeqCst) > 0).await;
+    store.left.store(0, Ordering::SeqCst);
+    (host, run, clock)
+}
+
+/// Whoever cancels waits for instances; those are gone, and the attempt only waits to write that.
+async fn check_cancelled(host: TestHost, run: RunId) {
+    let cancelled = tokio::time::timeout(PATIENCE, host.inner().cancel(run, "not wanted")).await;
+    let ended = cancelled.expect("it does not wait for the store's rest").expect("the store goes on");
+    assert_eq!(ended, 1);
+    assert!(host.inner().attempts.lock().is_empty(), "its attempt is gone");
+    assert!(matches!(host.ended(run).await, Outcome::Cancelled { .. }));
+    host.until("it is told once", || host.recorder.texts().len() == 1).await;
+    host.host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cancels_does_not_wait_for_an_ending_that_waits_for_the_store() {
+    let error = StoreError::Io("the medium failed".into());
+    let (host, run, _) = waits_for_its_store::<Effects>(error, "spawns/echo", json!(1)).await;
+    check_cancelled(host, run).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_cancels_does_not_wait_for_an_attempt_that_waits_for_room() {
+    let error = StoreError::Full("no room".into());
+    let input = json!([{ "kv-set": { "bucket": "notes", "key": "mark", "value": "x" } }]);
+    let (host, run, _) = waits_for_its_store::<(Entry, Effects)>(error, "spawns/act", input).await;
+    check_cancelled(host, run).await;
+}
+
+/// What others did meanwhile came before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ending_that_waited_for_the_store_is_of_when_it_is_written() {
+    let error = StoreError::Io("the medium failed".into());
+    let (host, run, clock) = waits_for_its_store::<Effects>(error, "spawns/echo", json!(1)).await;
+    // Its rest is a second, which may begin a moment after the store has failed.
+    let mut rested = tokio::time::interval(Duration::from_millis(5));
+    let ended = async {
+        loop {
+            clock.advance(Duration::from_secs(1));
+            rested.tick().await;
+            let is = host.inner().store.run(run).await.expect("readable").expect("there");
+            if let RunState::Ended { at, .. } = is.state {
+                return at;
+            }
+        }
+    };
+    let at = tokio::time::timeout(PATIENCE, ended).await.expect("it is written");
+    assert!(at >= BEGIN.after(Duration::from_secs(1)), "{at:?}");
+    host.host.stop().await;
 }

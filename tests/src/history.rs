@@ -30,6 +30,8 @@ pub struct History {
     pub received: Vec<(String, String)>,
     /// When each host began, oldest first.
     pub hosts: Vec<Timestamp>,
+    /// From when until when the store failed: an attempt that met it ended there, and let go of its slot.
+    pub failing: Vec<(Timestamp, Timestamp)>,
     /// Slots of the lanes.
     pub slots: BTreeMap<String, u32>,
     /// Whether the clock was put back: then instants do not tell what came first.
@@ -236,7 +238,7 @@ impl History {
     }
 
     /// Spans of time in which a run held its slot for certain: between two entries of its own
-    /// that one host wrote and that were no waits.
+    /// that one host wrote while its store did not fail, and that were no waits.
     fn held(&self, run: &Run) -> Vec<(Timestamp, Timestamp)> {
         let is_own = |entry: &&Entry| entry.path.call_depth() == 0;
         let own: Vec<_> = self.journals.get(&run.spec.id).into_iter().flatten().filter(is_own).collect();
@@ -247,8 +249,10 @@ impl History {
         let mut held = Vec::new();
         for pair in own.windows(2) {
             let [before, after] = pair else { unreachable!("windows of two") };
-            let is_one_host = host(before.at) == host(after.at);
-            if is_one_host && !parks(before) && !parks(after) && before.at < after.at {
+            let has_failed =
+                self.failing.iter().any(|(from, until)| before.at <= *until && *from <= after.at);
+            let is_one_attempt = host(before.at) == host(after.at) && !has_failed;
+            if is_one_attempt && !parks(before) && !parks(after) && before.at < after.at {
                 held.push((before.at, after.at));
             }
         }

@@ -23,6 +23,7 @@ pub(super) async fn judge(scene: &mut Scene) -> Vec<String> {
     let mut history = History::read(&*scene.store).await;
     history.was_put_back = scene.was_put_back;
     history.hosts.clone_from(&scene.hosts);
+    history.failing.clone_from(&scene.failing);
     history.slots =
         ["main", "subagent"].map(|lane| (lane.to_owned(), scene.plan.slots)).into_iter().collect();
     history.received = scene.outside.taken();

@@ -9,13 +9,14 @@ pub mod judge;
 pub mod outside;
 pub mod plan;
 mod scene;
+pub mod seeds;
 
 use std::ops::Range;
 
 pub use plan::Plan;
 pub use scene::Counts;
 use scene::Scene;
-use tokio::task::JoinSet;
+use seeds::Doing;
 
 /// What seeds came to.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,11 @@ pub struct Report {
 }
 
 impl Report {
+    /// Of a seed that failed.
+    fn failed(seed: u64, why: String) -> Self {
+        Self { seeds: 1, failed: vec![(seed, vec![why])], ..Self::default() }
+    }
+
     fn add(&mut self, other: Self) {
         self.seeds += other.seeds;
         self.runs += other.runs;
@@ -61,12 +67,18 @@ impl Report {
 }
 
 /// Plays a seed.
-async fn seed(seed: u64) -> Report {
-    let mut scene = Scene::start(Plan::of(seed)).await;
-    for next in scene.plan.moves.clone() {
+async fn seed(seed: u64, doing: Doing) -> Report {
+    let mut scene = Scene::start(Plan::of(seed), doing.clone()).await;
+    let moves = scene.plan.moves.clone();
+    let all = moves.len();
+    for (n, next) in moves.into_iter().enumerate() {
+        doing.part(format!("move {n} of {all}, {next:?}"));
         scene.play(next).await;
     }
+    doing.part("the calm after all moves".to_owned());
     scene.calm().await;
+    doing.part("the end".to_owned());
+    doing.now("it is judged");
     let faults = judge::judge(&mut scene).await;
     let runs = scene.runs().await.len() as u64;
     let report = Report {
@@ -77,30 +89,13 @@ async fn seed(seed: u64) -> Report {
         failed: if faults.is_empty() { Vec::new() } else { vec![(seed, faults)] },
     };
     if let Some(host) = scene.host.take() {
+        doing.now("the last host stops");
         host.host.stop().await;
     }
     report
 }
 
-/// Plays seeds, so many at once; `each` is told what each came to.
-pub async fn play(seeds: Range<u64>, at_once: usize, mut each: impl FnMut(&Report)) -> Report {
-    let mut report = Report::default();
-    let mut playing = JoinSet::new();
-    let mut numbers = std::collections::HashMap::new();
-    let mut left = seeds;
-    loop {
-        while playing.len() < at_once
-            && let Some(number) = left.next()
-        {
-            numbers.insert(playing.spawn(seed(number)).id(), number);
-        }
-        let Some(ended) = playing.join_next_with_id().await else { return report };
-        let one = ended.map(|(_, one)| one).unwrap_or_else(|error| Report {
-            seeds: 1,
-            failed: vec![(numbers[&error.id()], vec![format!("it panicked: {error}")])],
-            ..Report::default()
-        });
-        each(&one);
-        report.add(one);
-    }
+/// Plays seeds, so many at once; `each` is told what each came to. One that comes to no end has failed.
+pub async fn play(seeds: Range<u64>, at_once: usize, each: impl FnMut(&Report)) -> Report {
+    seeds::all(seeds, at_once, seed, each).await
 }

@@ -4,7 +4,7 @@
 //! nothing but what can only be seen on the way: that no ready run is left out, and that the store
 //! is whole whenever a host has died.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout};
 use super::gate::{Gate, Life};
 use super::outside::Outside;
 use super::plan::{Move, PROVIDER, Plan};
+use super::seeds::Doing;
 use crate::{Setup, TestHost, caller, component, temporary};
 
 /// Tue, 14 Nov 2023 22:13:20 GMT.
@@ -37,8 +38,11 @@ const QUIET: Duration = Duration::from_millis(1);
 const BUSY: Duration = Duration::from_millis(40);
 /// Looks of the clock in a span of time.
 const LOOKS: u32 = 6;
-/// Ready for so many sweeps of a host that nothing disturbs, and not taken, a run is left out.
+/// Ready for so many sweeps of a host that nothing disturbs, and not taken, a run is left out; where the
+/// machine is busy a host may sleep through some of them, so that so long must have passed as well.
 const LEFT_OUT: u32 = 200;
+/// See [`LEFT_OUT`].
+const FOR_LONG: Duration = Duration::from_secs(10);
 /// How long the last part may take on the machine's own clock.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a simulation has fewer of.
@@ -77,10 +81,13 @@ pub(super) struct Scene {
     pub(super) faults: Vec<String>,
     /// When each host began.
     pub(super) hosts: Vec<Timestamp>,
+    /// From when until when the store failed.
+    pub(super) failing: Vec<(Timestamp, Timestamp)>,
     /// Time.
     pub(super) clock: ManualClock,
     /// Whether the clock was put back.
     pub(super) was_put_back: bool,
+    doing: Doing,
     life: Arc<Life>,
     directory: Arc<TempDir>,
     versions: [PathBuf; 2],
@@ -116,7 +123,7 @@ timeout = "6h"
 
 impl Scene {
     /// A first host with nothing to do.
-    pub(super) async fn start(plan: Plan) -> Self {
+    pub(super) async fn start(plan: Plan, doing: Doing) -> Self {
         let directory = temporary();
         let outside = Outside::start(plan.seed).await;
         let versions =
@@ -132,8 +139,10 @@ impl Scene {
             counts: Counts::default(),
             faults: Vec::new(),
             hosts: Vec::new(),
+            failing: Vec::new(),
             clock: ManualClock::at(BEGIN),
             was_put_back: false,
+            doing,
             life: Life::new(plan.seed),
             directory,
             versions,
@@ -156,6 +165,7 @@ impl Scene {
     }
 
     async fn begin_host(&mut self) {
+        self.doing.now("a host starts");
         self.life = Life::new(self.plan.seed ^ ((self.hosts.len() as u64 + 1) << 32));
         let clock = Arc::new(self.clock.clone());
         let gate = Gate::new(self.store.clone(), self.life.clone());
@@ -183,6 +193,7 @@ impl Scene {
     async fn bury(&mut self, host: TestHost, life: &Life) {
         life.end();
         self.counts.failed += life.failed();
+        self.doing.now("a host that is dead goes");
         host.host.stop().await;
     }
 
@@ -202,6 +213,7 @@ impl Scene {
 
     /// Nothing is asked of the store for a moment, or it is asked for long.
     async fn quiet(&self) {
+        self.doing.now("until nothing is asked of the store");
         let mut asked = self.life.asked();
         let busy = async { while timeout(QUIET, asked.changed()).await.is_ok() {} };
         let _ = timeout(BUSY, busy).await;
@@ -235,6 +247,7 @@ impl Scene {
             }
             Move::Restart => {
                 let host = self.host.take().expect("a host lives");
+                self.doing.now("a host stops");
                 host.host.stop().await;
                 self.counts.failed += self.life.failed();
                 self.begin_host().await;
@@ -258,9 +271,11 @@ impl Scene {
                 self.quiet().await;
             }
             Move::StoreFails(thousandths, by) => {
+                let from = self.clock.now();
                 self.life.store_fails(thousandths);
                 self.pass(by).await;
                 self.life.store_fails(0);
+                self.failing.push((from, self.clock.now()));
             }
             Move::Outside(mood) => self.outside.set(mood),
             Move::Replace => {
@@ -284,12 +299,14 @@ impl Scene {
             }
             Move::Cancel(which) => {
                 if let Some(run) = self.pick(which).await {
+                    self.doing.now("a run is cancelled");
                     // One that the store does not take is no cancellation.
                     let _ = self.host().inner().cancel(run, "not wanted").await;
                 }
             }
             Move::Say(which) => {
                 if let Some(run) = self.pick(which).await {
+                    self.doing.now("a run is told something");
                     let inner = self.host().inner();
                     if let Ok(effects) =
                         inner.store.send(run, "\"hello\"".into(), None, self.clock.now()).await
@@ -325,6 +342,7 @@ impl Scene {
 
     async fn reload(&mut self) {
         self.counts.reloads += 1;
+        self.doing.now("the plugin is read anew");
         let host = self.host();
         host.named.0.lock().insert("spawns".to_owned(), self.current.clone());
         host.inner().reload(&["spawns".to_owned()]).await.expect("it is right");
@@ -344,6 +362,7 @@ impl Scene {
                 deliver: root.deliver.iter().map(|text| text.parse().expect("well formed")).collect(),
                 event: Some(format!("event {n}")),
             };
+            self.doing.now("a run is asked for");
             let accepted = self.host().inner().task(task).await;
             self.begun.insert(n, accepted.ok().map(|accepted| accepted.run));
         }
@@ -372,6 +391,7 @@ impl Scene {
     /// Calls a hook of a run that lives twice, and one that was never opened.
     async fn call(&mut self, which: usize) {
         let mut urls = Vec::new();
+        self.doing.now("a hook is called");
         for run in self.runs().await.iter().filter(|run| !run.is_ended()) {
             let journal = self.store.journal(run.spec.id, run.generation).await.expect("it does not fail");
             let opened = journal.iter().filter(|entry| entry.import == Import::HookOpen);
@@ -404,9 +424,11 @@ impl Scene {
                 .push("what was asked for was not accepted by a host that nothing disturbs".to_owned());
         }
         let begun = Instant::now();
-        let mut ready = BTreeMap::<(RunId, u32), u32>::new();
+        let mut left_out = BTreeSet::new();
+        let mut ready = BTreeMap::<(RunId, u32), (u32, Instant)>::new();
         loop {
             self.quiet().await;
+            self.doing.now("it is looked at what is left to do");
             let (mut runs, owed) = (self.runs().await, self.owed().await);
             runs.retain(|run| !run.is_ended());
             if runs.is_empty() && owed.is_empty() {
@@ -421,9 +443,10 @@ impl Scene {
             }
             self.clock.advance(self.until_next(&runs, &owed).await);
             for run in runs.iter().filter(|run| run.state == RunState::Queued) {
-                let sweeps = ready.entry((run.spec.id, run.attempt)).or_default();
+                let (sweeps, since) = ready.entry((run.spec.id, run.attempt)).or_insert((0, Instant::now()));
                 *sweeps += 1;
-                if *sweeps == LEFT_OUT {
+                let is_left_out = *sweeps >= LEFT_OUT && since.elapsed() >= FOR_LONG;
+                if is_left_out && left_out.insert(run.spec.id) {
                     self.faults.push(format!("run {} is ready and is left out", run.spec.name));
                 }
             }

@@ -12,6 +12,7 @@ mod http;
 mod limits;
 mod logs;
 mod plugins;
+mod polls;
 mod retention;
 mod schedules;
 mod secret;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use sublane_core::Destination;
 use sublane_core::lane::LaneLimits;
 
+use crate::poll::Pace;
 use crate::retention::Retention;
 use crate::secrets::SecretConfig;
 use crate::strict::{self, Item, Problems, StrictError, Table};
@@ -68,6 +70,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The door for calls of hooks.
     pub hooks: HooksConfig,
+    /// How fast poll plans are carried out.
+    pub polls: Pace,
     /// Secrets that requests may carry, by name.
     pub secrets: BTreeMap<String, SecretConfig>,
     /// Runs that begin by a schedule, by the schedules' names.
@@ -96,6 +100,7 @@ impl Config {
             "files",
             "http",
             "hooks",
+            "polls",
             "secrets",
             "schedules",
             "logs",
@@ -131,6 +136,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
     let files = files::read(&names, base);
     let http = read_or_default(table.get("http"), |item| http::read(item, base));
     let hooks = read_or_default(table.get("hooks"), hooks::read);
+    let polls = read_or_default(table.get("polls"), polls::read);
     let secrets = secrets::read(&names, base);
     let schedules = schedules::read(table, &names);
     let logs = read_or_default(table.get("logs"), logs::read);
@@ -148,6 +154,7 @@ fn read(table: &Table<'_>, base: &Path, file: &Path) -> Option<Config> {
         files: files?,
         http: http?,
         hooks: hooks?,
+        polls: polls?,
         secrets: secrets?,
         schedules: schedules?,
         logs: logs?,

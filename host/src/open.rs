@@ -217,6 +217,7 @@ fn settings(config: &Config) -> Result<Settings, TooSmall> {
         max_breakdowns: config.limits.breakdowns,
         hot_window: config.limits.hot_window,
         journal_entries: config.limits.journal_entries,
+        polls: config.polls,
         retention: config.retention,
         pools,
         purse: config.limits.conversation,

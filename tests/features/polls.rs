@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use sublane::channel::ConsoleStyle;
 use sublane::clock::{Clock as _, ManualClock};
+use sublane::config::Config;
+use sublane::open::{ConsoleOutput, open};
+use sublane::secrets::Secrets;
 use sublane_core::grants::Authority;
 use sublane_core::lane::LaneLimits;
 use sublane_core::poll::Poll;
@@ -16,7 +20,7 @@ use sublane_store::LogLine;
 use sublane_tests::caller::{path, post, send};
 use sublane_tests::command::CommandLine;
 use sublane_tests::web::{Answer, Asked, Web};
-use sublane_tests::{PATIENCE, Setup, TestHost, temporary, value};
+use sublane_tests::{PATIENCE, Setup, TestHost, component, temporary, value};
 
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 const SECRET: &str = "tr0ub4dor-and-3-more";
@@ -549,6 +553,49 @@ async fn what_is_overdue_after_a_long_stop_is_spread() {
     assert_eq!(web.asked().len(), 30);
 }
 
+/// Of two servers that do not answer, each has as many polls as one may have, and both as many as all may.
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_come_as_the_operator_says() {
+    let (directory, clock) = (temporary(), ManualClock::at(BEGIN));
+    let silent = async || Web::start(|_| Answer::Silence).await;
+    let webs = [silent().await, silent().await];
+    let plugin = directory.path().join("plugin");
+    std::fs::create_dir(&plugin).expect("a new directory");
+    std::fs::copy(component("spawns"), plugin.join("spawns.wasm")).expect("the component is copied");
+    std::fs::write(plugin.join("plugin.toml"), manifest(&[&webs[0], &webs[1]], 500)).expect("it is written");
+    let text = "[polls]\nat-once = 5\nper-server = 3\nrate = 2\n\
+                [http]\nallow-private = ['127.0.0.1/32']\n\
+                [plugins.spawns]\ncomponent = 'plugin/spawns.wasm'\nallow = 'asked'\n";
+    let file = directory.path().join("sublane.toml");
+    let config = Config::parse(&file, text).unwrap_or_else(|problems| panic!("{problems}"));
+    let console = ConsoleOutput { sink: Arc::new(Mutex::new(Vec::new())), style: ConsoleStyle::Plain };
+    let (clock_of_host, io) = (Arc::new(clock.clone()), tokio::runtime::Handle::current());
+    let opened = open(&config, Secrets::default(), console, clock_of_host, None, &io).await;
+    let host = TestHost {
+        host: opened.expect("the host starts").host,
+        recorder: Arc::default(),
+        named: Arc::default(),
+        door: None,
+        directory,
+    };
+    for web in webs.iter().cycle().take(10) {
+        host.begin_for("spawns/act", json!([poll(&web.url(), json!({}))]), &[]).await;
+    }
+    let asked = || webs.each_ref().map(|web| web.asked().len());
+    host.until("two polls of each server come at once", || asked() == [2, 2]).await;
+    clock.advance(seconds(1));
+    host.until("one has as many as one may have", || asked().iter().sum::<usize>() == 5).await;
+    // Another second brings no more: what has come by the end of a run that sleeps for it is all.
+    let sleeps = host.begin_for("spawns/act", json!([{ "sleep": 1_000 }]), &[]).await;
+    host.when(sleeps, "asleep", |run| matches!(run.state, RunState::Waiting { .. })).await;
+    clock.advance(seconds(1));
+    host.ended(sleeps).await;
+    let mut asked = asked();
+    asked.sort_unstable();
+    assert_eq!(asked, [2, 3]);
+    host.host.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_what_a_poll_waits_for_without_its_query() {
     let (directory, clock) = (temporary(), ManualClock::at(BEGIN));
@@ -566,7 +613,15 @@ async fn people_see_what_a_poll_waits_for_without_its_query() {
     assert_eq!((&json["polls"][0]["polls"], &json["polls"][0]["server"]), (&json!(1), &json!(web.url())));
     let tree = line.run(&["runs", "tree", &run.to_string()]).await.out;
     assert!(tree.contains(&format!("an answer to GET {}/job", web.url())), "{tree}");
-    for text in [shown, json["waits_for"].to_string(), tree] {
+    let next = format!("127.0.0.1:{} in ", web.port);
+    assert!(tree.contains(&format!("asks {next}")), "{tree}");
+    let trees = line.json(&["runs", "tree"]).await;
+    assert_eq!(trees["trees"][0]["polls"], json["polls"]);
+    let list = line.run(&["runs", "list", "--state", "waiting"]).await.out;
+    assert!(list.contains("NEXT POLL") && list.contains(&next), "{list}");
+    let listed = line.json(&["runs", "list"]).await;
+    assert_eq!(listed["runs"][0]["polls"], json["polls"]);
+    for text in [shown, json["waits_for"].to_string(), tree, list] {
         assert!(!text.contains("key=") && !text.contains("hidden"), "{text}");
     }
 }

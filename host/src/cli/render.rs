@@ -10,7 +10,7 @@ use sublane_core::grants::{
     AgentPattern, Authority, ChannelGrant, FileGrant, FileMode, HttpGrant, KvGrant, KvMode, ModelPattern,
     Place, SecretGrant, SpawnGrant, ToolGrant,
 };
-use sublane_core::poll::Plan;
+use sublane_core::poll::{Plan, Poll};
 use sublane_core::{Delivery, DeliveryState, Grants, Purse, Run, Timestamp};
 use sublane_store::{Source, WaitFor};
 
@@ -217,6 +217,22 @@ pub(super) fn delivery_state(state: DeliveryState) -> &'static str {
         DeliveryState::Dead => "dead",
         DeliveryState::Dismissed => "dismissed",
     }
+}
+
+/// Who is asked next for an answer that a run waits for, and when: `queue.fal.run in 10 s`.
+pub(super) fn next_poll(polls: &[Poll], now: Timestamp) -> Option<String> {
+    let next = polls.iter().min_by_key(|poll| poll.due)?;
+    let host = next.server.split_once("://").map_or(&*next.server, |(_, host)| host);
+    let more = match polls.len() - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Some(format!("{} {}{more}", scrub_line(host), due(next.due, now)))
+}
+
+/// When something is done that is due then: what is overdue waits for its turn.
+pub(super) fn due(at: Timestamp, now: Timestamp) -> String {
+    if at > now { when(at, now) } else { "now".to_owned() }
 }
 
 /// What a poll plan asks, without a query.

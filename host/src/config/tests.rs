@@ -367,6 +367,20 @@ fn a_door_for_hooks_is_read_and_what_is_wrong_with_it_is_told() {
 }
 
 #[test]
+fn how_fast_polls_come_is_read_and_what_is_wrong_with_it_is_told() {
+    let polls = parse("[polls]\nat-once = 10\nrate = 1").expect("it is right").polls;
+    assert_eq!(polls, Pace { at_once: 10, per_server: 8, rate: 1 });
+    check(
+        "[polls]\nat-once = 0\nper-server = 1001\nrate = '5/s'\nat-one = 1",
+        &expect![[r#"
+            2: `polls.at-once` must be a whole number from 1 to 10000, not 0
+            3: `polls.per-server` must be a whole number from 1 to 1000, not 1001
+            4: `polls.rate` must be a whole number from 1 to 100000, not "5/s"
+            5: unknown key `at-one` in [polls]; did you mean `at-once`?"#]],
+    );
+}
+
+#[test]
 fn a_token_is_not_shown() {
     let config = parse("[gateway]\ntoken = 'very secret'").expect("a literal token is allowed");
     assert!(!format!("{config:?}").contains("very secret"));

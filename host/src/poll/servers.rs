@@ -20,11 +20,11 @@ const MAX_REMEMBERED: usize = 4_096;
 /// How fast polls come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Polls under way, at all servers. Default 256.
+    /// Polls under way, at all servers. 1 to 10,000, default 256.
     pub at_once: u32,
-    /// Polls under way at one server. Default 8.
+    /// Polls under way at one server. 1 to 1,000, default 8.
     pub per_server: u32,
-    /// Polls of one server in a second; as many at once. Default 20.
+    /// Polls of one server in a second; after a rest as many at once. 1 to 100,000, default 20.
     pub rate: u32,
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use sublane_core::poll::Poll;
 use sublane_core::{
     Authority, ConversationId, Delivery, DeliveryId, DeliveryState, Failure, Grants, Lifetime, Outcome, Path,
-    Priority, Run, RunId, RunSpec, RunState, Timestamp,
+    PollId, Priority, Run, RunId, RunSpec, RunState, Timestamp,
 };
 
 /// A run of the film maker, accepted ten minutes after 1970.
@@ -53,6 +54,21 @@ pub(super) fn owed(run: &Run, state: DeliveryState) -> Delivery {
         since: Timestamp(0),
         created: Timestamp(660_000),
         note: "held up".into(),
+    }
+}
+
+/// A plan of this run's that is asked for next at `due`, after two polls.
+pub(super) fn poll(run: &Run, server: &str, due: u64) -> Poll {
+    Poll {
+        id: PollId::opened(run.spec.id, 0, &Path::root().then(1), 0),
+        run: run.spec.id,
+        place: 0,
+        server: server.into(),
+        due: Timestamp(due),
+        made: 2,
+        hinted: false,
+        seen: Some("200, $.status = \"IN_QUEUE\"".into()),
+        streak: None,
     }
 }
 

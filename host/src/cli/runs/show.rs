@@ -214,7 +214,7 @@ impl Whole {
             format!(
                 "{}  next {}, after {}  seen last: {}",
                 scrub_line(&poll.server),
-                render::when(poll.due, now),
+                render::due(poll.due, now),
                 render::count(poll.made, "poll"),
                 scrub_line(poll.seen.as_deref().unwrap_or("nothing yet"))
             )

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
+use sublane_core::poll::Poll;
 use sublane_core::{Run, RunId, RunState, Timestamp};
 use sublane_store::{RunFilter, Wait};
 
@@ -12,7 +13,7 @@ use crate::cli::follow::{Follow, Look};
 use crate::cli::reader::Reader;
 use crate::cli::render;
 use crate::cli::table::{shorten, terminal_width};
-use crate::cli::view::{RunView, WaitView};
+use crate::cli::view::{PollView, RunView, WaitView};
 
 /// Runs that one tree shows; of what is beyond it the number of children is said.
 const NODES: usize = 1_000;
@@ -38,6 +39,7 @@ pub(in crate::cli) struct Tree {
 struct Node {
     run: Run,
     wait: Option<Wait>,
+    polls: Vec<Poll>,
     /// Oldest first.
     children: Vec<Node>,
     /// Children that are not shown, since the tree is too large.
@@ -49,6 +51,7 @@ struct NodeView {
     #[serde(flatten)]
     run: RunView,
     waits_for: Option<WaitView>,
+    polls: Vec<PollView>,
     children: Vec<NodeView>,
     hidden_children: usize,
 }
@@ -106,6 +109,7 @@ async fn grow(reader: &Reader, run: Run, left: &mut usize) -> anyhow::Result<Nod
     *left = left.saturating_sub(1);
     let id = run.spec.id;
     let wait = if run.is_ended() { None } else { reader.store.wait_of(id).await? };
+    let polls = if wait.is_some() { reader.store.polls_of(id).await? } else { Vec::new() };
     let limit = u32::try_from(NODES).expect("a thousand");
     let mut found = reader.store.runs(RunFilter { parent: Some(id), limit, ..RunFilter::default() }).await?;
     found.reverse();
@@ -117,7 +121,7 @@ async fn grow(reader: &Reader, run: Run, left: &mut usize) -> anyhow::Result<Nod
             children.push(Box::pin(grow(reader, child, left)).await?);
         }
     }
-    Ok(Node { run, wait, children, hidden })
+    Ok(Node { run, wait, polls, children, hidden })
 }
 
 impl Node {
@@ -129,6 +133,7 @@ impl Node {
         NodeView {
             run: RunView::of(&self.run, link_base),
             waits_for: self.wait.map(WaitView::from),
+            polls: self.polls.iter().map(PollView::from).collect(),
             children: self.children.into_iter().map(|child| child.view(link_base)).collect(),
             hidden_children: self.hidden,
         }
@@ -162,6 +167,9 @@ impl Node {
             };
             let what = named(render::waits_for(&wait.what));
             lines.push(format!("waits for {what}{}", until.unwrap_or_default()));
+            if let Some(next) = render::next_poll(&self.polls, now) {
+                lines.push(format!("asks {next}"));
+            }
         }
         if !run.is_ended() {
             lines.push(format!("has left {}", render::purse(run.purse)));
@@ -208,9 +216,15 @@ mod tests {
 
     #[test]
     fn a_tree_is_drawn_with_what_each_run_may_and_has_left() {
-        let leaf = |state, hidden| Node { run: run(state), wait: None, children: Vec::new(), hidden };
+        let leaf = |state, hidden| Node {
+            run: run(state),
+            wait: None,
+            polls: Vec::new(),
+            children: Vec::new(),
+            hidden,
+        };
         let children = vec![leaf(RunState::Queued, 0), leaf(failed(), 0)];
-        let tree = Node { run: run(RunState::Queued), wait: None, children, hidden: 1 };
+        let tree = Node { children, ..leaf(RunState::Queued, 1) };
         expect![[r#"
             film-Ab12cd  video/render  queued 42 %, depth 1, 2 min old  AAAACSfABwcHBwcHBwcHBw
             │   has left 10 s of computing, 0 spawns, 0 B of files, 1000000000 host calls

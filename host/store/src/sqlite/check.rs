@@ -3,13 +3,15 @@
 //! Reads one snapshot, also while a host writes; changes nothing. It walks whole
 //! tables: it is for people, and not on anybody's way.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, Row, params};
-use sublane_core::{ArtifactRef, DeliveryId, Run, RunId};
+use sublane_core::{ArtifactRef, DeliveryId, PollId, Run, RunId};
 
 use super::codec::{self, Columns};
 use super::connection;
+use super::poll;
 use super::session::fault_at;
 use super::statements::Sql;
 use crate::StoreError;
@@ -130,6 +132,7 @@ pub fn check(path: &Path, artifacts: &Path) -> Result<Checked> {
         check.rule(Check::references);
         check.rule(Check::rules);
         check.rule(Check::runs);
+        check.rule(Check::polls);
         check.rule(Check::journals);
         check.rule(Check::deliveries);
         check.files(artifacts).unwrap_or_else(|error| check.unreadable(&error))
@@ -238,6 +241,45 @@ impl Check<'_> {
                 }
             }
         }
+        self.note(lines);
+        Ok(())
+    }
+
+    /// Every wait can be read; each plan in one is carried out, and no other is.
+    fn polls(&mut self) -> Sqlite {
+        let mut lines = Vec::new();
+        let mut plans = HashMap::<PollId, RunId>::new();
+        let mut waits = self.connection.prepare(
+            "SELECT r.id, w.path, w.import, w.args, w.what, w.due, r.generation FROM wait w \
+             JOIN run r ON r.n = w.run",
+        )?;
+        let mut rows = waits.query(())?;
+        while let Some(row) = rows.next()? {
+            let mut columns = Columns::new("wait", row);
+            match codec::wait(&mut columns).and_then(|wait| Ok((wait, columns.number()?))) {
+                Ok((wait, generation)) => {
+                    plans.extend(wait.what.polls().map(|(place, _)| {
+                        (PollId::opened(wait.run, generation, &wait.path, place), wait.run)
+                    }))
+                }
+                Err(error) => lines.push(error.to_string()),
+            }
+        }
+        let text = Sql::Poll.text().replace("WHERE p.id = ?1", "");
+        let mut polls = self.connection.prepare(&text)?;
+        let mut rows = polls.query(())?;
+        while let Some(row) = rows.next()? {
+            match poll::poll(&mut Columns::new("poll", row)) {
+                Ok(poll) if plans.remove(&poll.id).is_some() => {}
+                Ok(poll) => {
+                    let (run, server) = (poll.run, poll.server);
+                    lines.push(format!("run {run} does not wait for {server}, but a poll of it is there"));
+                }
+                Err(error) => lines.push(error.to_string()),
+            }
+        }
+        let unasked = plans.into_values();
+        lines.extend(unasked.map(|run| format!("run {run} waits for an answer that nobody asks for")));
         self.note(lines);
         Ok(())
     }

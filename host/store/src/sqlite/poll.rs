@@ -15,7 +15,7 @@ use crate::rows::PollRows;
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// A plan from the columns of `poll_columns!`.
-fn poll(c: &mut Columns<'_>) -> Result<Poll> {
+pub(super) fn poll(c: &mut Columns<'_>) -> Result<Poll> {
     Ok(Poll {
         id: PollId(c.bytes()?),
         run: RunId(c.bytes()?),

@@ -8,7 +8,8 @@ use sublane_store::{SqliteStore, Store as _};
 use tempfile::TempDir;
 
 use crate::older::fill;
-use crate::support::{artifact, entry, root};
+use crate::poll::{for_poll, plan};
+use crate::support::{artifact, entry, park, root, wait};
 
 /// A store with something of everything, and the files that it speaks of.
 async fn whole() -> (TempDir, PathBuf) {
@@ -99,6 +100,38 @@ async fn each_violation_is_a_line_that_names_its_run() {
         drop(beside);
         let violations = look(&path).violations;
         assert!(violations.iter().any(|found| found.contains(line)), "{harm}: {violations:#?}");
+    }
+}
+
+/// A run that is not polled for waits for ever, and one that does not wait is polled for nothing.
+#[tokio::test]
+async fn polls_and_the_waits_that_they_are_for_go_together() {
+    let orphan = "does not wait for https://a.example, but a poll of it is there";
+    let unasked = "waits for an answer that nobody asks for";
+    for (harm, lines) in [
+        ("DELETE FROM wait WHERE import = 'poll.until'", vec![orphan]),
+        ("DELETE FROM poll WHERE server = 'https://a.example'", vec![unasked]),
+        ("UPDATE poll SET id = zeroblob(16) WHERE server = 'https://a.example'", vec![orphan, unasked]),
+        ("UPDATE run SET generation = 1 WHERE n IN (SELECT run FROM poll)", vec![orphan, unasked]),
+        ("UPDATE wait SET what = '{}' WHERE import = 'poll.until'", vec!["table wait, row", orphan]),
+        ("UPDATE poll SET due = 'soon'", vec!["table poll, row", unasked]),
+        ("SELECT 1", Vec::new()),
+    ] {
+        let (_directory, path) = whole().await;
+        let store = SqliteStore::open(&path).expect("there");
+        let by = root(&store, 88).await;
+        park(&store, &by, wait(&by, 1, for_poll(plan("https://a.example", 500)), None)).await;
+        drop(store);
+        let beside = rusqlite::Connection::open(&path).expect("SQLite");
+        beside.execute_batch(harm).expect(harm);
+        drop(beside);
+        let mut violations = look(&path).violations;
+        // What the wait's absence breaks beside it has its own test.
+        violations.retain(|found| !found.contains("nothing says for what"));
+        assert_eq!(violations.len(), lines.len(), "{harm}: {violations:#?}");
+        for line in lines {
+            assert!(violations.iter().any(|found| found.contains(line)), "{harm}: {violations:#?}");
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Poll plans: when polls are made, which answer ends them, what they cost and may not do, and that
 //! servers which do not answer hold up nobody else.
 
+mod points;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -136,7 +136,9 @@ pub(crate) fn commits(
     let one = |n| {
         let begin = crate::now();
         session.transaction(|rows| work(rows, n)).expect("it commits");
-        begin.elapsed().as_nanos() as f64 / 1e6
+        let took = begin.elapsed().as_nanos() as f64 / 1e6;
+        session.checkpoint();
+        took
     };
     (1..=count).map(one).collect()
 }
@@ -224,10 +226,12 @@ pub(crate) async fn rate(report: &mut Report, rounds: usize) {
     for _ in 0..rounds {
         let directory = temporary();
         let counter = Arc::new(Counter::default());
-        let limits_of = LaneLimits { slots: 8, ..LaneLimits::default() };
+        // As an operator sets it who expects so many: each has a slot and a place.
+        let limits_of = LaneLimits { slots: CALLERS, ..LaneLimits::default() };
         let mut setup = Setup::on(Arc::new(sqlite(&directory, "ours.db")), directory.clone())
             .plugin("bench")
-            .channel("null", counter.clone(), None);
+            .channel("null", counter.clone(), None)
+            .pools(2 * CALLERS, 5);
         setup.lanes = vec![("main".to_owned(), limits_of)];
         let host = setup.start().await;
         let template = template(&host).await;
@@ -281,7 +285,8 @@ fn grouped(directory: &tempfile::TempDir, template: Run, total: u32, group: u32)
 }
 
 impl Script {
-    /// So many runs from their acceptance until all that they owe is delivered, in four commits.
+    /// So many runs from their acceptance until all that they owe is delivered, in four commits, and a
+    /// checkpoint when it is time for one.
     pub(crate) fn whole_lives(&mut self, session: &mut BareSession<'_>, count: u32) {
         let at = self.at;
         let accepts: Vec<_> = (0..count).map(|_| self.accept()).collect();
@@ -309,6 +314,7 @@ impl Script {
             })
         };
         session.transaction(settle).expect("it commits");
+        session.checkpoint();
     }
 }
 

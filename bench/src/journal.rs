@@ -111,6 +111,7 @@ fn grouped(
         session
             .transaction(|rows| writers.iter().try_for_each(|by| ops::append(rows, by, entry)))
             .map_err(anyhow::Error::from)?;
+        session.checkpoint();
     }
     Ok(entries.len() as f64 * f64::from(runs) / begin.elapsed().as_secs_f64())
 }

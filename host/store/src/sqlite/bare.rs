@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::connection;
-use super::session::Session;
+use super::session::{LogLength, Session};
 use super::statements::Sql;
 use crate::StoreError;
 use crate::rows::Rows;
@@ -27,23 +27,16 @@ impl Bare {
     /// Prepared statements on the file; keep it for as long as the measurement.
     #[must_use]
     pub fn session(&self) -> BareSession<'_> {
-        BareSession { session: Session::writing(&self.connection), unseen: 0 }
+        BareSession(Session::writing(&self.connection))
     }
 }
 
 /// Prepared statements on a [`Bare`] file.
-pub struct BareSession<'b> {
-    session: Session<'b>,
-    /// Commits since the last look at the length of the log.
-    unseen: u32,
-}
-
-/// Commits between two looks at the length of the log.
-const COMMITS_PER_LOOK: u32 = 16;
+pub struct BareSession<'b>(Session<'b>);
 
 impl BareSession<'_> {
-    /// Begins, runs `work` and commits, on the calling thread; now and then it checkpoints, as
-    /// the store does. Several operations in one `work` are a group commit.
+    /// Begins, runs `work` and commits, on the calling thread. Several operations in one `work` are a
+    /// group commit.
     ///
     /// # Errors
     /// Those of `work`, rolled back, or of the commit.
@@ -51,12 +44,14 @@ impl BareSession<'_> {
         &mut self,
         work: impl FnOnce(&mut dyn Rows) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let done = self.session.transaction(Sql::Begin, work);
-        self.unseen += 1;
-        if self.unseen >= COMMITS_PER_LOOK {
-            self.unseen = 0;
-            self.session.checkpoint(true);
+        self.0.transaction(Sql::Begin, work)
+    }
+
+    /// Checkpoints when the log is as long as the store leaves it to become. The store does so beside
+    /// its commits: call this between those that are timed one by one, and among those that are timed together.
+    pub fn checkpoint(&mut self) {
+        if self.0.log_length() != LogLength::Short {
+            self.0.checkpoint();
         }
-        done
     }
 }

@@ -1,6 +1,6 @@
 //! The durable store in one SQLite file.
 //!
-//! Owns the file, one thread that writes it and a few that read it. A commit is
+//! Owns the file, one thread that writes it, one that checkpoints beside it and a few that read it. A commit is
 //! on the disk when its caller is answered (`synchronous=FULL`). An error of
 //! [`StoreError::Io`] from a write says that nothing can be seen of it; where
 //! the medium itself failed during the commit, only the next start can tell.
@@ -11,6 +11,7 @@
 mod backup;
 mod bare;
 mod check;
+mod checkpoint;
 mod codec;
 mod connection;
 mod damage;
@@ -67,7 +68,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Unusable`] says what is wrong with the file and what to do.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let writer = connection::open_writing(path)?;
+        let writer = (connection::open_writing(path)?, connection::open_beside(path)?);
         let readers = (0..READERS).map(|_| connection::open_reading(path)).collect::<Result<Vec<_>, _>>()?;
         Self::start(path, Some(writer), readers)
     }
@@ -80,12 +81,17 @@ impl SqliteStore {
         Self::start(path, None, vec![connection::open_reading(path)?])
     }
 
-    fn start(path: &Path, writer: Option<Connection>, readers: Vec<Connection>) -> Result<Self, StoreError> {
+    fn start(
+        path: &Path,
+        writer: Option<(Connection, Connection)>,
+        readers: Vec<Connection>,
+    ) -> Result<Self, StoreError> {
         let refused = |error: std::io::Error| StoreError::Unusable {
             path: path.to_owned(),
             why: format!("a thread cannot be started: {error}"),
         };
-        let writer = writer.map(Writer::start).transpose().map_err(refused)?;
+        let writer =
+            writer.map(|(writing, beside)| Writer::start(writing, beside)).transpose().map_err(refused)?;
         let readers = Readers::start(readers).map_err(refused)?;
         Ok(Self { readers, writer, damage: OnceLock::new() })
     }

@@ -21,10 +21,23 @@ pub(super) const CACHED_RUNS: usize = 2_048;
 /// A run with more input and result than this many bytes is read again each time.
 const MAX_CACHED_BYTES: usize = 16 << 10;
 
-/// Pages in the write-ahead log from which an idle thread checkpoints: 8 MiB.
-const IDLE_CHECKPOINT_PAGES: i64 = 1_000;
-/// Pages in the write-ahead log from which a busy thread checkpoints: 64 MiB.
+/// Pages of the write-ahead log that are not in the file yet, from which a checkpoint is worth while: 2 MiB.
+/// The more there are, the longer a commit beside it waits for the disk.
+const CHECKPOINT_PAGES: i64 = 256;
+/// Pages in the write-ahead log from which the writer itself checkpoints: 64 MiB.
 const BUSY_CHECKPOINT_PAGES: i64 = 8_000;
+
+/// How long the write-ahead log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LogLength {
+    /// There is nothing to do.
+    Short,
+    /// A checkpoint beside the writer is worth while.
+    Long,
+    /// It cannot be left to grow: commits come faster than a checkpoint beside them.
+    TooLong,
+}
+
 /// One connection at work.
 pub(super) struct Session<'c> {
     connection: &'c Connection,
@@ -100,21 +113,28 @@ impl<'c> Session<'c> {
         }
     }
 
-    /// Moves pages from the log into the file, when there is time or there must be.
-    /// The log begins anew with the next commit. No transaction may be open.
-    pub(super) fn checkpoint(&mut self, idle: bool) {
-        let pages = self.one("log", Sql::WalPages, (), |columns| {
-            let _busy = columns.integer()?;
-            columns.integer()
-        });
-        let limit = if idle { IDLE_CHECKPOINT_PAGES } else { BUSY_CHECKPOINT_PAGES };
-        let done = match pages {
-            Ok(Some(pages)) if pages >= limit => self.one("log", Sql::Checkpoint, (), |_| Ok(())).map(drop),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = done {
+    /// Moves pages from the log into the file. The log begins anew with the next commit that finds all
+    /// of them moved. No transaction may be open; nobody else waits for it.
+    pub(super) fn checkpoint(&mut self) {
+        if let Err(error) = self.one("log", Sql::Checkpoint, (), |_| Ok(())) {
             tracing::warn!(%error, "the write-ahead log could not be checkpointed; it grows until it can");
+        }
+    }
+
+    /// Whether the log has become long, and how. No transaction may be open.
+    pub(super) fn log_length(&mut self) -> LogLength {
+        let pages = self.must_one("log", Sql::WalPages, (), |columns| {
+            let _busy = columns.integer()?;
+            Ok((columns.integer()?, columns.integer()?))
+        });
+        match pages {
+            Ok((pages, _)) if pages >= BUSY_CHECKPOINT_PAGES => LogLength::TooLong,
+            Ok((pages, moved)) if pages - moved >= CHECKPOINT_PAGES => LogLength::Long,
+            Ok(_) => LogLength::Short,
+            Err(error) => {
+                tracing::warn!(%error, "the length of the write-ahead log cannot be seen");
+                LogLength::Short
+            }
         }
     }
 

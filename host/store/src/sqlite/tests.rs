@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use sublane_core::Timestamp;
 use tempfile::TempDir;
 
+use super::statements::Sql;
 use super::{SqliteStore, ask};
 use crate::{Backend as _, Store as _, StoreError};
 
@@ -30,6 +31,39 @@ async fn an_operation_that_wrote_and_failed_leaves_nothing() {
         .await;
     assert!(matches!(failed, Err(StoreError::NotFound(_))), "{failed:?}");
     assert_eq!(store.kv_get("b".into(), "k".into()).await.expect("readable"), None);
+}
+
+#[test]
+fn a_checkpoint_beside_the_writer_empties_the_log_which_then_begins_anew() {
+    use super::checkpoint::Checkpointer;
+    use super::connection;
+    use super::session::{LogLength, Session};
+    let (_directory, path) = file();
+    let writing = connection::open_writing(&path).expect("a new store");
+    let mut session = Session::writing(&writing);
+    let write = |session: &mut Session<'_>, round: u8| {
+        let text = [round; 64 << 10];
+        for number in 0..60 {
+            let set = session.transaction(Sql::Begin, |rows| rows.kv_set("b", &number.to_string(), &text));
+            set.expect("it commits");
+        }
+    };
+    let log = path.with_extension("db-wal");
+    let size = || std::fs::metadata(&log).expect("there is a log").len();
+    write(&mut session, 0);
+    assert_eq!(session.log_length(), LogLength::Long);
+    let long = size();
+    for round in 1..4 {
+        let beside = connection::open_beside(&path).expect("a second connection");
+        let checkpointer = Checkpointer::start(beside).expect("a thread");
+        checkpointer.wake();
+        // Ends what it is at.
+        drop(checkpointer);
+        assert_eq!(session.log_length(), LogLength::Short);
+        write(&mut session, round);
+        assert_eq!(session.log_length(), LogLength::Long);
+        assert!(size() < long + long / 2, "it begins anew: {} after {long} bytes", size());
+    }
 }
 
 #[tokio::test]

@@ -16,8 +16,9 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::checkpoint::Checkpointer;
 use super::job::{Job, job};
-use super::session::Session;
+use super::session::{LogLength, Session};
 use super::statements::Sql;
 use crate::StoreError;
 use crate::backend::Transaction;
@@ -36,11 +37,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    /// Starts it on a connection that writes, with another one for checkpoints beside it.
+    pub(super) fn start(connection: Connection, beside: Connection) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
-        let thread = std::thread::Builder::new()
-            .name("store-writer".into())
-            .spawn(move || work(&connection, receiver))?;
+        let checkpointer = Checkpointer::start(beside)?;
+        let thread = std::thread::Builder::new().name("store-writer".into());
+        let thread = thread.spawn(move || {
+            work(&connection, receiver, &checkpointer);
+            // The connection that writes is the last one to close, and leaves no log behind.
+            drop(checkpointer);
+        })?;
         Ok(Self { queue: Some(sender), thread: Some(thread) })
     }
 
@@ -65,7 +71,7 @@ impl Drop for Writer {
     }
 }
 
-fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>) {
+fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>, checkpointer: &Checkpointer) {
     let mut session = Session::writing(connection);
     let mut group = Vec::with_capacity(MAX_GROUP);
     let mut careful = 0_u32;
@@ -81,7 +87,11 @@ fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>) {
                 tell(fault, &mut group);
             }
         }
-        session.checkpoint(queue.is_empty());
+        match session.log_length() {
+            LogLength::Short => {}
+            LogLength::Long => checkpointer.wake(),
+            LogLength::TooLong => session.checkpoint(),
+        }
     }
 }
 

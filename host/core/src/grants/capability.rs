@@ -253,7 +253,7 @@ impl<'a> Holding<'a> {
                 .any(|held| held.bucket == *bucket && start.starts_with(&held.prefix) && *mode <= held.mode),
             Capability::Artifacts => self.artifacts,
             Capability::Http { method, to } => {
-                self.http.iter().any(|held| held.methods.iter().any(|m| m == method) && held.to.covers(to))
+                self.http.iter().any(|held| held.to.covers(to) && held.methods.iter().any(|m| m == method))
             }
             Capability::Files { root, path, mode } => self
                 .files
@@ -262,7 +262,7 @@ impl<'a> Holding<'a> {
             Capability::Secret { name, place, audience } => self
                 .secrets
                 .iter()
-                .any(|held| held.name == *name && held.place == **place && held.audience.covers(audience)),
+                .any(|held| held.audience.covers(audience) && held.name == *name && held.place == **place),
             Capability::Model { provider, model } => {
                 self.models.iter().any(|held| held.covers(provider, model.as_deref()))
             }

@@ -116,10 +116,11 @@ impl Target {
     /// Whether every place that `wanted` means is meant here too.
     #[must_use]
     pub fn covers(&self, wanted: &Self) -> bool {
-        self.scheme == wanted.scheme
+        // The host first: it tells most targets apart, and a path is a list of texts.
+        self.host.covers(&wanted.host)
+            && self.scheme == wanted.scheme
             && self.port == wanted.port
             && wanted.path.starts_with(&self.path)
-            && self.host.covers(&wanted.host)
     }
 
     /// What both mean, if anything.

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::plugin::kept::{Kept, KeptError};
 
 /// Rows that one transaction removes.
-const ROWS: u32 = 128;
+const ROWS: u32 = 32;
 /// Runs that are looked at together.
 const PAGE: u32 = 256;
 /// A pause is so many times as long as the removal before it.

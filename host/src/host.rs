@@ -195,8 +195,8 @@ impl Inner {
         io.spawn_blocking(move || work(&self)).await.map_err(|error| error.to_string())
     }
 
-    /// Does what waits for other machines on the runtime that has IO, for a guest thread: what is
-    /// decoded and encrypted there delays no guest. Dropped, it ends there too.
+    /// Does what moves many bytes on the runtime that has IO, for a guest thread: what is decoded and
+    /// encrypted there delays no guest. Dropped, it ends there too.
     ///
     /// # Errors
     /// Why it was not done: the host stops, or the work panicked.
@@ -223,10 +223,8 @@ impl Inner {
     pub(crate) async fn may_ask_again(&self) -> bool {
         const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
         let (mut stop, clock) = (self.stop.clone(), self.clock.clone());
-        // Guest threads have no timers.
-        let pause = self.on_io(async move { clock.sleep_until(clock.now().after(PAUSE)).await });
         tokio::select! {
-            done = pause => done.is_ok() && !self.is_stopping(),
+            () = clock.sleep_until(clock.now().after(PAUSE)) => !self.is_stopping(),
             // Without its sender the host is gone.
             _ = stop.wait_for(|stop| *stop) => false,
         }

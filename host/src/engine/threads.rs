@@ -1,5 +1,6 @@
 //! The threads that guests run on, apart from the host's own IO.
 //!
+//! Each can wait for sockets and timers itself: a guest's own small request is made where the guest is.
 //! Two sets. A *fast* thread runs its attempts by turns and keeps what they
 //! spawn, so that a spawn and its result cross no thread; what comes from elsewhere
 //! goes to one that executes no guest just then. An attempt that has
@@ -54,6 +55,7 @@ impl GuestThreads {
         let slow = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name("guest-slow")
+            .enable_all()
             .on_thread_start(|| {
                 // On Linux the niceness is the thread's own. Refused: it runs at normal priority.
                 let _ = rustix::process::nice(LOW_PRIORITY_NICE);
@@ -99,7 +101,7 @@ fn fast_thread(
     index: usize,
     mut stopped: watch::Receiver<bool>,
 ) -> std::io::Result<Arc<FastThread>> {
-    let runtime = Builder::new_current_thread().build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(format!("guest-{index}")).spawn(move || {
         FAST.set(Some((set, index)));

@@ -73,7 +73,11 @@ pub struct ClientError {
 /// The one client of a host. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
+    /// On the runtime that has IO.
     inner: Legacy<Connector, Outgoing>,
+    /// On the threads of guests. A connection lives where it was opened, and nothing of the host's own
+    /// waits there behind a guest that computes.
+    here: Legacy<Connector, Outgoing>,
     redactor: Redactor,
 }
 
@@ -217,6 +221,12 @@ impl Hop {
         (line + self.url.host().len() + headers) as u64 + self.payload.size()
     }
 
+    /// Whether it moves a file: many bytes, one way or the other.
+    #[must_use]
+    pub fn is_bulk(&self) -> bool {
+        self.max_file.is_some() || matches!(self.payload, Payload::File(_))
+    }
+
     fn request(self, files: &ArtifactDir) -> Result<Request<Outgoing>, Missed> {
         let bad = |what: &str| Missed::Host(ImportError::Invalid(format!("{what} cannot be sent")));
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 3);
@@ -256,29 +266,52 @@ impl Client {
             .map_err(|source| ClientError { path: settings.ca_file.unwrap_or_default(), source })?;
         let resolver = settings.resolver.unwrap_or_else(|| Arc::new(connect::System));
         let connector = Connector { reach: Arc::new(settings.reach), resolver, tls };
-        let inner = Legacy::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(MAX_IDLE_TIME)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .http1_max_buf_size(MAX_HEAD_BYTES)
-            .http1_max_headers(MAX_HEADERS)
-            .build(connector);
-        Ok(Self { inner, redactor })
+        let connections = || {
+            Legacy::builder(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(MAX_IDLE_TIME)
+                .pool_max_idle_per_host(MAX_IDLE)
+                .http1_max_buf_size(MAX_HEAD_BYTES)
+                .http1_max_headers(MAX_HEADERS)
+                .build(connector.clone())
+        };
+        Ok(Self { inner: connections(), here: connections(), redactor })
     }
 
     /// Sends a request and reads the response, until its deadline. Gives also how many bytes came,
-    /// whatever came of it. Runs on the runtime that it is polled on.
+    /// whatever came of it. Must be polled on the runtime that has IO.
     pub async fn exchange(&self, hop: Hop, files: &ArtifactDir) -> (Result<Reply, Missed>, u64) {
+        self.bounded(&self.inner, hop, files).await
+    }
+
+    /// As [`Self::exchange`], on a thread of guests: for what is not [bulk](Hop::is_bulk), a request takes
+    /// longer to change threads than all that the host does for it.
+    pub async fn exchange_here(&self, hop: Hop, files: &ArtifactDir) -> (Result<Reply, Missed>, u64) {
+        self.bounded(&self.here, hop, files).await
+    }
+
+    async fn bounded(
+        &self,
+        connections: &Legacy<Connector, Outgoing>,
+        hop: Hop,
+        files: &ArtifactDir,
+    ) -> (Result<Reply, Missed>, u64) {
         let mut wire = 0;
-        let done = timeout_at(hop.deadline, self.work(hop, files, &mut wire)).await;
+        let done = timeout_at(hop.deadline, self.work(connections, hop, files, &mut wire)).await;
         (done.unwrap_or_else(|_| Err(Failed::TimedOut.into())), wire)
     }
 
-    async fn work(&self, hop: Hop, files: &ArtifactDir, wire: &mut u64) -> Result<Reply, Missed> {
+    async fn work(
+        &self,
+        connections: &Legacy<Connector, Outgoing>,
+        hop: Hop,
+        files: &ArtifactDir,
+        wire: &mut u64,
+    ) -> Result<Reply, Missed> {
         let (follows, max_file, max_wire) = (hop.follows, hop.max_file, hop.max_wire);
         let max_body = hop.max_body;
-        let response = self.inner.request(hop.request(files)?).await.map_err(missed)?;
+        let response = connections.request(hop.request(files)?).await.map_err(missed)?;
         let (head, incoming) = response.into_parts();
         *wire += size(&head.headers);
         let status = head.status.as_u16();

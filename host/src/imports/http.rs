@@ -143,8 +143,13 @@ impl Live {
         self.attempt.host.store.append(by, Vec::new()).await.map_err(Exit::store)?;
         hop.max_wire = purse.bytes_in - *came;
         let host = self.attempt.host.clone();
-        let exchange = async move { host.http.exchange(hop, &host.artifacts).await };
-        let exchanged = std::pin::pin!(self.attempt.host.on_io(exchange));
+        let exchanged = std::pin::pin!(async {
+            if !hop.is_bulk() {
+                return Ok(self.attempt.host.http.exchange_here(hop, &host.artifacts).await);
+            }
+            let exchange = async move { host.http.exchange(hop, &host.artifacts).await };
+            self.attempt.host.on_io(exchange).await
+        });
         let exchanged = self.attempt.meter.or_stop(exchanged).await;
         let (reply, brought) = exchanged.map_err(Exit::Stopped)?.map_err(Exit::Fault)?;
         *came = brought;

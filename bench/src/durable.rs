@@ -112,6 +112,7 @@ impl Script {
         Spawn {
             by: by(parent, Token(1), self.at),
             path,
+            import: sublane_core::Import::Spawn,
             args: 1,
             spec: Box::new(spec),
             ask,

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::engine::Class;
 use crate::engine::guest::{Meter, Stop};
 use crate::host::Inner;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, seed_of_generation};
 
 /// Why an attempt's guest was left without an outcome of its own.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -69,6 +69,8 @@ pub struct Attempt {
     pub spec: Arc<RunSpec>,
     /// Its generation.
     pub generation: u32,
+    /// The seed of what is random in that.
+    pub seed: [u8; 32],
     /// Which attempt of the run it is, from 1.
     pub number: u32,
     /// The claim.
@@ -111,6 +113,7 @@ impl Attempt {
             host,
             spec: run.spec.clone(),
             generation: run.generation,
+            seed: seed_of_generation(run),
             number: run.attempt,
             token,
             class,

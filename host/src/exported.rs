@@ -23,7 +23,7 @@ use sublane_core::{
 use sublane_store::{LogLevel, LogLine, Store, StoreError};
 
 use crate::bounded::MAX_COMPONENT_BYTES;
-use crate::journal::CALL_NOTE;
+use crate::journal::{CALL_NOTE, seed_of_generation};
 use crate::plugin::kept::Kept;
 use crate::plugin::{Files, digest};
 
@@ -154,7 +154,7 @@ pub struct RunDoc {
     dedupe_key: Option<String>,
     #[serde(default)]
     spawner: String,
-    /// 64 digits, hex.
+    /// Of its generation: 64 digits, hex.
     seed: String,
     #[serde(default)]
     generation: u32,
@@ -231,7 +231,7 @@ impl RunDoc {
             created: spec.created,
             dedupe_key: spec.dedupe_key,
             spawner: spec.spawner,
-            seed: blake3::Hash::from_bytes(spec.seed).to_hex().to_string(),
+            seed: blake3::Hash::from_bytes(seed_of_generation(run)).to_hex().to_string(),
             generation: run.generation,
             attempt: run.attempt,
             begun: run.begun,
@@ -284,6 +284,7 @@ impl RunDoc {
             dedupe_key: doc.dedupe_key,
             spawner: doc.spawner,
             seed: seed.into(),
+            retry: None,
         };
         let outcome = doc.outcome.unwrap_or(Outcome::Cancelled { reason: "it lived".into() });
         let state = RunState::Ended { outcome, at: doc.since };
@@ -337,7 +338,7 @@ impl Exported {
         let mut spawned = Vec::new();
         let mut artifacts = Vec::new();
         for entry in &entries {
-            if entry.import == Import::Spawn
+            if entry.import.spawns()
                 && let Ok(Ok(SpawnAnswer { run, .. })) = decode(entry)
                 && let Some(child) = store.run(run).await?
             {
@@ -353,7 +354,10 @@ impl Exported {
         if let Some(Outcome::Succeeded(output)) = run.outcome() {
             artifacts.extend(output.artifacts.iter().cloned());
         }
-        let waits_for = store.wait_of(id).await?.map(|wait| wait.import.name().to_owned());
+        let waits_for = match run.is_ended() {
+            true => None,
+            false => store.wait_of(id).await?.map(|wait| wait.import.name().to_owned()),
+        };
         let log = store.logs(id, 0).await?.into_iter().filter(|line| line.generation == run.generation);
         let plugins = kept.map(|kept| needed(run, &entries, kept)).unwrap_or_default();
         Ok(Self {

@@ -163,6 +163,10 @@ impl Inner {
             self.late.ended(*run);
             self.progress.ended(*run);
         }
+        for again in &effects.again {
+            self.progress.ended(again.run);
+            self.note_due(Some(again.until));
+        }
         if effects.polls {
             self.polled.notify_one();
         }
@@ -178,7 +182,7 @@ impl Inner {
         for ready in effects.ready {
             self.lanes.offer(self, ready);
         }
-        if !effects.ended.is_empty() {
+        if !effects.ended.is_empty() || !effects.again.is_empty() {
             self.changed.send_modify(|count| *count += 1);
         }
     }

@@ -161,6 +161,7 @@ impl Inner {
             dedupe_key: None,
             spawner: plugin.manifest.id.clone(),
             seed: random()?,
+            retry: None,
         };
         let ask = PurseAsk::exactly(purse);
         let conversation = sublane_store::ops::NewConversation {

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use sublane_core::journal::{Nondeterministic, decode, hash_args, replay};
-use sublane_core::{Answer, Entry, Import, Path, Timestamp};
+use sublane_core::{Answer, Entry, Import, Path, Run, Timestamp};
 
 /// The journal of the attempt's generation, and how far the guest has come in it.
 #[derive(Debug)]
@@ -204,7 +204,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The frame of the instance at `prefix` in a run with this seed.
+    /// The frame of the instance at `prefix` in a generation with this seed.
     #[must_use]
     pub fn new(prefix: Path, seed: [u8; 32]) -> Self {
         Self { prefix, seq: 0, seed, random: None }
@@ -240,6 +240,19 @@ impl Frame {
         });
         generator.fill_bytes(bytes);
     }
+}
+
+/// The seed of the random generator of a run's generation: the run's own, or one that its policy's
+/// generations get from it.
+#[must_use]
+pub fn seed_of_generation(run: &Run) -> [u8; 32] {
+    if run.retried == 0 {
+        return run.spec.seed;
+    }
+    let mut hasher = blake3::Hasher::new_keyed(&run.spec.seed);
+    hasher.update(b"generation");
+    hasher.update(&run.generation.to_be_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 /// The hash of an import's arguments.

@@ -32,16 +32,16 @@ impl Default for Late {
 
 #[derive(Default)]
 struct Inner {
-    /// Generation of each run, and when it is told of.
-    runs: IdMap<RunId, (u32, Timestamp)>,
+    /// When each run is told of.
+    runs: IdMap<RunId, Timestamp>,
     /// Those that were not told of yet.
     next: BTreeSet<(Timestamp, RunId)>,
 }
 
 /// When so much of a run's time is used.
 fn due(run: &Run) -> Timestamp {
-    let time = run.spec.deadline().since(run.begun);
-    run.begun.after(time * PER_CENT / 100)
+    let time = run.spec.deadline().since(run.timed_from);
+    run.timed_from.after(time * PER_CENT / 100)
 }
 
 impl Late {
@@ -49,7 +49,7 @@ impl Late {
         Self { most, runs: Mutex::default() }
     }
 
-    /// A run begins, goes on or waits. One that is known in this generation is told of no second time.
+    /// A run begins, goes on or waits. One that is known with this time is told of no second time.
     /// When there are too many, the one that would be told of last is watched again when it goes on.
     pub fn watch(&self, run: &Run) {
         let at = due(run);
@@ -60,9 +60,9 @@ impl Late {
         if inner.runs.len() >= self.most && !inner.runs.contains_key(&id) && !inner.make_room(at) {
             return;
         }
-        match inner.runs.insert(id, (run.generation, at)) {
-            Some((generation, _)) if generation == run.generation => {}
-            Some((_, before)) => {
+        match inner.runs.insert(id, at) {
+            Some(before) if before == at => {}
+            Some(before) => {
                 inner.next.remove(&(before, id));
                 inner.next.insert((at, id));
             }
@@ -75,7 +75,7 @@ impl Late {
     /// A run has ended.
     pub fn ended(&self, run: RunId) {
         let mut inner = self.runs.lock();
-        if let Some((_, at)) = inner.runs.remove(&run) {
+        if let Some(at) = inner.runs.remove(&run) {
             inner.next.remove(&(at, run));
         }
     }
@@ -156,6 +156,7 @@ mod tests {
             dedupe_key: None,
             spawner: "p".into(),
             seed: [0; 32],
+            retry: None,
         })
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use sublane_core::{Failure, Import, Outcome, Output, Path, Run, RunId};
-use sublane_store::{By, Claimed, StoreError};
+use sublane_store::{By, Claimed, Effects, LogLevel, LogLine, StoreError};
 use tracing::Instrument as _;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -186,7 +186,7 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
     let given = Arc::new(spec.grants.clone());
     let live = Live {
         attempt: attempt.clone(),
-        frame: Frame::new(Path::root(), spec.seed),
+        frame: Frame::new(Path::root(), attempt.seed),
         plugin: plugin.clone(),
         grants: given.clone(),
         given,
@@ -261,7 +261,8 @@ async fn decided(
         Err(failure) => {
             let said = attempt.host.secrets.redactor().text(&failure.message);
             let message: String = said.chars().take(MAX_MESSAGE_CHARS).collect();
-            return Ok(Outcome::failed(Failure::Failed, scrub_text(&message)));
+            let failed = Outcome::failed(Failure::Failed, scrub_text(&message));
+            return Ok(if failure.retryable { failed } else { failed.permanent() });
         }
     };
     let invalid = |why: String| Ok(Outcome::failed(Failure::InvalidOutput, why));
@@ -357,7 +358,6 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     }
     match &ended {
         Ok(Ended::Outcome(outcome)) => {
-            tracing::info!(outcome = outcome.kind(), "run ended");
             // Before the ending can be seen: whoever begins the next run meets the pause.
             host.count_breakdown(run, outcome).await;
         }
@@ -406,6 +406,9 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     let ((), written) = tokio::join!(logged, written);
     let written = match written {
         Ok(effects) => {
+            if let Ok(Ended::Outcome(outcome)) = &ended {
+                tell_ending(attempt, outcome, &effects);
+            }
             host.dispatch(effects);
             Ok(())
         }
@@ -425,6 +428,29 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
 async fn rest(attempt: &Attempt) -> Result<bool, StoreError> {
     let again = std::pin::pin!(attempt.host.may_ask_again());
     attempt.meter.or_killed(again).await.map_err(|_| StoreError::Stale(attempt.spec.id))
+}
+
+/// Says what an outcome came to: the run's ending, or another generation of it.
+fn tell_ending(attempt: &Attempt, outcome: &Outcome, effects: &Effects) {
+    let Some(again) = effects.again.iter().find(|again| again.run == attempt.spec.id) else {
+        tracing::info!(outcome = outcome.kind(), "run ended");
+        return;
+    };
+    let (generation, now) = (attempt.generation, attempt.host.clock.now());
+    let (next, left_s) = (again.generation, again.until.since(now).as_secs());
+    let why = outcome.sentence(&attempt.spec.name);
+    tracing::warn!(generation, why, next, left_s, "a run failed and begins again by its policy");
+    attempt.host.logs.push(LogLine {
+        run: attempt.spec.id,
+        number: 0,
+        generation,
+        attempt: attempt.number,
+        at: now,
+        level: LogLevel::Warn,
+        plugin: None,
+        dropped: 0,
+        line: format!("(the host) {} Generation {next} begins in {left_s} s.", scrub_line(&why)).into(),
+    });
 }
 
 fn tell_fault(run: RunId, fault: &str) {

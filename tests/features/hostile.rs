@@ -42,7 +42,7 @@ fn instances(host: &TestHost) -> u32 {
 /// The agent fails for this reason and with these words, and people read the same.
 async fn check_failure(host: &TestHost, agent: &str, input: Value, reason: Failure, words: &str) {
     let outcome = host.run(&format!("misbehaves/{agent}"), input).await;
-    let Outcome::Failed { reason: found, message } = &outcome else { panic!("{agent}: {outcome:?}") };
+    let Outcome::Failed { reason: found, message, .. } = &outcome else { panic!("{agent}: {outcome:?}") };
     assert_eq!(*found, reason, "{agent}: {message}");
     assert!(message.contains(words), "{agent}: {message}");
     let told = |text: &String| text.starts_with(agent) && text.contains(words) && text.contains("failed");
@@ -83,7 +83,7 @@ async fn an_agents_own_failure_is_told_in_its_words() {
     let host = host().await;
     check_failure(&host, "give-up", json!("no ink left"), Failure::Failed, "no ink left").await;
     let outcome = host.run("misbehaves/lie", json!("at length")).await;
-    let Outcome::Failed { reason: Failure::Failed, message } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Failed { reason: Failure::Failed, message, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(message.len(), 4 << 10, "a long message is cut");
 }
 
@@ -107,7 +107,7 @@ async fn what_cannot_be_used_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_told_in_so_many_characters() {
     let outcome = host().await.run("misbehaves/lie", json!("a million characters")).await;
-    let Outcome::Failed { reason: Failure::Failed, message } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Failed { reason: Failure::Failed, message, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(message.chars().count(), 4_096);
 }
 
@@ -332,7 +332,7 @@ async fn what_was_split_off_for_a_child_cannot_be_spent_by_its_parent() {
         { "call": { "plugin": "misbehaves", "tool": "spin_here", "arguments": {} } },
     ]);
     let outcome = host.run("spawns/act", steps).await;
-    let Outcome::Failed { reason: Failure::OutOfCpu, message } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Failed { reason: Failure::OutOfCpu, message, .. } = outcome else { panic!("{outcome:?}") };
     let seconds: f64 =
         message.split(' ').next().and_then(|word| word.parse().ok()).expect("it says how much");
     assert!(seconds < 5.0, "{message}");

@@ -34,7 +34,8 @@ mod progress; // how far a run is: at people's pace, never after the result
 mod receivers; // what receivers do to a host, and what becomes of a result that is owed
 mod refusals; // wrong files and machines that do not go along are told, and nothing is lost
 mod replay; // a run that was evicted or interrupted goes on as if nothing had been
-mod retry; // a run that did not succeed begins again
+mod retries; // a run that fails begins again by itself, when it was spawned so
+mod retry; // a run that did not succeed begins again, when an operator says so
 mod runlogs; // what plugins log, for whoever asks
 mod secrets; // secrets that requests carry: where they go, and that nobody sees them
 mod seed; // the acceptance of the reproduction that everything started from

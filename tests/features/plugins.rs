@@ -184,7 +184,7 @@ async fn a_run_whose_version_is_gone_says_so() {
     let kept = directory.path().join("components").join(digest(VERSIONS[0]));
     std::fs::remove_dir_all(kept).expect("it was kept");
     tell(&host, run).await;
-    let Outcome::Failed { reason: Failure::PluginUnavailable, message } = host.ended(run).await else {
+    let Outcome::Failed { reason: Failure::PluginUnavailable, message, .. } = host.ended(run).await else {
         panic!("it went on without its version");
     };
     let short = &digest(VERSIONS[0])[..12];

@@ -63,7 +63,7 @@ async fn a_full_journal_ends_the_run() {
     let scene = Scene::new("null").await;
     for is_evicted in [false, true] {
         let lived = scene.live(Life { entries: 20, is_evicted, ..Life::default() }).await;
-        let Outcome::Failed { reason: Failure::JournalFull, message } = lived.outcome() else {
+        let Outcome::Failed { reason: Failure::JournalFull, message, .. } = lived.outcome() else {
             panic!("it ended as {:?}", lived.outcome());
         };
         expect!["it has made 20 calls, and a run may not make more"].assert_eq(message);
@@ -111,7 +111,7 @@ async fn changed(change: &str, entry: &str) -> String {
     };
     let before = not_noted(scene.journal().await);
     let lived = scene.live(Life { plugin: "remembers-changed", is_moved: true, ..Life::default() }).await;
-    let Outcome::Failed { reason: Failure::Nondeterministic, message } = lived.outcome() else {
+    let Outcome::Failed { reason: Failure::Nondeterministic, message, .. } = lived.outcome() else {
         panic!("it ended as {:?}", lived.outcome());
     };
     assert_eq!(not_noted(lived.journal().await), before, "nothing was done that the journal does not hold");

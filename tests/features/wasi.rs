@@ -168,7 +168,7 @@ async fn a_loop_in_python_uses_up_its_purse() {
 async fn an_exception_in_python_says_why_the_run_failed() {
     let host = Setup::in_memory().component(PYTHON.component()).start().await;
     let run = host.begin("python/fail", json!({})).await;
-    let Outcome::Failed { reason, message } = host.ended(run).await else { panic!("it succeeded") };
+    let Outcome::Failed { reason, message, .. } = host.ended(run).await else { panic!("it succeeded") };
     let said = lines(&host, run).await;
     assert_eq!(reason, Failure::Trapped);
     assert!(message.contains("\nValueError: the film is torn\n"), "{message}");
@@ -241,7 +241,7 @@ async fn what_a_guest_began_to_write_is_logged_when_it_ends() {
     let (_directory, path) = placed(&by_hand(&format!("{imports}{text}"), run));
     let host = Setup::in_memory().component(path).start().await;
     let guest = host.begin("guest/guest", json!(null)).await;
-    let Outcome::Failed { reason, message } = host.ended(guest).await else { panic!("it succeeded") };
+    let Outcome::Failed { reason, message, .. } = host.ended(guest).await else { panic!("it succeeded") };
     assert_eq!((reason, &*message), (Failure::Trapped, "one\ntwo"));
     let said = lines(&host, guest).await;
     let said: Vec<_> = said.iter().map(|(level, line)| (*level, line.as_str())).collect();

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sublane_core::journal::{SpawnAnswer, WaitAnswer, decode};
 use sublane_core::{
-    Delivery, DeliveryId, DeliveryState, Entry, Import, ImportClass, Run, RunId, RunState, Timestamp,
+    Delivery, DeliveryId, DeliveryState, Entry, Generation, Import, ImportClass, Over, Run, RunId, RunState,
+    Timestamp,
 };
 use sublane_store::{DeliveryFilter, RunFilter, Store};
 
@@ -24,6 +25,8 @@ pub struct History {
     pub runs: Vec<Run>,
     /// Their journals, in order.
     pub journals: BTreeMap<RunId, Vec<Entry>>,
+    /// Their generations that are over, each with its journal.
+    pub generations: BTreeMap<RunId, Vec<(Generation, Vec<Entry>)>>,
     /// All that was owed.
     pub deliveries: Vec<Delivery>,
     /// Ids and bodies that receivers got, in the order of their arrival.
@@ -49,14 +52,22 @@ impl History {
         let mut runs = runs.expect("the store answers");
         runs.reverse();
         let mut journals = BTreeMap::new();
+        let mut generations = BTreeMap::new();
         for run in &runs {
-            let entries = store.journal(run.spec.id, run.generation).await.expect("the store answers");
-            journals.insert(run.spec.id, entries);
+            let id = run.spec.id;
+            let entries = store.journal(id, run.generation).await.expect("the store answers");
+            journals.insert(id, entries);
+            let mut over = Vec::new();
+            for past in store.generations(id).await.expect("the store answers") {
+                let entries = store.journal(id, past.number).await.expect("the store answers");
+                over.push((past, entries));
+            }
+            generations.insert(id, over);
         }
         let filter = DeliveryFilter { limit: MOST, ..DeliveryFilter::default() };
         let deliveries = store.deliveries(filter).await.expect("the store answers");
         assert!(runs.len().max(deliveries.len()) < MOST as usize, "the whole history is read");
-        Self { runs, journals, deliveries, ..Self::default() }
+        Self { runs, journals, generations, deliveries, ..Self::default() }
     }
 
     /// What must not be, a line each.
@@ -122,12 +133,23 @@ impl History {
         }
     }
 
-    /// Each earlier generation of a run was told once to each of its destinations, and `owed` is no more than that.
+    /// Each earlier generation that ended was told once to each of a run's destinations, one that only
+    /// failed to none, and `owed` is no more than that.
     fn generations(&self, run: &Run, owed: &[&Delivery], faults: &mut Vec<String>) {
         let (id, name) = (run.spec.id, &run.spec.name);
+        let over = self.generations.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let numbers: Vec<u32> = over.iter().map(|(past, _)| past.number).collect();
+        if numbers != (0..run.generation).collect::<Vec<_>>() {
+            faults.push(format!("run {id} ({name}) is in generation {} after {numbers:?}", run.generation));
+        }
         for generation in 0..run.generation {
+            let past = over.iter().find(|(past, _)| past.number == generation).map(|(past, _)| &past.over);
             let told = owed.iter().filter(|owed| is_ending(owed, run, generation)).count();
-            if told != run.spec.destinations.len() {
+            let expected = match past {
+                None | Some(Over::Ended(_)) => run.spec.destinations.len(),
+                Some(Over::Failed(_)) => 0,
+            };
+            if told != expected {
                 faults.push(format!("run {id} ({name}) told {told} times how generation {generation} ended"));
             }
         }
@@ -141,7 +163,7 @@ impl History {
     /// Each run was accepted from outside or spawned once, and each spawn made a run.
     fn spawns(&self, faults: &mut Vec<String>) {
         let mut spawned = BTreeMap::<RunId, Vec<RunId>>::new();
-        for (parent, entry) in self.entries(Import::Spawn) {
+        for (parent, entry) in self.entries(Import::spawns) {
             match decode::<SpawnAnswer>(entry) {
                 Ok(Ok(answer)) if !answer.duplicate => spawned.entry(answer.run).or_default().push(parent),
                 Ok(_) => {}
@@ -167,7 +189,7 @@ impl History {
     /// What a parent was given are results of children that it has, each once.
     fn results(&self, faults: &mut Vec<String>) {
         let runs: BTreeMap<RunId, &Run> = self.runs.iter().map(|run| (run.spec.id, run)).collect();
-        for (parent, entry) in self.entries(Import::Wait) {
+        for (parent, entry) in self.entries(|import| import == Import::Wait) {
             let Ok(Ok(WaitAnswer { ended, .. })) = decode::<WaitAnswer>(entry) else { continue };
             let once: BTreeSet<_> = ended.iter().collect();
             if once.len() < ended.len() {
@@ -259,9 +281,14 @@ impl History {
         held
     }
 
-    fn entries(&self, import: Import) -> impl Iterator<Item = (RunId, &Entry)> {
+    /// Entries of these imports, in all generations.
+    fn entries(&self, of: impl Fn(Import) -> bool) -> impl Iterator<Item = (RunId, &Entry)> {
+        let earlier = self
+            .generations
+            .iter()
+            .flat_map(|(run, over)| over.iter().flat_map(|(_, entries)| entries).map(|entry| (*run, entry)));
         let all = self.journals.iter().flat_map(|(run, entries)| entries.iter().map(|entry| (*run, entry)));
-        all.filter(move |(_, entry)| entry.import == import)
+        earlier.chain(all).filter(move |(_, entry)| of(entry.import))
     }
 }
 

@@ -29,10 +29,10 @@ fn fetch(report: Report) -> Result<String, Failure> {
     match ending {
         Ending::Done(response) => Ok(response.text()),
         Ending::Failed(response) => {
-            Err(Failure::new(format!("there will be no report: {}", response.text())))
+            Err(Failure::new(format!("there will be no report: {}", response.text())).permanent())
         }
-        Ending::TimedOut(seen) => Err(Failure::new(format!("no report for a day: {seen}")).retryable()),
-        Ending::Broken(trouble) => Err(Failure::new(trouble.to_string())),
+        Ending::TimedOut(seen) => Err(Failure::new(format!("no report for a day: {seen}"))),
+        Ending::Broken(trouble) => Err(Failure::new(trouble.to_string()).permanent()),
     }
 }
 plugin!(agents: [fetch]);

@@ -147,6 +147,7 @@ macro_rules! imports {
 
 imports! {
     Spawn "subagent.spawn-subagent" Command,
+    SpawnWithRetry "subagent.spawn-with-retry" Command,
     Wait "subagent.wait" Wait,
     Status "subagent.status" Effect,
     Children "subagent.children" Effect,
@@ -195,6 +196,14 @@ imports! {
 impl fmt::Display for Import {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl Import {
+    /// Whether its answer is a [`SpawnAnswer`].
+    #[must_use]
+    pub fn spawns(self) -> bool {
+        matches!(self, Self::Spawn | Self::SpawnWithRetry)
     }
 }
 
@@ -292,7 +301,7 @@ pub enum Woken {
     Call(CallAnswer),
 }
 
-/// What a `subagent.spawn-subagent` came to. The rest of the receipt is in the child's own row.
+/// What a `subagent.spawn-subagent`, or one with a retry policy, came to. The rest of the receipt is in the child's own row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpawnAnswer {
     /// The child.

@@ -7,6 +7,7 @@
 //!
 //! Modules stand in the order of the data: who asks, what for, what becomes of it.
 
+pub mod backoff;
 pub mod delivery;
 pub mod grants;
 pub mod hook;
@@ -22,5 +23,8 @@ pub use delivery::{Delivery, DeliveryBody, DeliveryState, Destination};
 pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAsk, Scope, Share};
 pub use id::{ConversationId, DeliveryId, HookId, PollId, RunId, Token};
 pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
-pub use run::{ArtifactRef, Failure, Lifetime, Outcome, Output, Priority, Renewal, Run, RunSpec, RunState};
+pub use run::{
+    ArtifactRef, Failure, Generation, Lifetime, Outcome, Output, Over, Priority, Renewal, RetryPolicy, Run,
+    RunSpec, RunState,
+};
 pub use time::Timestamp;

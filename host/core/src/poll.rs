@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::backoff::Backoff;
 use crate::id::{HookId, PollId, RunId};
 use crate::journal::base64_bytes;
 use crate::time::Timestamp;
@@ -35,14 +35,6 @@ pub const MAX_PATH_BYTES: usize = 256;
 pub const MAX_TIMES: u32 = 100;
 /// Headers of the deciding answer that are kept.
 pub const MAX_HEADERS: usize = 16;
-/// The shortest interval, and the longest of any of a plan's durations.
-pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// See [`MIN_INTERVAL`].
-pub const MAX_INTERVAL: Duration = Duration::from_secs(86_400);
-/// The largest factor, in per cent.
-pub const MAX_FACTOR: u32 = 1_000;
-/// The largest jitter, in per cent.
-pub const MAX_JITTER: u32 = 50;
 /// The longest `Retry-After` that is kept to.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -98,16 +90,8 @@ impl Pace {
         if made == 0 {
             return Duration::from_millis(self.first_ms);
         }
-        let mut delay = self.interval_ms.min(self.ceiling_ms);
-        for _ in 1..made {
-            if self.factor <= 100 || delay >= self.ceiling_ms {
-                break;
-            }
-            delay = (delay.saturating_mul(u64::from(self.factor)) / 100).min(self.ceiling_ms);
-        }
-        let span = delay.saturating_mul(u64::from(self.jitter)) / 100;
-        let drawn = xxh3_64_with_seed(&seed.0, u64::from(made)) % (2 * span + 1);
-        Duration::from_millis(delay - span + drawn)
+        let Self { interval_ms, factor, ceiling_ms, jitter, .. } = *self;
+        Backoff { interval_ms, factor, ceiling_ms, jitter }.delay(made, &seed.0)
     }
 }
 

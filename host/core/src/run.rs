@@ -14,9 +14,11 @@ use crate::time::Timestamp;
 
 mod ending;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 pub use ending::{Failure, Outcome, Output, cancel_reason};
-pub use retry::Renewal;
+pub use retry::{Generation, MAX_RETRIES, Over, Renewal, Retried, RetryPolicy};
 
 /// What does not change during a run's life, but for what [`Run::renewed`] renews with a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +64,10 @@ pub struct RunSpec {
     pub dedupe_key: Option<String>,
     /// Whose dedupe keys these are: the plugin that spawned it.
     pub spawner: String,
-    /// Seed of the run's random generator.
+    /// Seed of the run: of what stands for secrets in it, and of the random generator of each generation.
     pub seed: [u8; 32],
+    /// When it begins again by itself; `None`: never.
+    pub retry: Option<RetryPolicy>,
 }
 
 impl RunSpec {
@@ -202,12 +206,16 @@ pub struct Run {
     pub spec: Arc<RunSpec>,
     /// Where it stands.
     pub state: RunState,
-    /// Retries after a failure, each with a journal of its own.
+    /// Which generation it is in, each with a journal of its own. The first is 0.
     pub generation: u32,
+    /// Generations that its policy began since it was accepted, or since an operator began it again.
+    pub retried: u32,
     /// Attempts claimed so far.
     pub attempt: u32,
-    /// When this generation was accepted, or may begin: its time-out counts from here.
+    /// When this generation was accepted, or may begin.
     pub begun: Timestamp,
+    /// Since when its time-out counts: when the first generation began, or one that an operator began.
+    pub timed_from: Timestamp,
     /// Attempts of this generation that ended with their process.
     pub crashes: u32,
     /// What its tree may still spend.
@@ -244,6 +252,11 @@ pub enum Step {
     Finish(Outcome),
     /// An attached child has ended.
     ChildEnded,
+    /// It failed, and its policy has it begin again at this instant: it is delayed until then.
+    Again {
+        /// The instant.
+        until: Timestamp,
+    },
     /// An operator has it begin again, as this. Not after a success, and nothing that is attached.
     Retry(Arc<RunSpec>),
 }
@@ -267,8 +280,10 @@ impl Run {
             spec: Arc::new(spec),
             state: RunState::Queued,
             generation: 0,
+            retried: 0,
             attempt: 0,
             begun: since,
+            timed_from: since,
             crashes: 0,
             purse,
             active_children: 0,
@@ -283,7 +298,9 @@ impl Run {
     pub fn beginning(spec: RunSpec, start: Option<Timestamp>) -> Self {
         let run = Self::queued(spec);
         match start.filter(|start| *start > run.since) {
-            Some(until) => Self { state: RunState::Delayed { until }, begun: until, ..run },
+            Some(until) => {
+                Self { state: RunState::Delayed { until }, begun: until, timed_from: until, ..run }
+            }
             None => run,
         }
     }
@@ -321,7 +338,10 @@ impl Run {
         use RunState as S;
         let illegal = |state: &S, step| Err(IllegalStep { state: state.kind(), step });
         let next = match (step, &self.state) {
-            (Step::Ready, S::Delayed { .. }) => S::Queued,
+            (Step::Ready, S::Delayed { .. }) => {
+                self.begun = self.begun.min(now);
+                S::Queued
+            }
             (Step::Claim(token), S::Queued) => {
                 self.attempt += 1;
                 S::Running { token }
@@ -347,10 +367,15 @@ impl Run {
             (Step::Retry(spec), S::Ended { outcome, .. })
                 if !matches!(outcome, Outcome::Succeeded(_)) && spec.attached_to().is_none() =>
             {
-                self.generation += 1;
-                (self.begun, self.crashes, self.progress) = (now, 0, None);
+                self.next_generation(now);
+                (self.timed_from, self.retried) = (now, 0);
                 (self.purse, self.spec) = (spec.purse, spec);
                 S::Queued
+            }
+            (Step::Again { until }, S::Running { .. } | S::Waiting { .. }) => {
+                self.next_generation(until);
+                self.retried += 1;
+                S::Delayed { until }
             }
             (Step::ChildEnded, _) => return Ok(()),
             (Step::Ready, state) => return illegal(state, "become ready"),
@@ -360,11 +385,17 @@ impl Run {
             (Step::Wake, state) => return illegal(state, "wake"),
             (Step::Interrupt { .. }, state) => return illegal(state, "be interrupted"),
             (Step::Finish(_), state) => return illegal(state, "finish"),
+            (Step::Again { .. }, state) => return illegal(state, "begin again"),
             (Step::Retry(_), state) => return illegal(state, "be retried"),
         };
         self.state = next;
         self.since = now;
         Ok(())
+    }
+
+    fn next_generation(&mut self, begun: Timestamp) {
+        self.generation += 1;
+        (self.begun, self.crashes, self.progress) = (begun, 0, None);
     }
 
     /// A success waits for attached children; everything else ends at once.

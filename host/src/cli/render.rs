@@ -182,10 +182,22 @@ fn list(items: &[impl ToString]) -> String {
 
 /// Where a run stands, with its progress while it lives: `running 43 %`.
 pub(super) fn state(run: &Run) -> String {
-    match &run.progress {
-        Some((percent, _)) if !run.is_ended() => format!("{} {percent} %", run.state.kind()),
-        _ => run.state.kind().to_owned(),
+    let mut text = run.state.kind().to_owned();
+    if run.is_ended() {
+        return text;
     }
+    if let Some(retry) = retry(run).filter(|_| run.retried > 0) {
+        text.push_str(&format!(" (retry {retry})"));
+    }
+    if let Some((percent, _)) = &run.progress {
+        text.push_str(&format!(" {percent} %"));
+    }
+    text
+}
+
+/// How often a run began again by its policy, of how many times: `2 of 5`.
+pub(super) fn retry(run: &Run) -> Option<String> {
+    Some(format!("{} of {}", run.retried, run.spec.retry?.times))
 }
 
 /// How a run ended, or `-`.

@@ -225,7 +225,7 @@ fn path(text: &str) -> anyhow::Result<Path> {
 fn told(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Succeeded(output) => format!("succeeded with {}", scrub_line(&output.value)),
-        Outcome::Failed { reason, message } => {
+        Outcome::Failed { reason, message, .. } => {
             format!("failed, {}: {}", reason.sentence(), scrub_line(message))
         }
         Outcome::TimedOut => "timed out".to_owned(),

@@ -11,9 +11,10 @@ use serde_json::Value;
 use sublane_core::delivery::{ArtifactLink, AttemptResult};
 use sublane_core::hook::{Hook, Verification};
 use sublane_core::poll::{Plan, Poll};
+use sublane_core::run::Retried;
 use sublane_core::{
-    ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Grants, HookId, Lifetime, Outcome,
-    Priority, Purse, Run, RunId, RunState, Timestamp,
+    ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Generation, Grants, HookId, Lifetime,
+    Outcome, Over, Priority, Purse, RetryPolicy, Run, RunId, RunState, Timestamp,
 };
 use sublane_store::{Conversation, DeliveryAttempt, Source, Wait, WaitFor};
 
@@ -53,6 +54,8 @@ pub(super) struct RunView {
     pub(super) result: Option<ResultView>,
     pub(super) progress: Option<ProgressView>,
     pub(super) generation: u32,
+    /// How it begins again when it fails, if it was spawned so.
+    pub(super) retry: Option<RetryView>,
     pub(super) attempts: u32,
     pub(super) crashes: u32,
     pub(super) active_children: u32,
@@ -61,6 +64,71 @@ pub(super) struct RunView {
     pub(super) purse: Purse,
     /// What of it is left; what an ended run left went back.
     pub(super) purse_left: Purse,
+}
+
+/// How a run begins again by itself.
+#[derive(Debug, Serialize)]
+pub(super) struct RetryView {
+    /// How many times it may.
+    times: u32,
+    delay_ms: u64,
+    /// What the delay is multiplied with each time, in per cent.
+    factor: u32,
+    ceiling_ms: u64,
+    /// How far a delay may be off, in per cent.
+    jitter: u32,
+    /// After which failures: `failures`, or `breakdowns-too`.
+    of: Retried,
+    /// How many times it did, since it was accepted or an operator began it again.
+    retried: u32,
+    /// How many times it still would.
+    left: u32,
+    /// When it does next, while it rests after a failure.
+    next_at: Option<String>,
+}
+
+impl RetryView {
+    fn of(run: &Run) -> Option<Self> {
+        let RetryPolicy { times, delay_ms, factor, ceiling_ms, jitter, of } = run.spec.retry?;
+        let left = run.retries_left()?;
+        let next_at = match run.state {
+            RunState::Delayed { until } if run.retried > 0 => Some(instant(until)),
+            _ => None,
+        };
+        let retried = run.retried;
+        Some(Self { times, delay_ms, factor, ceiling_ms, jitter, of, retried, left, next_at })
+    }
+}
+
+/// A generation that is over.
+#[derive(Debug, Serialize)]
+pub(super) struct GenerationView {
+    generation: u32,
+    begun: String,
+    over: String,
+    /// How it came to its end: `failed`, `timed-out` or `cancelled`.
+    outcome: &'static str,
+    /// Why, for people.
+    reason: String,
+    /// Who began the next one: its `policy` or an `operator`.
+    next_by: &'static str,
+}
+
+impl GenerationView {
+    pub(super) fn of(over: &Generation, name: &str) -> Self {
+        let outcome = over.over.outcome();
+        Self {
+            generation: over.number,
+            begun: instant(over.begun),
+            over: instant(over.at),
+            outcome: outcome.kind(),
+            reason: outcome.sentence(name),
+            next_by: match over.over {
+                Over::Failed(_) => "policy",
+                Over::Ended(_) => "operator",
+            },
+        }
+    }
 }
 
 /// What a run gave back.
@@ -128,6 +196,7 @@ impl RunView {
                 .as_ref()
                 .map(|(percent, note)| ProgressView { percent: *percent, note: note.to_string() }),
             generation: run.generation,
+            retry: RetryView::of(run),
             attempts: run.attempt,
             crashes: run.crashes,
             active_children: run.active_children,

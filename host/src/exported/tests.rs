@@ -30,6 +30,7 @@ fn exported() -> Exported {
         dedupe_key: None,
         spawner: "film".to_owned(),
         seed: [7; 32],
+        retry: None,
     };
     let answer: Answer<u32> = Err(ImportError::NotFound);
     let entry = Entry {
@@ -65,6 +66,21 @@ fn what_is_written_is_read_again() {
     let again = Exported::parse(exported.to_json().as_bytes()).expect("just written");
     assert_eq!(again.to_json(), exported.to_json());
     assert_eq!(again.run.run().expect("a run").spec.seed, [7; 32]);
+}
+
+/// What is random in it differs from what was before, and what stands for secrets does not.
+#[test]
+fn a_generation_that_the_policy_began_is_written_with_a_seed_of_its_own() {
+    let run = exported().run.run().expect("a run");
+    let of = |generation, retried| {
+        let doc = RunDoc::of(&Run { generation, retried, ..run.clone() });
+        let seed = doc.run().expect("a run").spec.seed;
+        assert_eq!(seed, seed_of_generation(&Run { generation, retried, ..run.clone() }));
+        seed
+    };
+    assert_eq!([of(0, 0), of(3, 0)], [[7; 32]; 2], "an operator gives a new one");
+    let own = [of(0, 0), of(1, 1), of(2, 2)];
+    assert!(own[0] != own[1] && own[1] != own[2] && own[0] != own[2]);
 }
 
 #[test]

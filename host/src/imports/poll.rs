@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use sublane_core::backoff::{MAX_FACTOR, MAX_INTERVAL, MAX_JITTER, MIN_INTERVAL};
 use sublane_core::poll::{
-    Condition, Ending, MAX_BODY_BYTES, MAX_CONDITIONS, MAX_FACTOR, MAX_HEADERS, MAX_INTERVAL, MAX_JITTER,
-    MAX_PLAN_BYTES, MAX_RULES, MAX_SENT_BYTES, MAX_TIMEOUT, MAX_TIMES, MAX_VALUES, MIN_INTERVAL, Pace, Plan,
-    PollRequest, PollResponse, Rule, Test, Trouble,
+    Condition, Ending, MAX_BODY_BYTES, MAX_CONDITIONS, MAX_HEADERS, MAX_PLAN_BYTES, MAX_RULES,
+    MAX_SENT_BYTES, MAX_TIMEOUT, MAX_TIMES, MAX_VALUES, Pace, Plan, PollRequest, PollResponse, Rule, Test,
+    Trouble,
 };
 use sublane_core::{Import, ImportError, LimitHit, Purse, Timestamp};
 use sublane_store::WaitFor;

@@ -15,6 +15,7 @@ use super::translate::{answer, outcome_to_guest, status_to_guest};
 use super::{Ctx, Due, Exit, Live, check_json};
 use crate::bindings::sublane::plugin::{subagent, types};
 use authority::grants_to_guest;
+use spawn::Place;
 
 /// Runs that one wait may name, and that one list gives.
 pub(super) const MAX_RUNS: usize = 256;
@@ -25,29 +26,17 @@ type Reply<T> = wasmtime::Result<Result<T, types::Error>>;
 
 impl subagent::Host for Ctx {
     async fn spawn_subagent(&mut self, request: subagent::SpawnRequest) -> Reply<subagent::Receipt> {
-        let import = Import::Spawn;
-        let live = live!(self, import);
-        let args = request::hash(&request);
-        live.attempt.notes_call(|| format!("{request:?}"));
-        let (path, held) = live.replayed::<SpawnAnswer>(import, args)?;
-        let (spawned, child) = match held {
-            Some(answer) => {
-                let id = answer.as_ref().ok().map(|spawned| spawned.run);
-                (answer, live.child(id).await?)
-            }
-            None => live.spawn(path, args, request).await?,
-        };
-        Ok(match (spawned, child) {
-            (Ok(spawned), Some(child)) => Ok(subagent::Receipt {
-                run: spawned.run.to_string(),
-                name: child.spec.name.clone(),
-                grants: grants_to_guest(&child.spec),
-                duplicate: spawned.duplicate,
-                position: spawned.position,
-            }),
-            (Ok(_), None) => return Err(Exit::Fault("a spawned run is gone".to_owned()).into()),
-            (Err(error), _) => Err(error.into()),
-        })
+        let live = live!(self, Import::Spawn);
+        live.spawned(request, None).await
+    }
+
+    async fn spawn_with_retry(
+        &mut self,
+        request: subagent::SpawnRequest,
+        retry: subagent::RetryPolicy,
+    ) -> Reply<subagent::Receipt> {
+        let live = live!(self, Import::SpawnWithRetry);
+        live.spawned(request, Some(retry)).await
     }
 
     async fn wait(
@@ -234,6 +223,39 @@ impl Seen {
 }
 
 impl Live {
+    /// The receipt of a spawn.
+    async fn spawned(
+        &mut self,
+        request: subagent::SpawnRequest,
+        retry: Option<subagent::RetryPolicy>,
+    ) -> Reply<subagent::Receipt> {
+        let import = if retry.is_some() { Import::SpawnWithRetry } else { Import::Spawn };
+        let args = request::hash(import, &request, retry.as_ref());
+        self.attempt.notes_call(|| match &retry {
+            Some(retry) => format!("{request:?}, {retry:?}"),
+            None => format!("{request:?}"),
+        });
+        let (path, held) = self.replayed::<SpawnAnswer>(import, args)?;
+        let (spawned, child) = match held {
+            Some(answer) => {
+                let id = answer.as_ref().ok().map(|spawned| spawned.run);
+                (answer, self.child(id).await?)
+            }
+            None => self.spawn(Place { path, import, args }, request, retry).await?,
+        };
+        Ok(match (spawned, child) {
+            (Ok(spawned), Some(child)) => Ok(subagent::Receipt {
+                run: spawned.run.to_string(),
+                name: child.spec.name.clone(),
+                grants: grants_to_guest(&child.spec),
+                duplicate: spawned.duplicate,
+                position: spawned.position,
+            }),
+            (Ok(_), None) => return Err(Exit::Fault("a spawned run is gone".to_owned()).into()),
+            (Err(error), _) => Err(error.into()),
+        })
+    }
+
     /// The row of a run, if one is named.
     async fn child(&self, id: Option<RunId>) -> wasmtime::Result<Option<Run>> {
         match id {

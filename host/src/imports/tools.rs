@@ -189,7 +189,7 @@ impl Live {
         let make_room = |lack| host.lanes.make_room(callee.class, lack, callee.id());
         let admitted = std::pin::pin!(class.pool.admit(level, callee.id(), make_room));
         let _place = self.attempt.meter.or_stop(admitted).await.map_err(Exit::Stopped)?;
-        let frame = Frame::new(path.clone(), self.attempt.spec.seed);
+        let frame = Frame::new(path.clone(), self.attempt.seed);
         let given = Arc::new(callee.root(self.attempt.journal.now()).0);
         let live = Live {
             attempt: self.attempt.clone(),

@@ -66,7 +66,7 @@ pub(super) fn outcome_to_guest(outcome: &Outcome) -> types::Outcome {
             text: output.text.as_ref().map(ToString::to_string),
             artifacts: output.artifacts.iter().cloned().map(artifact_to_guest).collect(),
         }),
-        Outcome::Failed { reason, message } => {
+        Outcome::Failed { reason, message, .. } => {
             types::Outcome::Failed((reason_to_guest(*reason), message.to_string()))
         }
         Outcome::TimedOut => types::Outcome::TimedOut,

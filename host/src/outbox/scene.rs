@@ -118,6 +118,7 @@ impl Scene {
             dedupe_key: None,
             spawner: String::new(),
             seed: [0; 32],
+            retry: None,
         };
         let purse = Purse { cpu_us: 1_000_000, spawns: 100, host_calls: 1_000, ..Purse::default() };
         let accept = Accept {

@@ -82,6 +82,7 @@ fn run(number: u8, destinations: &[&str]) -> Arc<RunSpec> {
         dedupe_key: None,
         spawner: String::new(),
         seed: [0; 32],
+        retry: None,
     })
 }
 

@@ -12,8 +12,8 @@ use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::hook::{Called, Hook, HookCall};
 use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, Outcome, PollId, Purse, Renewal,
-    Run, RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, Generation, ImportError, Outcome, PollId,
+    Purse, Renewal, Run, RunId, Timestamp, Token,
 };
 
 use crate::ops::{
@@ -335,6 +335,9 @@ impl<B: Backend> Store for B {
     }
     async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>, StoreError> {
         self.read(move |rows| rows.runs(&filter)).await
+    }
+    async fn generations(&self, run: RunId) -> Result<Vec<Generation>, StoreError> {
+        self.read(move |rows| rows.generations(run)).await
     }
     async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError> {
         self.read(move |rows| rows.entries(run, generation)).await

@@ -18,16 +18,17 @@ use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::hook::{Called, Hook, HookCall};
 use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, ImportError, PollId, Purse, Renewal, Run,
-    RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, Generation, ImportError, PollId, Purse,
+    Renewal, Run, RunId, Timestamp, Token,
 };
 
 pub use backend::{Backend, Transaction};
 pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
-    Accept, Accepted, By, Claimed, Command, Draw, Effects, Fired, Firing, Keep, OldLogs, OldRuns, Parked,
-    PollMove, Polled, Position, Ready, Recovered, Removed, Settled, Spawn, Spawned, WaitsFor,
+    Accept, Accepted, BeginsAgain, By, Claimed, Command, Draw, Effects, Fired, Firing, Keep, OldLogs,
+    OldRuns, Parked, PollMove, Polled, Position, Ready, Recovered, Removed, Settled, Spawn, Spawned,
+    WaitsFor,
 };
 pub use rows::{
     Between, Conversation, DeliveryAttempt, DeliveryFilter, HoldRows, HookRows, Intent, LaneSetting,
@@ -153,7 +154,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Effects, StoreError>;
     /// An operator has a run that failed, timed out or was cancelled begin again: a new generation
     /// with an empty journal, as much time as it had, and a purse from its conversation. What it
-    /// owed stays owed; its next ending owes anew. With the number of the intent that asked for it,
+    /// owed stays owed; its next ending owes anew. One that its policy has begin again later does so
+    /// now, with the time and the purse that it has. With the number of the intent that asked for it,
     /// and its answer, that is done in the same commit.
     /// [`StoreError::Refused`] when it lives, succeeded, is attached, was begun by a run that lives,
     /// or its conversation has too little left.
@@ -332,6 +334,8 @@ pub trait Store: Send + Sync + 'static {
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
     /// Runs by filter, newest first.
     async fn runs(&self, filter: RunFilter) -> Result<Vec<Run>, StoreError>;
+    /// The generations of a run that are over, oldest first.
+    async fn generations(&self, run: RunId) -> Result<Vec<Generation>, StoreError>;
     /// A run's journal.
     async fn journal(&self, run: RunId, generation: u32) -> Result<Vec<Entry>, StoreError>;
     /// The hook whose token has this hash.

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use sublane_core::delivery::AttemptResult;
 use sublane_core::poll::Plan;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, Import,
-    Path, Purse, Run, RunId, Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Generation, HookId,
+    Import, Path, Purse, Run, RunId, Timestamp,
 };
 
 use crate::StoreError;
@@ -241,8 +241,14 @@ pub trait Rows:
 
     /// Adds a run.
     fn insert_run(&mut self, run: &Run) -> Result<()>;
-    /// Writes everything but the spec of a run that is there.
+    /// Writes everything of a run that is there but its spec, and what a new generation brings.
     fn update_run(&mut self, run: &Run) -> Result<()>;
+    /// Writes a run that lives and begins again, with what a new generation brings.
+    fn begin_again(&mut self, run: &Run) -> Result<()>;
+    /// Keeps what was a generation's own, now that it is over.
+    fn insert_generation(&mut self, run: RunId, over: &Generation) -> Result<()>;
+    /// The generations of a run that are over, oldest first.
+    fn generations(&mut self, run: RunId) -> Result<Vec<Generation>>;
     /// A run by its id.
     fn run(&mut self, id: RunId) -> Result<Option<Run>>;
     /// The run that `spawner` made in this conversation under this dedupe key.

@@ -69,7 +69,7 @@ fn draw(film: &Film) -> Result<Output, Failure> {
     let made = film::render(&spec, &mut |progress| report(progress, &mut reported), &mut |piece| {
         file.write_all(piece).map_err(|error| SinkError(error.to_string()))
     })
-    .map_err(|error| Failure::new(format!("The film “{name}” could not be made: {}.", reason(&error))))?;
+    .map_err(|error| not_drawn(&name, &error))?;
     let file = finish(file).map_err(|error| failure(&name, not_kept(&error, made.bytes), &error))?;
 
     let seconds = spec.seconds;
@@ -97,7 +97,7 @@ fn report(progress: Progress, reported: &mut Option<u8>) {
 /// The failure's own sentence; whether it may be tried again is the error's to say.
 fn failure(name: &str, why: String, error: &Error) -> Failure {
     let failure = Failure::new(format!("The film “{name}” could not be made: {why}."));
-    if error.is_retryable() { failure.retryable() } else { failure }
+    if error.is_retryable() { failure } else { failure.permanent() }
 }
 
 /// Why a file that was written was not kept.
@@ -110,11 +110,12 @@ fn not_kept(error: &Error, bytes: u64) -> String {
     }
 }
 
-/// The innermost reason, without what it led to.
-fn reason(error: &FilmError) -> String {
+/// The innermost reason, without what it led to. The same film is drawn the same another time; where it is written to may do otherwise.
+fn not_drawn(name: &str, error: &FilmError) -> Failure {
+    let failure = |why: &str| Failure::new(format!("The film “{name}” could not be made: {why}."));
     match error {
-        FilmError::Sink(SinkError(why)) => why.clone(),
-        error => error.to_string(),
+        FilmError::Sink(SinkError(why)) => failure(why),
+        error => failure(&error.to_string()).permanent(),
     }
 }
 

@@ -18,7 +18,8 @@ const MESSAGE_BYTES: usize = 4 * 1024;
 /// who asked.
 ///
 /// `?` makes one of every error, string included, with its `Display` as the
-/// message; an [`Error`] or an [`HttpError`] also says whether the task may be tried again.
+/// message. The task may be tried again, unless an [`Error`] or an [`HttpError`] says that this would
+/// come to the same, or [`permanent`](Self::permanent) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     message: String,
@@ -26,14 +27,23 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure that another try would meet again. At most 4 KiB; the rest is cut.
+    /// A failure that another try may not meet: a run that was spawned with [`retry`] begins again. At
+    /// most 4 KiB; the rest is cut.
+    ///
+    /// [`retry`]: crate::Spawn::retry
     pub fn new(message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
-        Self { message, retryable: false }
+        Self { message, retryable: true }
     }
 
-    /// The same failure, when the same task may succeed another time.
+    /// The same failure, when another try would meet it again: the run ends with it.
+    pub fn permanent(self) -> Self {
+        Self { retryable: false, ..self }
+    }
+
+    /// The same failure, when the same task may succeed another time, whatever the error said that it
+    /// was made of.
     pub fn retryable(self) -> Self {
         Self { retryable: true, ..self }
     }
@@ -52,8 +62,8 @@ impl Failure {
 impl<E: Display + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let any = &error as &dyn Any;
-        let retryable = any.downcast_ref::<Error>().is_some_and(Error::is_retryable)
-            || any.downcast_ref::<HttpError>().is_some_and(HttpError::is_retryable);
+        let retryable = any.downcast_ref::<Error>().is_none_or(Error::is_retryable)
+            && any.downcast_ref::<HttpError>().is_none_or(HttpError::is_retryable);
         Self { retryable, ..Self::new(error.to_string()) }
     }
 }
@@ -76,12 +86,13 @@ mod tests {
     fn any_error_becomes_one_with_its_words() {
         let failure = parse("many").expect_err("no number");
         assert_eq!(failure.message(), "invalid digit found in string");
-        assert!(!failure.is_retryable());
+        assert!(failure.is_retryable());
+        assert!(!failure.permanent().is_retryable());
         assert_eq!(Failure::from("no"), Failure::new("no"));
     }
 
     #[test]
-    fn an_import_that_may_be_tried_again_makes_the_task_so() {
+    fn an_import_that_would_be_refused_again_makes_the_task_so() {
         let busy = Error::Unavailable { retry_after: None };
         assert!(Failure::from(busy).is_retryable());
         assert!(!Failure::from(Error::NotFound).is_retryable());

@@ -94,7 +94,9 @@ async fn without_its_memory_the_film_ends_with_that_reason() {
     let host = host("video", "memory", &clock()).await;
     assert!(answer(&host, "Make a 1 second film of a lighthouse, 1280x720").await.starts_with("Rendering"));
     let outcome = film(&host, || {}).await;
-    let Outcome::Failed { reason: Failure::OutOfMemory, message } = &outcome else { panic!("{outcome:?}") };
+    let Outcome::Failed { reason: Failure::OutOfMemory, message, .. } = &outcome else {
+        panic!("{outcome:?}")
+    };
     assert!(message.contains("may have 4194304"), "{message}");
 }
 

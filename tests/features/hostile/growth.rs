@@ -36,7 +36,7 @@ async fn check(has: &str, does: &str, reason: Failure, words: &str) {
     let host = host(has, does).await;
     let run = host.begin("grower/grow", serde_json::json!(null)).await;
     let outcome = host.ended(run).await;
-    let Outcome::Failed { reason: found, message } = &outcome else { panic!("{does}: {outcome:?}") };
+    let Outcome::Failed { reason: found, message, .. } = &outcome else { panic!("{does}: {outcome:?}") };
     assert_eq!(*found, reason, "{does}: {message}");
     assert!(message.contains(words), "{does}: {message}");
     let ended = host.when(run, "ended", sublane_core::Run::is_ended).await;

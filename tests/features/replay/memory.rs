@@ -240,6 +240,9 @@ async fn step(host: &TestHost, store: &dyn Store, clock: &ManualClock, life: Lif
         if let Some(wait) = store.wait_of(run.spec.id).await.ok()? {
             next = next.into_iter().chain(wait.due).min();
         }
+        if let RunState::Delayed { until } = run.state {
+            next = next.into_iter().chain([until]).min();
+        }
     }
     if let Some(next) = next.filter(|next| *next > clock.now()) {
         clock.advance(next.since(clock.now()));
@@ -259,7 +262,16 @@ async fn remembered(store: &dyn Store) -> Memory {
     let mut runs = BTreeMap::new();
     for run in store.runs(all_runs()).await.expect("the store answers") {
         let entries = store.journal(run.spec.id, run.generation).await.expect("the store answers");
-        runs.insert(run.spec.name.clone(), (run.state, entries));
+        let name = run.spec.name.clone();
+        for past in store.generations(run.spec.id).await.expect("the store answers") {
+            let entries = store.journal(run.spec.id, past.number).await.expect("the store answers");
+            let (outcome, at) = (past.over.outcome().clone(), past.at);
+            runs.insert(
+                format!("{name}, generation {}", past.number),
+                (RunState::Ended { outcome, at }, entries),
+            );
+        }
+        runs.insert(name, (run.state, entries));
     }
     let deliveries = store.deliveries(all_deliveries()).await.expect("the store answers");
     let deliveries =

@@ -57,6 +57,7 @@ fn spec() -> RunSpec {
         dedupe_key: Some("k".to_owned()),
         spawner: "video".into(),
         seed: [1; 32],
+        retry: None,
     }
 }
 

@@ -116,6 +116,9 @@ pub enum Outcome {
         reason: Failure,
         /// For people.
         message: Arc<str>,
+        /// Whether the agent said that another try would meet it again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        permanent: bool,
     },
     /// Its deadline passed.
     TimedOut,
@@ -139,7 +142,16 @@ impl Outcome {
     /// A failure with its message.
     #[must_use]
     pub fn failed(reason: Failure, message: impl Into<Arc<str>>) -> Self {
-        Self::Failed { reason, message: message.into() }
+        Self::Failed { reason, message: message.into(), permanent: false }
+    }
+
+    /// The same failure, when another try would meet it again.
+    #[must_use]
+    pub fn permanent(self) -> Self {
+        match self {
+            Self::Failed { reason, message, .. } => Self::Failed { reason, message, permanent: true },
+            other => other,
+        }
     }
 
     /// `succeeded`, `failed`, `timed-out` or `cancelled`.
@@ -158,7 +170,7 @@ impl Outcome {
     pub fn sentence(&self, name: &str) -> String {
         match self {
             Self::Succeeded(_) => format!("{name} is done."),
-            Self::Failed { reason, message } => {
+            Self::Failed { reason, message, .. } => {
                 let message = message.trim().trim_end_matches('.');
                 let why = match (reason, message) {
                     (_, "") => reason.sentence().to_owned(),

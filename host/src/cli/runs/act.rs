@@ -3,7 +3,7 @@
 use sublane::config::Config;
 use sublane::intents::{Answer, Intent};
 use sublane_core::run::cancel_reason;
-use sublane_core::{Outcome, Run};
+use sublane_core::{Outcome, Run, RunState};
 
 use crate::cli::act::act;
 use crate::cli::reader::Reader;
@@ -36,7 +36,9 @@ Examples:
 A run that failed, timed out, was cancelled or took its hosts with it begins again, as a
 new generation: with the same task and grants, as much time as it had, a purse drawn from
 its conversation, and on the version that its plugin has now. What it had told people
-stays told; how it ends this time is a delivery of its own.";
+stays told; how it ends this time is a delivery of its own.
+
+A run that failed and begins again by itself later, by its retry policy, does so now.";
 
 /// Have a run begin again.
 #[derive(Debug, clap::Args)]
@@ -49,9 +51,10 @@ pub(in crate::cli) struct Retry {
 impl Retry {
     pub(super) async fn answer(self, config: &Config, reader: &Reader, global: &Global) -> Result<()> {
         let run = reader.run(&self.run).await?;
-        let before = run.generation;
+        // One that rests after a failure is in its next generation already.
+        let rests = run.retried > 0 && matches!(run.state, RunState::Delayed { .. });
+        let generation = if rests { run.generation } else { run.generation + 1 };
         act(config, reader, Intent::Retry { run: run.spec.id, plugin_digest: None }).await?;
-        let generation = before + 1;
         if global.json {
             say_json(&serde_json::json!({ "retried": true, "run": run.spec.id, "generation": generation }));
         } else {

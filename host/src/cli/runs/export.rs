@@ -9,6 +9,7 @@ use sublane::config::Config;
 use sublane::exported::Exported;
 use sublane::open::VERSIONS;
 use sublane::plugin::kept::Kept;
+use sublane_core::Run;
 
 use crate::cli::output::say_json_text;
 use crate::cli::reader::Reader;
@@ -18,6 +19,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sublane runs export film-Ab12cd
   sublane runs export film-Ab12cd --out film.json --force
+  sublane runs export film-Ab12cd --generation 0
   sublane runs export film-Ab12cd --out - --without-component | gzip > film.json.gz
 
 The file has the run, its journal, what it logged, the runs that it spawned, and the
@@ -39,14 +41,18 @@ pub(in crate::cli) struct Export {
     /// Leave the components out: whoever replays it names one
     #[arg(long)]
     without_component: bool,
+    /// An earlier generation of it, as `sublane runs show` lists them [default: the last]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
+    generation: Option<u32>,
 }
 
 impl Export {
     pub(super) async fn answer(self, config: &Config, reader: &Reader, json: bool) -> anyhow::Result<()> {
-        let run = reader.run(&self.run).await?;
+        let newest = reader.run(&self.run).await?;
+        let run = self.of_generation(reader, &newest).await?;
         let kept = (!self.without_component).then(|| Kept::read_only(&config.state.join(VERSIONS)));
         let exported = Exported::of(&*reader.store, &run, kept.as_ref()).await?;
-        if !run.is_ended() {
+        if !newest.is_ended() && newest.generation == run.generation {
             complain(&format!(
                 "{} lives: its file may name URLs of hooks that still take calls, and it may go on while \
                  you read",
@@ -73,6 +79,20 @@ impl Export {
             say(&format!("{}: {entries}, {}\n", file.display(), render::bytes(text.len() as u64)));
         }
         Ok(())
+    }
+}
+
+impl Export {
+    /// The run as it was in the generation that is asked for.
+    async fn of_generation(&self, reader: &Reader, run: &Run) -> anyhow::Result<Run> {
+        let Some(number) = self.generation.filter(|number| *number != run.generation) else {
+            return Ok(run.clone());
+        };
+        let over = reader.store.generations(run.spec.id).await?;
+        match over.iter().find(|over| over.number == number) {
+            Some(over) => Ok(run.at(over)),
+            None => bail!("{} has no generation {number} that is kept", run.spec.name),
+        }
     }
 }
 

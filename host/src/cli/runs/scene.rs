@@ -36,6 +36,7 @@ pub(super) fn run(state: RunState) -> Run {
         dedupe_key: None,
         spawner: "video".into(),
         seed: [0; 32],
+        retry: None,
     };
     let progress = Some((42, Arc::from("frame 40 of 96")));
     Run { state, attempt: 2, crashes: 1, since: Timestamp(660_000), progress, ..Run::queued(spec) }

@@ -9,13 +9,15 @@ use sublane::config::Config;
 use sublane::plugin::Allow;
 use sublane_core::hook::Hook;
 use sublane_core::poll::Poll;
-use sublane_core::{Delivery, Grants, Outcome, Run, RunId, RunState, Timestamp};
+use sublane_core::{Delivery, Generation, Grants, Outcome, Run, RunId, RunState, Timestamp};
 use sublane_store::{Conversation, DeliveryAttempt, RunFilter, Wait};
 
 use crate::cli::follow::{Follow, Look};
 use crate::cli::reader::Reader;
 use crate::cli::render;
-use crate::cli::view::{ConversationView, DeliveryView, HookView, PollView, RunView, WaitView, instant};
+use crate::cli::view::{
+    ConversationView, DeliveryView, GenerationView, HookView, PollView, RunView, WaitView, instant,
+};
 
 /// Children that are shown with a run.
 const CHILDREN: u32 = 100;
@@ -39,6 +41,8 @@ struct Whole {
     polls: Vec<Poll>,
     hooks: Vec<Hook>,
     entries: usize,
+    /// Those that are over.
+    generations: Vec<Generation>,
     conversation: Option<Conversation>,
     /// What is left of its grants, where the operator has taken something away since.
     left: Option<Grants>,
@@ -55,6 +59,8 @@ struct WholeView {
     hooks: Vec<HookView>,
     deliveries: Vec<DeliveryView>,
     journal_entries: usize,
+    /// Generations before this one, oldest first.
+    earlier_generations: Vec<GenerationView>,
     conversation_state: Option<ConversationView>,
     /// What it was given and may not do any more, in words.
     revoked: Vec<String>,
@@ -109,6 +115,7 @@ impl Whole {
             polls: store.polls_of(id).await?,
             hooks: store.hooks_of(id).await?,
             entries: store.journal(id, run.generation).await?.len(),
+            generations: store.generations(id).await?,
             conversation: store.conversation(run.spec.conversation).await?,
             left: left(config, &run),
             run,
@@ -125,6 +132,7 @@ impl Whole {
             hooks: self.hooks.iter().map(|hook| HookView::of(hook, &self.run)).collect(),
             deliveries: self.deliveries.iter().map(|(owed, log)| DeliveryView::of(owed, log)).collect(),
             journal_entries: self.entries,
+            earlier_generations: self.generations().collect(),
             conversation_state: self.conversation.clone().map(ConversationView::from),
             revoked: self.revoked(),
         }
@@ -144,7 +152,7 @@ impl Whole {
         let at = |at: Timestamp| format!("{} ({})", render::when(at, now), instant(at));
         field("state", &format!("{} since {}", render::state(run), at(run.since)));
         if let RunState::Delayed { until } = run.state {
-            field("begins", &at(until));
+            field(if run.retried > 0 { "tries again" } else { "begins" }, &at(until));
         }
         field("ended", render::outcome(run));
         if let Some(outcome) = run.outcome().filter(|outcome| !matches!(outcome, Outcome::Succeeded(_))) {
@@ -165,7 +173,11 @@ impl Whole {
         field("accepted", &at(spec.created));
         field("deadline", &at(spec.deadline()));
         if run.generation > 0 {
-            field("generation", &format!("{}, begun {}", run.generation, at(run.begun)));
+            let began = if run.begun > now { "begins" } else { "begun" };
+            field("generation", &format!("{}, {began} {}", run.generation, at(run.begun)));
+        }
+        if let Some(retry) = render::retry(run) {
+            field("retries", &retry);
         }
         field("attempts", &format!("{}, of which crashed {}", run.attempt, run.crashes));
         field("journal", &render::count(self.entries as u64, "entry"));
@@ -185,6 +197,7 @@ impl Whole {
         }
         text.push_str(&render::section("may", &may));
         text.push_str(&render::section("may no more", &self.revoked()));
+        text.push_str(&self.earlier(now));
         text.push_str(&self.polled(now));
         text.push_str(&self.doors(now));
         text.push_str(&self.family());
@@ -207,6 +220,18 @@ impl Whole {
         let names: HashMap<RunId, &str> =
             self.children.iter().map(|child| (child.spec.id, child.spec.name.as_str())).collect();
         names.iter().fold(text, |text, (id, name)| text.replace(&id.to_string(), name))
+    }
+
+    fn generations(&self) -> impl Iterator<Item = GenerationView> {
+        self.generations.iter().map(|over| GenerationView::of(over, &self.run.spec.name))
+    }
+
+    fn earlier(&self, now: Timestamp) -> String {
+        let line = |over: &Generation| {
+            let why = over.over.outcome().sentence(&self.run.spec.name);
+            format!("{}  over {}  {}", over.number, render::when(over.at, now), scrub_line(&why))
+        };
+        render::section("earlier generations", &self.generations.iter().map(line).collect::<Vec<_>>())
     }
 
     fn polled(&self, now: Timestamp) -> String {
@@ -303,6 +328,7 @@ mod tests {
             polls: Vec::new(),
             hooks: Vec::new(),
             entries: 3,
+            generations: Vec::new(),
             conversation: None,
             left: None,
         };

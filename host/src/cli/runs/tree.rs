@@ -155,7 +155,8 @@ impl Node {
             spec.id
         )];
         if let RunState::Delayed { until } = run.state {
-            lines.push(format!("begins {}", render::when(until, now)));
+            let what = if run.retried > 0 { "tries again" } else { "begins" };
+            lines.push(format!("{what} {}", render::when(until, now)));
         }
         if let Some(wait) = &self.wait {
             let until = wait.due.map(|due| format!(", {} at the latest", render::when(due, now)));

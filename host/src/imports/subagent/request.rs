@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sublane_core::{Import, ImportError, LimitHit, Timestamp};
+use sublane_core::backoff::{MAX_FACTOR, MAX_INTERVAL, MAX_JITTER, MIN_INTERVAL};
+use sublane_core::run::{MAX_RETRIES, Retried};
+use sublane_core::{Import, ImportError, LimitHit, RetryPolicy, Timestamp};
 
 use crate::bindings::sublane::plugin::subagent;
 use crate::imports::check_json_size;
@@ -77,6 +79,35 @@ pub(super) fn start(
     Ok(Some(start).filter(|start| *start > now))
 }
 
+/// The policy that is asked for, if it can be kept to.
+pub(super) fn policy(asked: Option<subagent::RetryPolicy>) -> Result<Option<RetryPolicy>, ImportError> {
+    let Some(subagent::RetryPolicy { times, delay, factor, ceiling, jitter, of }) = asked else {
+        return Ok(None);
+    };
+    let invalid = |why: String| Err(ImportError::Invalid(why));
+    if !(1..=MAX_RETRIES).contains(&times) {
+        return invalid(format!("a run is retried 1 to {MAX_RETRIES} times, not {times}"));
+    }
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).expect("a day at most");
+    let (least, most) = (ms(MIN_INTERVAL), ms(MAX_INTERVAL));
+    if !(least..=most).contains(&delay) {
+        return invalid(format!("the delay of a retry is {least} to {most} ms, not {delay}"));
+    }
+    if !(delay..=most).contains(&ceiling) {
+        return invalid(format!("the ceiling of retries is the delay to {most} ms, not {ceiling}"));
+    }
+    if !(100..=MAX_FACTOR).contains(&factor) || jitter > MAX_JITTER {
+        return invalid(format!(
+            "the factor of retries is 100 to {MAX_FACTOR} per cent, their jitter at most {MAX_JITTER}"
+        ));
+    }
+    let of = match of {
+        subagent::Retried::Failures => Retried::Failures,
+        subagent::Retried::BreakdownsToo => Retried::BreakdownsToo,
+    };
+    Ok(Some(RetryPolicy { times, delay_ms: delay, factor, ceiling_ms: ceiling, jitter, of }))
+}
+
 /// How many rules a scope has, with what their lists name, and how many bytes of text.
 fn size(scope: &subagent::Scope) -> (usize, usize) {
     let (mut rules, mut bytes) = (0, 0);
@@ -110,7 +141,11 @@ fn size(scope: &subagent::Scope) -> (usize, usize) {
 
 /// The hash of everything in a request. Each field is there with its length or
 /// its absence, so that nothing a request can say runs together.
-pub(super) fn hash(request: &subagent::SpawnRequest) -> u128 {
+pub(super) fn hash(
+    import: Import,
+    request: &subagent::SpawnRequest,
+    retry: Option<&subagent::RetryPolicy>,
+) -> u128 {
     let subagent::SpawnRequest {
         agent,
         task,
@@ -151,7 +186,14 @@ pub(super) fn hash(request: &subagent::SpawnRequest) -> u128 {
         Some(subagent::Start::After(duration)) => [0, *duration].into_iter().for_each(|n| bytes.number(n)),
         Some(subagent::Start::At(instant)) => [1, *instant].into_iter().for_each(|n| bytes.number(n)),
     }
-    args(Import::Spawn, &[&bytes.0])
+    let Some(subagent::RetryPolicy { times, delay, factor, ceiling, jitter, of }) = retry else {
+        return args(import, &[&bytes.0]);
+    };
+    let mut policy = Bytes(Vec::new());
+    [u64::from(*times), *delay, u64::from(*factor), *ceiling, u64::from(*jitter), *of as u64]
+        .into_iter()
+        .for_each(|number| policy.number(number));
+    args(import, &[&bytes.0, &policy.0])
 }
 
 /// Fields of a request, one after the other.

@@ -18,19 +18,31 @@ use crate::imports::{Live, check_input};
 /// Destinations that one run's ending may be owed to.
 const MAX_DESTINATIONS: usize = 8;
 
+/// Where the entry of a spawn stands, and what it says of the call.
+pub(super) struct Place {
+    pub(super) path: Path,
+    pub(super) import: Import,
+    pub(super) args: u128,
+}
+
 impl Live {
     /// Spawns: within the grants, within the lane, then one commit.
     pub(super) async fn spawn(
         &mut self,
-        path: Path,
-        args: u128,
+        place: Place,
         asked: subagent::SpawnRequest,
+        retry: Option<subagent::RetryPolicy>,
     ) -> wasmtime::Result<(Answer<SpawnAnswer>, Option<Run>)> {
+        let Place { path, import, args } = place;
         let attempt = self.attempt.clone();
         let now = attempt.now();
-        let start = request::start(asked.start, now);
-        let planned = match start.and_then(|start| Ok((start, self.plan(&path, asked, start, now)?))) {
-            Ok((start, (spec, ask))) => {
+        let when = request::start(asked.start, now).and_then(|start| Ok((start, request::policy(retry)?)));
+        let planned = when.and_then(|(start, retry)| {
+            let (spec, ask) = self.plan(&path, asked, start, now)?;
+            Ok((start, Box::new(RunSpec { retry, ..*spec }), ask))
+        });
+        let planned = match planned {
+            Ok((start, spec, ask)) => {
                 self.readable(spec.artifacts.clone()).await?.map(|files| (start, spec, ask, files))
             }
             Err(error) => Err(error),
@@ -40,7 +52,7 @@ impl Live {
             Ok(planned) => planned,
             Err(error) => {
                 let refused: Answer<SpawnAnswer> = Err(error);
-                let entry = Entry { path, import: Import::Spawn, args, result: encode(&refused), at: by.now };
+                let entry = Entry { path, import, args, result: encode(&refused), at: by.now };
                 let entries: Vec<Entry> = self.call_note(by.now).into_iter().chain([entry]).collect();
                 attempt.host.store.append(by.clone(), entries.clone()).await.map_err(Exit::store)?;
                 entries.iter().for_each(|entry| attempt.journal.written(entry.at));
@@ -57,7 +69,7 @@ impl Live {
         } else {
             Draw::Spawner
         };
-        let spawn = Spawn { by, path, args, spec, ask, draw, active_children, position, start };
+        let spawn = Spawn { by, path, import, args, spec, ask, draw, active_children, position, start };
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
         attempt.journal.written(at);
         let begins = spawned.child.as_ref().and_then(|child| match child.state {
@@ -175,6 +187,7 @@ impl Live {
             dedupe_key: request.dedupe_key,
             spawner: self.plugin.manifest.id.clone(),
             seed,
+            retry: None,
         };
         Ok((Box::new(spec), ask))
     }

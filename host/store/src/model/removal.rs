@@ -92,8 +92,9 @@ impl Removal for Tables {
         hook_tokens.retain(|_, id| left.contains_key(id));
         let hooks = hooks - self.hooks.len();
         let messages = self.mailboxes.remove(&id).unwrap_or_default().len();
+        let over = self.generations.remove(&id).unwrap_or_default().len();
         // A run is two rows where it is kept for good.
-        Ok(2 + count(messages + hooks + events - self.inbox.len()))
+        Ok(2 + count(messages + hooks + over + events - self.inbox.len()))
     }
 
     fn has_runs(&mut self, conversation: ConversationId) -> Result<bool> {

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
-    RunState, Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Generation, Run,
+    RunId, RunState, Timestamp,
 };
 
 use super::index::Due;
@@ -58,6 +58,19 @@ impl Rows for Tables {
         let old = std::mem::replace(&mut kept.row, new);
         self.index_run(number, Some(&old), run);
         Ok(())
+    }
+
+    fn begin_again(&mut self, run: &Run) -> Result<()> {
+        self.update_run(run)
+    }
+
+    fn insert_generation(&mut self, run: RunId, over: &Generation) -> Result<()> {
+        self.generations.entry(run).or_default().push(over.clone());
+        Ok(())
+    }
+
+    fn generations(&mut self, run: RunId) -> Result<Vec<Generation>> {
+        Ok(self.generations.get(&run).cloned().unwrap_or_default())
     }
 
     fn run(&mut self, id: RunId) -> Result<Option<Run>> {

@@ -8,8 +8,8 @@ use sublane_core::hook::Hook;
 use sublane_core::id::IdMap;
 use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, HookId, PollId,
-    Run, RunId, RunState, Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Generation, HookId,
+    PollId, Run, RunId, RunState, Timestamp,
 };
 
 use super::index::Due;
@@ -39,6 +39,8 @@ pub(super) struct Tables {
     pub(super) attached: BTreeMap<(RunId, u64), RunId>,
     pub(super) dedupe: HashMap<(ConversationId, String, String), RunId>,
 
+    /// Those that are over, of each run in their order.
+    pub(super) generations: IdMap<RunId, Vec<Generation>>,
     /// Each journal in the order of its paths.
     pub(super) journals: IdMap<(RunId, u32), Vec<Entry>>,
 

@@ -98,6 +98,8 @@ pub struct Spawn {
     pub by: By,
     /// Where the entry stands.
     pub path: Path,
+    /// Which of the imports that spawn it is.
+    pub import: Import,
     /// Hash of the request.
     pub args: u128,
     /// The child. Its id is derived from parent, generation and path.
@@ -146,7 +148,7 @@ pub fn spawn(rows: &mut dyn Rows, spawn: Spawn) -> Result<Spawned> {
     let mut parent = claimed(rows, &spawn.by)?;
     let generation = parent.generation;
     let position = spawn.position;
-    let (by, path, args) = (spawn.by.clone(), spawn.path.clone(), spawn.args);
+    let (by, path, import, args) = (spawn.by.clone(), spawn.path.clone(), spawn.import, spawn.args);
     let found = admit(rows, &mut parent, spawn)?;
     let answer = match &found {
         Ok((child, duplicate)) => Ok(SpawnAnswer {
@@ -156,7 +158,7 @@ pub fn spawn(rows: &mut dyn Rows, spawn: Spawn) -> Result<Spawned> {
         }),
         Err(error) => Err(error.clone()),
     };
-    let entry = Entry { path, import: Import::Spawn, args, result: encode(&answer), at: by.now };
+    let entry = Entry { path, import, args, result: encode(&answer), at: by.now };
     rows.insert_entry(by.run, generation, &entry)?;
     let is_ready = |(child, duplicate): &&(Run, bool)| !duplicate && !is_delayed(child);
     let ready = found.as_ref().ok().filter(is_ready).map(|(child, _)| Ready::of(child));

@@ -119,8 +119,11 @@ fn end_run(
     {
         super::wait::close(rows, &wait)?;
     }
-    step(&mut run, Step::Finish(outcome), now)?;
     effects.killed.extend(held.map(|token| (run.spec.id, token)));
+    if let Some(until) = run.again(&outcome, now) {
+        return super::retry::again(rows, run, outcome, until, link_base, now, effects);
+    }
+    step(&mut run, Step::Finish(outcome), now)?;
     if !run.is_ended() {
         return rows.update_run(&run);
     }
@@ -149,7 +152,9 @@ fn settle_ended(
     let rest = std::mem::take(&mut run.purse);
     rows.update_run(&run)?;
     owe(rows, &run, link_base, now, effects)?;
-    undo(rows, &run, now, effects)?;
+    if !matches!(run.outcome(), None | Some(Outcome::Succeeded(_))) {
+        undo(rows, &run, run.generation, now, effects)?;
+    }
     effects.ended.push(id);
     if run.spec.attached_to().is_none() && rest != Purse::default() {
         let mut conversation = must_conversation(rows, run.spec.conversation)?;
@@ -183,19 +188,24 @@ fn owe(rows: &mut dyn Rows, run: &Run, link_base: &str, now: Timestamp, effects:
     Ok(())
 }
 
-/// One delivery for each request that the run wanted made when it does not succeed.
-fn undo(rows: &mut dyn Rows, run: &Run, now: Timestamp, effects: &mut Effects) -> Result<()> {
-    let is_good = matches!(run.outcome(), None | Some(Outcome::Succeeded(_)));
+/// One delivery for each request that a generation wanted made when it does not succeed.
+pub(super) fn undo(
+    rows: &mut dyn Rows,
+    run: &Run,
+    generation: u32,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
     // Who may make no request has registered none: most journals need not be read.
-    if is_good || run.attempt == 0 || run.spec.grants.http().is_empty() {
+    if run.attempt == 0 || run.spec.grants.http().is_empty() {
         return Ok(());
     }
-    let entries = rows.entries(run.spec.id, run.generation)?;
+    let entries = rows.entries(run.spec.id, generation)?;
     for entry in entries.iter().filter(|entry| entry.import == Import::HttpUndo) {
         let answer: Answer<Undo> = decode(entry)
             .map_err(|error| StoreError::Corrupt(format!("run {}, {}: {error}", run.spec.id, entry.path)))?;
         let Ok(undo) = answer else { continue };
-        let id = DeliveryId::sent(run.spec.id, run.generation, &entry.path);
+        let id = DeliveryId::sent(run.spec.id, generation, &entry.path);
         deliver::owe(rows, run, id, &undo.destination(), undo.to_json(), now, effects)?;
     }
     Ok(())

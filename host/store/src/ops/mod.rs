@@ -111,6 +111,19 @@ pub struct Effects {
     pub deliveries: Vec<Delivery>,
     /// Whether a poll is due now that was not.
     pub polls: bool,
+    /// Runs that failed and begin again by themselves.
+    pub again: Vec<BeginsAgain>,
+}
+
+/// A run that failed and begins again by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeginsAgain {
+    /// The run.
+    pub run: RunId,
+    /// Its next generation.
+    pub generation: u32,
+    /// When that begins.
+    pub until: Timestamp,
 }
 
 /// A run that was taken for an attempt.
@@ -253,7 +266,9 @@ pub fn recover(rows: &mut dyn Rows, max_crashes: u32, link_base: &str, now: Time
 /// The newest progress of runs.
 pub fn progress(rows: &mut dyn Rows, reports: Vec<(RunId, u8, Arc<str>)>) -> Result<()> {
     for (id, percent, note) in reports {
-        if let Some(mut run) = rows.run(id)?.filter(|run| !run.is_ended()) {
+        // One that begins again has reported nothing yet.
+        let reports = |run: &Run| !run.is_ended() && !matches!(run.state, RunState::Delayed { .. });
+        if let Some(mut run) = rows.run(id)?.filter(reports) {
             run.progress = Some((percent, note));
             rows.update_run(&run)?;
         }

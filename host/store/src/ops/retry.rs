@@ -1,17 +1,50 @@
-//! An operator has a run begin again that did not succeed.
+//! A run begins again that did not succeed: by its policy, before it has ended, or because an
+//! operator says so.
 
 use sublane_core::run::Step;
-use sublane_core::{Outcome, PurseAsk, Renewal, RunId, Timestamp};
+use sublane_core::{Outcome, Over, PurseAsk, Renewal, Run, RunId, RunState, Timestamp};
 
 use super::admit::must_conversation;
 use super::steer::intent_done;
-use super::{Effects, Ready, Result, must_run, step};
+use super::{BeginsAgain, Effects, Ready, Result, end, must_run, step};
 use crate::StoreError;
 use crate::rows::Rows;
 
-/// The next generation of a run: an empty journal, as much time as it had, a purse drawn from its
-/// conversation. What earlier generations owe stays as it is, and so do the children that they left.
-/// With an intent that asked for it, that is done with it.
+/// The next generation of a run that failed: it lives, with an empty journal, and is delayed. Its
+/// purse goes on; so do its deadline, its detached children and whoever waits for it. What was this
+/// generation's own is over: attached children are cancelled, what it wanted undone is owed, and
+/// nobody calls its hooks any more.
+pub(super) fn again(
+    rows: &mut dyn Rows,
+    mut run: Run,
+    outcome: Outcome,
+    until: Timestamp,
+    link_base: &str,
+    now: Timestamp,
+    effects: &mut Effects,
+) -> Result<()> {
+    let id = run.spec.id;
+    let over = run.over(Over::Failed(outcome), now);
+    step(&mut run, Step::Again { until }, now)?;
+    rows.insert_generation(id, &over)?;
+    // Begun first: what the children do to their parent finds it so.
+    rows.begin_again(&run)?;
+    if run.attached_children > 0 {
+        let reason = format!("{} failed and begins again", run.spec.name);
+        for child in rows.attached_children(id)? {
+            let outcome = Outcome::Cancelled { reason: reason.as_str().into() };
+            end::end(rows, child, outcome, link_base, now, effects)?;
+        }
+    }
+    end::undo(rows, &run, over.number, now, effects)?;
+    effects.again.push(BeginsAgain { run: id, generation: run.generation, until });
+    Ok(())
+}
+
+/// The next generation of a run that has ended: an empty journal, as much time as it had, a purse drawn
+/// from its conversation. What earlier generations owe stays as it is, and so do the children that they
+/// left. One that begins again by itself does so now. With an intent that asked for it, that is done
+/// with it.
 pub fn retry(
     rows: &mut dyn Rows,
     id: RunId,
@@ -20,9 +53,22 @@ pub fn retry(
     now: Timestamp,
 ) -> Result<Effects> {
     let mut run = must_run(rows, id)?;
+    if run.retried > 0 && matches!(run.state, RunState::Delayed { .. }) {
+        step(&mut run, Step::Ready, now)?;
+        rows.begin_again(&run)?;
+    } else {
+        renew(rows, &mut run, renewal, now)?;
+    }
+    if let Some((number, answer)) = intent {
+        intent_done(rows, number, answer)?;
+    }
+    Ok(Effects { ready: vec![Ready::of(&run)], ..Effects::default() })
+}
+
+fn renew(rows: &mut dyn Rows, run: &mut Run, renewal: Renewal, now: Timestamp) -> Result<()> {
     let name = run.spec.name.clone();
     let refused = |why: String| Err(StoreError::Refused(format!("{name} {why}")));
-    match run.outcome() {
+    let ended = match run.outcome() {
         None => {
             return refused(format!(
                 "is {}: only what has ended is retried; cancel it first",
@@ -32,8 +78,8 @@ pub fn retry(
         Some(Outcome::Succeeded(_)) => {
             return refused("succeeded: ask for it again instead, as something new".to_owned());
         }
-        Some(_) => {}
-    }
+        Some(outcome) => outcome.clone(),
+    };
     let mut parent = match run.spec.parent {
         Some(parent) => rows.run(parent)?,
         None => None,
@@ -57,16 +103,16 @@ pub fn retry(
             ));
         }
     };
+    let ended_at = run.since;
+    let over = run.over(Over::Ended(ended), ended_at);
     let spec = run.renewed(renewal, purse, now);
-    step(&mut run, Step::Retry(spec), now)?;
+    step(run, Step::Retry(spec), now)?;
     rows.update_conversation(&conversation)?;
-    rows.renew_run(&run)?;
+    rows.insert_generation(run.spec.id, &over)?;
+    rows.renew_run(run)?;
     if let Some(parent) = &mut parent {
         parent.active_children += 1;
         rows.update_run(parent)?;
     }
-    if let Some((number, answer)) = intent {
-        intent_done(rows, number, answer)?;
-    }
-    Ok(Effects { ready: vec![Ready::of(&run)], ..Effects::default() })
+    Ok(())
 }

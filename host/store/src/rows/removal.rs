@@ -23,7 +23,7 @@ pub trait Removal {
     fn trim_artifacts(&mut self, run: RunId, limit: u32) -> Result<u32>;
     /// Removes a delivery with its attempts.
     fn delete_delivery(&mut self, id: DeliveryId) -> Result<u32>;
-    /// Removes a run with its mailbox, its hooks and the events that made it. Its journal, its log,
+    /// Removes a run with its mailbox, its hooks, its generations and the events that made it. Its journal, its log,
     /// its deliveries, its links and its children must be gone.
     fn delete_run(&mut self, id: RunId) -> Result<u32>;
     /// Whether any run of this conversation is there.

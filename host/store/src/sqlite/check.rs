@@ -56,6 +56,10 @@ const RULES: &[(&str, &str)] = &[
         "SELECT r.id FROM run r JOIN run_spec s ON s.n = r.n \
          WHERE r.state <> 5 AND r.live_on IS NOT substr(s.plugin_digest, 1, 8)",
     ),
+    (
+        "is not beyond generation {}, which is over",
+        "SELECT r.id, g.number FROM generation g JOIN run r ON r.n = g.run WHERE g.number >= r.generation",
+    ),
     ("lives and has no deadline", "SELECT id FROM run WHERE state <> 5 AND deadline IS NULL"),
     (
         "waits, but nothing says for what",

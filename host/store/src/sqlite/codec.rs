@@ -256,13 +256,17 @@ pub(super) fn run(c: &mut Columns<'_>) -> Result<Run> {
         _ => None,
     };
     let begun = c.instant()?;
+    let retried = c.number()?;
+    let timed_from = c.maybe_instant()?.unwrap_or(begun);
     let spec = Arc::new(spec(id, c)?);
     Ok(Run {
         spec,
         state,
         generation,
+        retried,
         attempt,
         begun,
+        timed_from,
         crashes,
         purse,
         active_children,
@@ -325,6 +329,7 @@ fn spec(id: RunId, c: &mut Columns<'_>) -> Result<RunSpec> {
         dedupe_key: c.maybe_text()?.map(str::to_owned),
         spawner: c.text()?.to_owned(),
         seed: c.bytes()?,
+        retry: c.maybe_json()?,
     })
 }
 

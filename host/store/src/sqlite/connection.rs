@@ -38,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0012_hooks.sql"),
     include_str!("../../migrations/0013_schedules.sql"),
     include_str!("../../migrations/0014_polls.sql"),
+    include_str!("../../migrations/0015_retries.sql"),
 ];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;

@@ -6,7 +6,6 @@ use rusqlite::params;
 use sublane_core::{Run, Timestamp};
 
 use super::codec::{bits, instant, json, other_amounts};
-use super::runs::ready_at;
 use super::session::Session;
 use super::statements::Sql;
 use super::version::indexed;
@@ -18,14 +17,9 @@ type Result<T> = std::result::Result<T, StoreError>;
 impl OperatorRows for Session<'_> {
     fn renew_run(&mut self, run: &Run) -> Result<()> {
         self.revive_run(run)?;
+        self.write_generation(run)?;
         let (id, spec) = (run.spec.id.0, &run.spec);
-        let values = params![
-            id,
-            instant(spec.deadline()),
-            instant(run.begun),
-            indexed(&spec.plugin_digest),
-            ready_at(&run.state)
-        ];
+        let values = params![id, instant(spec.deadline()), indexed(&spec.plugin_digest)];
         self.execute(Sql::RunRenew, values)?;
         let values = params![
             id,

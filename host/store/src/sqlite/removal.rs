@@ -58,8 +58,14 @@ impl Removal for Session<'_> {
 
     fn delete_run(&mut self, id: RunId) -> Result<u32> {
         let mut removed = 0;
-        for sql in [Sql::MessagesDelete, Sql::HooksDelete, Sql::InboxDelete, Sql::SpecDelete, Sql::RunDelete]
-        {
+        for sql in [
+            Sql::MessagesDelete,
+            Sql::HooksDelete,
+            Sql::GenerationsDelete,
+            Sql::InboxDelete,
+            Sql::SpecDelete,
+            Sql::RunDelete,
+        ] {
             removed += self.removed(sql, params![id.0])?;
         }
         self.forget_run(id);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::params;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Run, RunId,
-    Timestamp,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, DeliveryState, Destination, Entry, Generation, Run,
+    RunId, Timestamp,
 };
 
 use super::codec::{self, Columns, bits, delivery_code, instant, json};
@@ -42,6 +42,22 @@ impl Rows for Session<'_> {
 
     fn update_run(&mut self, run: &Run) -> Result<()> {
         self.write_run(run)
+    }
+
+    fn begin_again(&mut self, run: &Run) -> Result<()> {
+        self.write_run(run)?;
+        self.write_generation(run)
+    }
+
+    fn insert_generation(&mut self, run: RunId, over: &Generation) -> Result<()> {
+        self.execute(Sql::GenerationInsert, params![run.0, over.number, json(over)]).map(drop)
+    }
+
+    fn generations(&mut self, run: RunId) -> Result<Vec<Generation>> {
+        self.all("generation", Sql::Generations, params![run.0], |columns| {
+            let _number = columns.integer()?;
+            columns.json()
+        })
     }
 
     fn run(&mut self, id: RunId) -> Result<Option<Run>> {

@@ -27,11 +27,16 @@ fn state_columns(state: &RunState) -> StateColumns {
 }
 
 /// When a run becomes ready that is delayed.
-pub(super) fn ready_at(state: &RunState) -> Option<i64> {
+fn ready_at(state: &RunState) -> Option<i64> {
     match state {
         RunState::Delayed { until } => Some(instant(*until)),
         _ => None,
     }
+}
+
+/// Since when its time-out counts, where that is not when its generation began.
+fn timed_from(run: &Run) -> Option<i64> {
+    (run.timed_from != run.begun).then(|| instant(run.timed_from))
 }
 
 impl Session<'_> {
@@ -61,7 +66,8 @@ impl Session<'_> {
             instant(run.begun),
             lives.then(|| indexed(&run.spec.plugin_digest)),
             codec::other_amounts(&run.purse),
-            ready_at(&run.state)
+            ready_at(&run.state),
+            timed_from(run)
         ];
         self.execute(Sql::RunInsert, values)?;
         let spec = &*run.spec;
@@ -89,7 +95,8 @@ impl Session<'_> {
             spec.dedupe_key,
             spec.spawner,
             spec.seed,
-            codec::other_amounts(&spec.purse)
+            codec::other_amounts(&spec.purse),
+            spec.retry.as_ref().map(json)
         ];
         self.execute(Sql::SpecInsert, values)?;
         self.know_run(run);
@@ -112,6 +119,13 @@ impl Session<'_> {
     pub(super) fn revive_run(&mut self, run: &Run) -> Result<()> {
         let old = self.old_run(run)?;
         self.write_change(&old, run)
+    }
+
+    /// Writes what a new generation brings, beside what changes with the state.
+    pub(super) fn write_generation(&mut self, run: &Run) -> Result<()> {
+        let values =
+            params![run.spec.id.0, instant(run.begun), ready_at(&run.state), run.retried, timed_from(run)];
+        self.execute(Sql::RunAgain, values).map(drop)
     }
 
     fn old_run(&mut self, run: &Run) -> Result<Run> {

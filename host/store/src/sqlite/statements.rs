@@ -27,9 +27,9 @@ macro_rules! run_columns {
     () => {
         "SELECT r.id, r.state, r.token, r.outcome, r.ready_at, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
          r.spawns, r.artifact_bytes, r.amounts, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
-         r.begun, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
+         r.begun, r.retried, r.timed_from, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
          s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
-         s.given_artifact_bytes, s.given_amounts, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, r.n "
+         s.given_artifact_bytes, s.given_amounts, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, s.retry, r.n "
     };
 }
 
@@ -95,13 +95,13 @@ statements! {
 
     RunInsert: "INSERT INTO run (id, state, token, outcome, ended_at, generation, attempt, crashes, cpu_us, spawns, \
         artifact_bytes, active_children, attached_children, since, progress, progress_note, deadline, attached_to, \
-        begun, live_on, amounts, ready_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-        ?18, ?19, ?20, ?21, ?22)";
+        begun, live_on, amounts, ready_at, timed_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+        ?18, ?19, ?20, ?21, ?22, ?23)";
     SpecInsert: "INSERT INTO run_spec (n, parent, lifetime, conversation, origin_channel, origin_address, plugin, \
         agent, plugin_digest, name, lane, priority, depth, input, artifacts, grants, given_cpu_us, given_spawns, \
-        given_artifact_bytes, destinations, created, dedupe_key, spawner, seed, given_amounts) VALUES \
+        given_artifact_bytes, destinations, created, dedupe_key, spawner, seed, given_amounts, retry) VALUES \
         (last_insert_rowid(), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-        ?20, ?21, ?22, ?23, ?24)";
+        ?20, ?21, ?22, ?23, ?24, ?25)";
     // Three updates, so that each writes only the index entries that it may change.
     RunCounters: "UPDATE run SET generation = ?2, attempt = ?3, crashes = ?4, cpu_us = ?5, spawns = ?6, \
         artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
@@ -113,10 +113,14 @@ statements! {
         artifact_bytes = ?7, active_children = ?8, attached_children = ?9, progress = ?10, progress_note = ?11, \
         amounts = ?12, state = ?13, token = ?14, outcome = ?15, ended_at = ?16, since = ?17, deadline = NULL, attached_to = NULL, \
         live_on = NULL WHERE id = ?1";
-    // A run that lives again.
-    RunRenew: "UPDATE run SET deadline = ?2, begun = ?3, live_on = ?4, ready_at = ?5 WHERE id = ?1";
+    // A run in a new generation, and one that lives again.
+    RunAgain: "UPDATE run SET begun = ?2, ready_at = ?3, retried = ?4, timed_from = ?5 WHERE id = ?1";
+    RunRenew: "UPDATE run SET deadline = ?2, live_on = ?3 WHERE id = ?1";
     SpecRenew: "UPDATE run_spec SET plugin_digest = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
         given_artifact_bytes = ?6, seed = ?7, given_amounts = ?8 WHERE n = (SELECT n FROM run WHERE id = ?1)";
+    GenerationInsert: "INSERT INTO generation (run, number, past) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3)";
+    Generations: "SELECT number, past FROM generation WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY number";
+    GenerationsDelete: "DELETE FROM generation WHERE run = (SELECT n FROM run WHERE id = ?1)";
     Run: concat!(run_columns!(), "FROM run r CROSS JOIN run_spec s ON s.n = r.n WHERE r.id = ?1");
     RunByDedupe: "SELECT r.id FROM run_spec s CROSS JOIN run r ON r.n = s.n \
         WHERE s.conversation = ?1 AND s.spawner = ?2 AND s.dedupe_key = ?3";

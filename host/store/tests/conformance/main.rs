@@ -5,6 +5,7 @@
 //! what survives.
 
 mod accept;
+mod again;
 mod check;
 mod command;
 mod delivery;
@@ -156,6 +157,16 @@ on_every_store! {
         the_newest_lines_of_a_run_are_kept
         a_log_goes_with_its_run_or_before_it
         lines_of_a_run_that_is_gone_are_passed_over
+    }
+    again {
+        a_failed_run_rests_and_begins_again_with_an_empty_journal
+        what_belonged_to_the_failed_generation_is_over
+        each_delay_is_longer_and_the_last_failure_ends_the_run
+        what_is_no_failure_or_not_worth_it_ends_at_once
+        a_failed_run_does_not_begin_after_its_deadline
+        an_operator_begins_a_resting_run_now_and_a_failed_one_with_all_its_retries
+        a_resting_run_is_cancelled_and_times_out_as_any_other
+        a_run_is_removed_with_its_generations
     }
     retry {
         a_retry_is_a_new_generation_with_a_new_deadline_and_purse

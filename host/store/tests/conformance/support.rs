@@ -105,6 +105,7 @@ pub(crate) fn spec(n: u8) -> RunSpec {
         dedupe_key: None,
         spawner: "video".into(),
         seed: [n; 32],
+        retry: None,
     }
 }
 
@@ -163,6 +164,7 @@ pub(crate) fn child(parent: &By, conversation: ConversationId, seq: u32) -> Spaw
     Spawn {
         by: parent.clone(),
         path: Path::root().then(seq),
+        import: Import::Spawn,
         args: u128::from(seq) << 64 | 7,
         spec: Box::new(spec),
         ask: PurseAsk::exactly(CHILD),

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::child::Child;
+use super::retry::Retry;
 use super::scope::Scope;
 use crate::artifact::Artifact;
 use crate::bindings::imports::sublane::plugin::subagent as raw;
@@ -24,6 +25,7 @@ pub use raw::Priority;
 pub struct Spawn {
     /// The request; its task's input is put in at the end.
     request: raw::SpawnRequest,
+    retry: Option<Retry>,
     input: Result<String, Error>,
 }
 
@@ -43,7 +45,7 @@ impl Spawn {
             start: None,
             dedupe_key: None,
         };
-        Self { request, input: Ok("null".to_owned()) }
+        Self { request, retry: None, input: Ok("null".to_owned()) }
     }
 
     /// What it has to do: the agent's input. Default: `null`.
@@ -132,6 +134,13 @@ impl Spawn {
         self
     }
 
+    /// It begins again when it fails: `.retry(times(5).after(Duration::from_secs(60)))`. Default: it
+    /// ends.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
     /// Same plugin, same conversation, same key: the same run, as long as it
     /// is kept. 1 to 128 characters.
     pub fn dedupe_key(mut self, key: impl Into<String>) -> Self {
@@ -146,12 +155,17 @@ impl Spawn {
     /// request; [`Error::NotFound`] when a granted agent is not installed.
     pub fn start(mut self) -> Result<Child, Error> {
         self.request.task.input = self.input?;
-        Ok(raw::spawn_subagent(&self.request)?.into())
+        let receipt = match self.retry {
+            None => raw::spawn_subagent(&self.request)?,
+            Some(retry) => raw::spawn_with_retry(&self.request, retry.0)?,
+        };
+        Ok(receipt.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::retry::times;
     use super::*;
 
     #[test]
@@ -175,6 +189,19 @@ mod tests {
         let scope = request.scope;
         assert_eq!((scope.artifacts, scope.artifact_bytes, scope.cpu), (true, Some(9), Some(1000)));
         assert_eq!(scope.tools, [raw::ToolScope { plugin: "video".into(), tools: vec!["probe".into()] }]);
+    }
+
+    #[test]
+    fn a_retry_reads_as_it_is_meant() {
+        let retry = times(5)
+            .after(Duration::from_secs(60))
+            .growing_to(Duration::from_secs(3_600))
+            .give_or_take(20)
+            .unless_it_breaks_down();
+        let asked = Spawn::agent("a").retry(retry).retry.expect("it was asked for").0;
+        let raw::RetryPolicy { times, delay, factor, ceiling, jitter, of } = asked;
+        assert_eq!((times, delay, factor, ceiling, jitter), (5, 60_000, 200, 3_600_000, 20));
+        assert_eq!(of, raw::Retried::Failures);
     }
 
     #[test]

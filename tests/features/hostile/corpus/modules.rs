@@ -101,7 +101,7 @@ async fn each_module_is_refused_or_ends_and_harms_nobody() {
     for name in loaded {
         let run = host.begin(&format!("{name}/attack"), json!(null)).await;
         let outcome = host.ended(run).await;
-        let Outcome::Failed { reason, message } = outcome else { panic!("{name}: {outcome:?}") };
+        let Outcome::Failed { reason, message, .. } = outcome else { panic!("{name}: {outcome:?}") };
         let ended = host.when(run, "ended", Run::is_ended).await;
         assert_eq!((ended.attempt, ended.crashes), (1, 0), "{name} is no fault of the host's: {message}");
         check(&name, &format!("{reason:?}: {}", steady(&message)));

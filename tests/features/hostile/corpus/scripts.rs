@@ -158,7 +158,7 @@ async fn each_script_is_refused_by_name_and_harms_nobody() {
         let run = host.begin(&format!("{name}/act"), expanded(&script["steps"], &victim)).await;
         let answer = match host.ended(run).await {
             done @ Outcome::Succeeded(_) => told(&value(&done), &victim),
-            Outcome::Failed { reason, message } => format!("{reason:?}: {message}"),
+            Outcome::Failed { reason, message, .. } => format!("{reason:?}: {message}"),
             other => panic!("{name}: {other:?}"),
         };
         check(&name, &answer);

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use sublane_sdk::hook::{self, Hook, Verification};
-use sublane_sdk::subagent::{self, Child};
+use sublane_sdk::subagent::{self, Child, times};
 use sublane_sdk::{
     Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, kv, log, mailbox,
     poll, progress, random, secret, timer, tool, tools, wait,
@@ -98,6 +98,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     firsts(&mut seen);
     hooks(&mut seen);
     polls(&mut seen);
+    retried(&mut seen);
     seen.locals();
     Ok(seen.0)
 }
@@ -182,6 +183,16 @@ fn begin(name: &str) -> Result<Child, Error> {
     Spawn::agent("remembers/child").task(name).named(name).scope(scope).start()
 }
 
+/// A child that fails and begins again, and one that may not so often.
+fn retried(seen: &mut Seen) {
+    let scope = Scope::new().cpu(Duration::from_secs(1)).kv_write("memory", "");
+    let stubborn = Spawn::agent("remembers/stubborn").scope(scope);
+    let fourth = stubborn.clone().named("fourth").retry(times(2).after(Duration::from_secs(1))).start();
+    let Ok(fourth) = fourth else { return seen.note("not spawned", fourth) };
+    seen.note("ended", fourth.wait());
+    seen.note("refused", stubborn.named("fifth").retry(times(21)).start());
+}
+
 fn file(seen: &mut Seen, word: &str) -> Result<(), Failure> {
     let mut file = artifact::create("memory.txt", "text/plain")?;
     for part in 0..3 {
@@ -236,6 +247,18 @@ pub(crate) fn note(note: Note) -> Result<Noted, Failure> {
     }
     seen.locals();
     Ok(Noted { run: child.run, seen: seen.0 })
+}
+
+/// Fails when it tries first, and leaves word of it for the next time.
+#[agent]
+pub(crate) fn stubborn() -> Result<Vec<String>, Failure> {
+    let mut seen = Seen(Vec::new());
+    seen.locals();
+    timer::sleep(Duration::from_millis(10))?;
+    let is_first = kv::when("memory", "tried").is_absent().set(&random::bytes::<4>())?;
+    seen.note("tried", kv::get("memory", "tried"));
+    seen.locals();
+    if is_first { Err(Failure::new("it never works at first")) } else { Ok(seen.0) }
 }
 
 /// Waits for a message, sleeps, and gives back what it saw.

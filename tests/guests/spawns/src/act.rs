@@ -9,7 +9,7 @@ use sublane_sdk::hook::{self, Hook, Trust, Verification};
 use sublane_sdk::log::Level;
 use sublane_sdk::poll::{self, Answer, Ending, Poll};
 use sublane_sdk::serde_json::{Value, json};
-use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status};
+use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status, times};
 use sublane_sdk::wait::{Wait, Woken};
 use sublane_sdk::{
     Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, http, kv, log, mailbox, progress,
@@ -38,6 +38,9 @@ pub(crate) fn act(steps: Vec<Step>) -> Result<Vec<Value>, Failure> {
     for step in steps {
         if let Step::Fail(why) = step {
             return Err(Failure::new(why));
+        }
+        if let Step::FailForGood(why) = step {
+            return Err(Failure::new(why).permanent());
         }
         if let Step::FailUnless { bucket, key, why } = step {
             match kv::get(&bucket, &key) {
@@ -183,7 +186,10 @@ impl Hands {
                 };
                 json!(log::write(level, &text))
             }
-            Step::Fail(_) | Step::FailUnless { .. } => unreachable!("giving up is taken before"),
+            Step::Panic(why) => panic!("{why}"),
+            Step::Fail(_) | Step::FailForGood(_) | Step::FailUnless { .. } => {
+                unreachable!("giving up is taken before")
+            }
         })
     }
 
@@ -302,6 +308,14 @@ impl Hands {
         }
         if let Some(key) = ask.dedupe_key {
             spawn = spawn.dedupe_key(key);
+        }
+        if let Some(ask) = ask.retry {
+            let mut retry =
+                times(ask.times).after(Duration::from_millis(ask.after_ms)).give_or_take(ask.jitter);
+            if let Some((per_cent, ceiling)) = ask.grows {
+                retry = retry.growing_by(per_cent, Duration::from_millis(ceiling));
+            }
+            spawn = spawn.retry(if ask.only_failures { retry.unless_it_breaks_down() } else { retry });
         }
         if ask.with_files {
             spawn = self.files.iter().cloned().fold(spawn, Spawn::with_artifact);

@@ -101,6 +101,10 @@ pub(crate) enum Step {
     Log { level: String, text: String },
     /// Give up.
     Fail(String),
+    /// Give up, for good.
+    FailForGood(String),
+    /// Panic.
+    Panic(String),
     /// Give up unless there is a value.
     FailUnless { bucket: String, key: String, why: String },
 }
@@ -196,8 +200,23 @@ pub(crate) struct SpawnAsk {
     pub(crate) begin_after_ms: Option<u64>,
     pub(crate) begin_at_ms: Option<u64>,
     pub(crate) dedupe_key: Option<String>,
+    pub(crate) retry: Option<RetryAsk>,
     /// Files of earlier steps go with it.
     pub(crate) with_files: bool,
+}
+
+/// A retry policy.
+#[data]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct RetryAsk {
+    pub(crate) times: u32,
+    pub(crate) after_ms: u64,
+    /// Per cent, and the ceiling.
+    pub(crate) grows: Option<(u32, u64)>,
+    #[serde(default)]
+    pub(crate) jitter: u32,
+    #[serde(default)]
+    pub(crate) only_failures: bool,
 }
 
 /// A scope.

@@ -237,6 +237,7 @@ fn accepted(rows: &mut dyn Rows, n: u16, waits: bool, now: Timestamp) -> Result<
         dedupe_key: None,
         spawner: "p".into(),
         seed: [0; 32],
+        retry: None,
     };
     let purse = Purse { cpu_us: 1_000, spawns: 10, host_calls: 1_000, ..Purse::default() };
     let conversation = NewConversation { id: ConversationId([1; 16]), origin, purse };

@@ -83,6 +83,7 @@ pub(super) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
                 _ => Draw::Spawner,
             };
             spawn.start = (number % 4 == 1).then(|| Timestamp(now.0 + deadline / 8));
+            spawn.spec.retry = (number % 3 == 1).then(|| crate::again::policy(2));
             spawn.spec.dedupe_key = keyed.then(|| "the one".to_owned());
             spawn.spec.created = now;
             spawn.spec.grants = grants(Timestamp(now.0 + deadline));
@@ -123,7 +124,8 @@ pub(super) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
         Step::Evict(which) => format!("{:?}", store.evict(view.by(*which, now)).await),
         Step::Finish(which, how) => {
             let outcome = match how {
-                0 => Outcome::failed(Failure::Failed, "it did not work"),
+                0 | 1 => Outcome::failed(Failure::Failed, "it did not work"),
+                2 => Outcome::failed(Failure::Failed, "it never will").permanent(),
                 _ => success(),
             };
             format!("{:?}", store.finish(view.by(*which, now), outcome).await)
@@ -179,7 +181,8 @@ pub(super) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             format!("{:?}", store.send(run, "\"hello\"".into(), None, now).await)
         }
         Step::Retry(which, version) => {
-            let run = view.pick(*which, Run::is_ended);
+            let rests = |run: &Run| run.retried > 0 && matches!(run.state, RunState::Delayed { .. });
+            let run = view.pick(*which, |run| run.is_ended() || rests(run));
             let renewal = Renewal { plugin_digest: version.map(digest), seed: [7; 32] };
             format!("{:?}", store.retry(run, renewal, None, now).await)
         }

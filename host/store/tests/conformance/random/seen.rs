@@ -31,6 +31,7 @@ pub(crate) async fn seen(store: &dyn Store) -> String {
             line(&store.journal(id, generation).await.expect("readable"));
         }
         line(&store.journal(id, run.generation).await.expect("readable"));
+        line(&store.generations(id).await.expect("readable"));
         let log = store.logs(id, 0).await.expect("readable");
         line(&(log.len(), log.first(), log.last()));
         if let Some(last) = log.len().checked_sub(2).and_then(|at| log.get(at)) {

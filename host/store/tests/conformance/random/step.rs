@@ -68,7 +68,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<(Step, u16)>> {
         8 => (pick.clone(), 0..10_u8, pick.clone(), due)
             .prop_map(|(by, kind, target, due)| Step::Park { by, kind, target, due }),
         2 => pick.clone().prop_map(Step::Evict),
-        5 => (pick.clone(), 0..3_u8).prop_map(|(by, how)| Step::Finish(by, how)),
+        6 => (pick.clone(), 0..6_u8).prop_map(|(by, how)| Step::Finish(by, how)),
         2 => (pick.clone(), any::<bool>()).prop_map(|(by, crashed)| Step::Interrupt(by, crashed)),
         1 => pick.clone().prop_map(Step::Cancel),
         1 => pick.clone().prop_map(Step::Charge),

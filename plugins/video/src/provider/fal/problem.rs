@@ -74,6 +74,6 @@ impl Problem {
     pub(super) fn into_failure(self, name: &str) -> Failure {
         let failure =
             Failure::new(format!("The film “{name}” could not be made: {self}. [fal: {}]", self.word()));
-        if self.is_retryable() { failure.retryable() } else { failure }
+        if self.is_retryable() { failure } else { failure.permanent() }
     }
 }

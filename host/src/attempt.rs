@@ -11,13 +11,13 @@ use std::ops::ControlFlow;
 
 use parking_lot::Mutex;
 use sublane_core::{Entry, Import, Path, Purse, RunSpec, Timestamp, Token};
-use sublane_store::By;
+use sublane_store::{By, LogLevel, LogLine};
 use tokio::sync::{Notify, oneshot};
 
 use crate::engine::Class;
 use crate::engine::guest::{Meter, Stop};
 use crate::host::Inner;
-use crate::journal::{Journal, JournalError, seed_of_generation};
+use crate::journal::{Journal, JournalError, NEARLY_PER_CENT, Usage, seed_of_generation};
 
 /// Why an attempt's guest was left without an outcome of its own.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -166,6 +166,36 @@ impl Attempt {
             link_base: self.host.link_base.clone(),
             now,
         }
+    }
+
+    /// An entry was written. Once a journal is nearly full, it is said.
+    pub fn wrote(&self, entry: &Entry) {
+        if self.journal.wrote(entry) {
+            self.tell_nearly_full();
+        }
+    }
+
+    /// Says that the journal is nearly full: to the operator, and in the run's log.
+    pub fn tell_nearly_full(&self) {
+        let Usage { entries, bytes, bounds } = self.journal.usage();
+        let (most, most_bytes) = (bounds.entries, bounds.bytes);
+        let run = self.spec.id;
+        tracing::warn!(%run, entries, most, bytes, most_bytes, "the journal of a run is nearly full");
+        self.host.logs.push(LogLine {
+            run,
+            number: 0,
+            generation: self.generation,
+            attempt: self.number,
+            at: self.host.clock.now(),
+            level: LogLevel::Warn,
+            plugin: None,
+            dropped: 0,
+            line: format!(
+                "(the host) the journal is {NEARLY_PER_CENT} % full: {entries} of {most} entries, \
+                 {bytes} of {most_bytes} bytes; when it is full the run fails"
+            )
+            .into(),
+        });
     }
 
     /// An entry was answered from the journal: at its end the purse is charged again.

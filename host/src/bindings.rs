@@ -45,6 +45,7 @@ macro_rules! exports_of {
                 "sublane:plugin/wait": crate::bindings::sublane::plugin::wait,
                 "sublane:plugin/hook": crate::bindings::sublane::plugin::hook,
                 "sublane:plugin/poll": crate::bindings::sublane::plugin::poll,
+                "sublane:plugin/journal": crate::bindings::sublane::plugin::journal,
                 "sublane:plugin/log": crate::bindings::sublane::plugin::log,
                 "sublane:plugin/clock": crate::bindings::sublane::plugin::clock,
                 "sublane:plugin/random": crate::bindings::sublane::plugin::random,

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use sublane_core::journal::{Nondeterministic, decode, hash_args, replay};
-use sublane_core::{Answer, Entry, Import, Path, Run, Timestamp};
+use sublane_core::journal::{Bounds, Nondeterministic, decode, hash_args, replay};
+use sublane_core::{Answer, Entry, Import, ImportClass, Path, Run, Timestamp};
 
 /// The journal of the attempt's generation, and how far the guest has come in it.
 #[derive(Debug)]
@@ -24,9 +24,9 @@ struct State {
     held: VecDeque<Entry>,
     /// Entries there are in all.
     count: u32,
-    limit: u32,
     /// Bytes of their results.
-    bytes: usize,
+    bytes: u64,
+    bounds: Bounds,
     /// The time that the run sees.
     now: Timestamp,
 }
@@ -77,11 +77,22 @@ pub enum Bound {
     Entries(u32),
     /// So many bytes of answers.
     #[error("it was given {0} bytes of answers by the calls it made")]
-    Bytes(usize),
+    Bytes(u64),
 }
 
-/// Bytes of answers beyond which a run makes no more calls: each attempt holds them in memory.
-const MAX_BYTES: usize = 64 << 20;
+/// So much of a journal is used, in per cent, when it is said that it is nearly full.
+pub const NEARLY_PER_CENT: u32 = 80;
+
+/// What of a journal is used, and how much there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Entries.
+    pub entries: u32,
+    /// Bytes of their results.
+    pub bytes: u64,
+    /// How much there is.
+    pub bounds: Bounds,
+}
 
 /// The place directly below a tool call where its journal says which version of the plugin it is
 /// on. What the call does begins at 1.
@@ -89,12 +100,17 @@ pub const CALL_NOTE: u32 = 0;
 
 impl Journal {
     /// The journal as a claim found it; `start` is the time before its first
-    /// entry, `limit` how many there may be.
+    /// entry, `bounds` how much it may hold.
     #[must_use]
-    pub fn new(entries: Vec<Entry>, start: Timestamp, limit: u32) -> Self {
-        let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let bytes = entries.iter().map(|entry| entry.result.len()).sum();
-        Self { state: Mutex::new(State { held: entries.into(), count, limit, bytes, now: start }) }
+    pub fn new(entries: Vec<Entry>, start: Timestamp, bounds: Bounds) -> Self {
+        let Usage { entries: count, bytes, .. } = Usage::of(&entries, bounds);
+        Self { state: Mutex::new(State { held: entries.into(), count, bytes, bounds, now: start }) }
+    }
+
+    /// What of it is used.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.state.lock().usage()
     }
 
     /// Whether there is an entry that the guest has not come to.
@@ -134,8 +150,9 @@ impl Journal {
     ) -> Result<Option<Answer<T>>, JournalError> {
         let mut state = self.state.lock();
         let Some(next) = state.held.front() else {
-            return match (state.count >= state.limit, state.bytes >= MAX_BYTES) {
-                (true, _) => Err(JournalError::Full(Bound::Entries(state.limit))),
+            let Bounds { entries, bytes } = state.bounds;
+            return match (state.count >= entries, state.bytes >= bytes) {
+                (true, _) => Err(JournalError::Full(Bound::Entries(entries))),
                 (_, true) => Err(JournalError::Full(Bound::Bytes(state.bytes))),
                 _ => Ok(None),
             };
@@ -174,17 +191,14 @@ impl Journal {
         Ok(Some(digest))
     }
 
-    /// An entry was written.
-    pub fn written(&self, at: Timestamp) {
+    /// An entry was written. Gives whether the journal is nearly full by it, and was not before.
+    pub fn wrote(&self, entry: &Entry) -> bool {
         let mut state = self.state.lock();
+        let was_nearly = state.usage().is_nearly_full();
         state.count += 1;
-        state.now = state.now.max(at);
-    }
-
-    /// An entry was written whose answer may be large.
-    pub fn wrote(&self, entry: &Entry) {
-        self.written(entry.at);
-        self.state.lock().bytes += entry.result.len();
+        state.bytes += entry.result.len() as u64;
+        state.now = state.now.max(entry.at);
+        !was_nearly && state.usage().is_nearly_full()
     }
 
     /// The time of the next entry: now, and never before the last one.
@@ -192,6 +206,36 @@ impl Journal {
     pub fn next_at(&self, now: Timestamp) -> Timestamp {
         self.state.lock().now.max(now)
     }
+}
+
+impl State {
+    fn usage(&self) -> Usage {
+        Usage { entries: self.count, bytes: self.bytes, bounds: self.bounds }
+    }
+}
+
+impl Usage {
+    /// Of these entries.
+    fn of(entries: &[Entry], bounds: Bounds) -> Self {
+        let bytes = entries.iter().map(|entry| entry.result.len() as u64).sum();
+        Self { entries: u32::try_from(entries.len()).unwrap_or(u32::MAX), bytes, bounds }
+    }
+
+    fn is_nearly_full(&self) -> bool {
+        let nearly = |used: u64, most: u64| {
+            used.saturating_mul(100) >= most.saturating_mul(u64::from(NEARLY_PER_CENT))
+        };
+        nearly(self.entries.into(), self.bounds.entries.into()) || nearly(self.bytes, self.bounds.bytes)
+    }
+}
+
+/// Whether a journal is nearly full by its last entry, which was decided while nobody executed.
+#[must_use]
+pub fn became_nearly_full(entries: &[Entry], bounds: Bounds) -> bool {
+    let Some((last, before)) = entries.split_last() else { return false };
+    last.import.class() == ImportClass::Wait
+        && Usage::of(entries, bounds).is_nearly_full()
+        && !Usage::of(before, bounds).is_nearly_full()
 }
 
 /// Where one instance is in the journal: the run's own, or a tool call's below it.
@@ -277,9 +321,13 @@ mod tests {
         }
     }
 
+    fn bounds() -> Bounds {
+        Bounds { entries: 9, bytes: 1_000 }
+    }
+
     #[test]
     fn held_entries_answer_and_move_the_clock() {
-        let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(5), 9);
+        let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(5), bounds());
         assert_eq!((journal.now(), journal.is_replaying()), (Timestamp(5), true));
         let path = Path::root().then(1);
         let answer =
@@ -292,24 +340,29 @@ mod tests {
     fn many_answers_fill_a_journal_by_their_bytes() {
         let path = Path::root().then(1);
         let ask = |journal: &Journal| journal.answer::<String>(&path, Import::KvGet, 0);
-        let large = entry(1, Import::KvGet, &"x".repeat(MAX_BYTES / 2));
-        let journal = Journal::new(Vec::new(), Timestamp(0), 9);
-        journal.wrote(&large);
+        let large = entry(1, Import::KvGet, &"x".repeat(500));
+        let journal = Journal::new(Vec::new(), Timestamp(0), bounds());
+        assert!(!journal.wrote(&large), "it is half full");
         assert_eq!(ask(&journal).expect("there is room"), None);
-        journal.wrote(&large);
+        assert!(journal.wrote(&large), "it was not nearly full before");
         let error = ask(&journal).expect_err("it is full");
         assert!(matches!(error, JournalError::Full(Bound::Bytes(_))), "{error}");
-        let found = Journal::new(vec![large.clone(), large], Timestamp(0), 9);
-        assert_eq!(
-            found.state.lock().bytes,
-            journal.state.lock().bytes,
-            "an attempt begins with what there is"
-        );
+        let found = Journal::new(vec![large.clone(), large], Timestamp(0), bounds());
+        assert_eq!(found.usage(), journal.usage(), "an attempt begins with what there is");
+        assert!(!found.wrote(&entry(3, Import::KvGet, "a")), "what was said is not said again");
+    }
+
+    #[test]
+    fn a_journal_is_nearly_full_once() {
+        let journal = Journal::new(Vec::new(), Timestamp(0), Bounds { entries: 10, bytes: 1_000 });
+        let said: Vec<u32> = (1..=10).filter(|seq| journal.wrote(&entry(*seq, Import::KvGet, "a"))).collect();
+        assert_eq!(said, [8]);
+        assert_eq!(journal.usage().entries, 10);
     }
 
     #[test]
     fn another_call_is_nondeterministic() {
-        let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(0), 9);
+        let journal = Journal::new(vec![entry(1, Import::KvGet, "a")], Timestamp(0), bounds());
         let error =
             journal.answer::<String>(&Path::root().then(1), Import::KvDelete, 0).expect_err("differs");
         assert!(matches!(error, JournalError::Nondeterministic(_)), "{error}");
@@ -319,7 +372,7 @@ mod tests {
     fn what_the_journal_does_not_hold_is_new_ground_only_at_its_end() {
         let call = Path::root().then(2);
         let below = Entry { path: call.then(1), ..entry(1, Import::KvSet, "a") };
-        let journal = Journal::new(vec![entry(1, Import::KvGet, "a"), below], Timestamp(0), 9);
+        let journal = Journal::new(vec![entry(1, Import::KvGet, "a"), below], Timestamp(0), bounds());
         let ask = |path: &Path, import| journal.answer::<String>(path, import, args(import, &[]));
         let error = ask(&call, Import::CallTool).expect_err("entry 1 was passed over").to_string();
         assert_eq!(
@@ -339,7 +392,7 @@ mod tests {
     #[test]
     fn the_runs_clock_does_not_go_back() {
         let late = Entry { at: Timestamp(90), ..entry(1, Import::KvGet, "a") };
-        let journal = Journal::new(vec![late, entry(2, Import::KvGet, "a")], Timestamp(5), 9);
+        let journal = Journal::new(vec![late, entry(2, Import::KvGet, "a")], Timestamp(5), bounds());
         for seq in [1, 2] {
             let path = Path::root().then(seq);
             journal.answer::<String>(&path, Import::KvGet, args(Import::KvGet, &[])).expect("agrees");

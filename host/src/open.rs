@@ -216,7 +216,7 @@ fn settings(config: &Config) -> Result<Settings, TooSmall> {
         max_crashes: config.limits.crashes,
         max_breakdowns: config.limits.breakdowns,
         hot_window: config.limits.hot_window,
-        journal_entries: config.limits.journal_entries,
+        journal: config.limits.journal,
         polls: config.polls,
         retention: config.retention,
         pools,

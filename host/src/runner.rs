@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use sublane_core::journal::Bounds;
 use sublane_core::{Failure, Import, Outcome, Output, Path, Run, RunId};
 use sublane_store::{By, Claimed, Effects, LogLevel, LogLine, StoreError};
 use tracing::Instrument as _;
@@ -18,7 +19,7 @@ use crate::engine::guest::{Meter, Metered, Stop};
 use crate::engine::limiter::{Limiter, MachineOutOfMemory, OutOfMemory};
 use crate::host::Inner;
 use crate::imports::{Ctx, HOSTCALL_BYTES, Instance, Live, MAX_JSON_BYTES, output_from_guest, task_to_guest};
-use crate::journal::{Frame, Journal, JournalError};
+use crate::journal::{Frame, Journal, JournalError, became_nearly_full};
 use crate::scrub::{scrub_line, scrub_text};
 use crate::versions::Unavailable;
 
@@ -88,8 +89,12 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
     let meter = Meter::new(&run.purse, slow);
-    let journal = Journal::new(entries, run.begun, host.settings.journal_entries);
+    let became_nearly_full = became_nearly_full(&entries, host.settings.journal);
+    let journal = Journal::new(entries, run.begun, host.settings.journal);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter, None);
+    if became_nearly_full {
+        attempt.tell_nearly_full();
+    }
     host.attempts.lock().insert(id, attempt.clone());
     if let Some(stop) = host.end_claim(token) {
         attempt.meter.stop(stop);
@@ -149,7 +154,7 @@ pub async fn replay(
     witness: Arc<dyn Witness>,
 ) -> CameTo {
     let meter = Meter::new(&run.purse, Arc::default());
-    let journal = Journal::new(entries, run.begun, u32::MAX);
+    let journal = Journal::new(entries, run.begun, Bounds { entries: u32::MAX, bytes: u64::MAX });
     let attempt = Attempt::new(host.clone(), run, host.token(), plugin.class, journal, meter, Some(witness));
     match execute(&attempt, plugin).await {
         Ok(Ended::Outcome(outcome)) => CameTo::Ended(outcome),

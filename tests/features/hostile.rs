@@ -121,7 +121,7 @@ async fn a_flood_of_lines_and_reports_harms_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_without_end_fill_the_journal() {
     let mut setup = Setup::in_memory().plugin_with("misbehaves", &manifest("20s", "1m"));
-    setup.settings.journal_entries = 200;
+    setup.settings.journal.entries = 200;
     let host = setup.start().await;
     check_failure(&host, "nag", json!(null), Failure::JournalFull, "200 calls").await;
 }

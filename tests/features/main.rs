@@ -19,6 +19,7 @@ mod handmade; // no tests: components written by hand
 mod hooks; // calls from outside: which one counts, who is verified, what bounds them
 mod hostile; // a plugin that misbehaves ends with its reason and stalls nobody
 mod http; // requests to other machines: where they go, what bounds them, what a crash repeats
+mod journals; // how much a journal may hold, and what a run is told of it
 mod keeping; // what is old goes, what is needed stays
 mod lanes; // slots, queues and pools, down to the smallest
 mod later; // what begins later: runs with a beginning, and schedules

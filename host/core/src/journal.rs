@@ -18,8 +18,25 @@ use crate::time::Timestamp;
 /// Version of the encoding of arguments that [`Entry::args`] hashes.
 pub const ENCODING_VERSION: u8 = 1;
 
-/// Default bound on the entries of one run's journal.
+/// Default bound on the entries of one journal.
 pub const MAX_ENTRIES: u32 = 50_000;
+/// Default bound on the bytes of the answers in one journal.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// How much a journal may hold: each attempt has it in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Entries.
+    pub entries: u32,
+    /// Bytes of their answers. The one that passes them is written, and the last.
+    pub bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { entries: MAX_ENTRIES, bytes: MAX_BYTES }
+    }
+}
 
 /// Where an entry stands: its number in the run, or, below a tool call, the
 /// call's path and its number in the call. Numbers start at 1. Paths order as their bytes do.
@@ -187,6 +204,7 @@ imports! {
     HookOpen "hook.open" Command,
     HookWait "hook.wait" Wait,
     HookClose "hook.close" Command,
+    JournalUsed "journal.used" Effect,
     Log "log.write" Local,
     Now "clock.now" Local,
     Deadline "clock.deadline" Local,

@@ -40,8 +40,8 @@ pub struct Limits {
     pub free_disk_bytes: u64,
     /// What each message fills its conversation's purse up to, see [`crate::Settings::purse`].
     pub conversation: Purse,
-    /// Journal entries of a run. 100 to 1,000,000, default 50,000.
-    pub journal_entries: u32,
+    /// Journal of a run: 100 to 1,000,000 entries, 1 MiB to 1 GiB of answers. Default 50,000 and 64 MiB.
+    pub journal: journal::Bounds,
 }
 
 impl Default for Limits {
@@ -55,7 +55,7 @@ impl Default for Limits {
             compile: Bounds::default(),
             free_disk_bytes: FREE_DISK_BYTES,
             conversation: conversation_purse(),
-            journal_entries: journal::MAX_ENTRIES,
+            journal: journal::Bounds::default(),
         }
     }
 }
@@ -76,6 +76,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Limits> {
         "compile-time",
         "free-disk",
         "journal-entries",
+        "journal-bytes",
         "conversation",
     ])?;
     let defaults = Limits::default();
@@ -103,7 +104,8 @@ pub(super) fn read(item: &Item<'_>) -> Option<Limits> {
     let compile_time = time("compile-time", Duration::from_secs(6 * 3_600), defaults.compile.time);
     let free_disk = bytes("free-disk", 0..=1 << 40, defaults.free_disk_bytes);
     let conversation = table.get("conversation").map_or(Some(defaults.conversation), |item| purse(&item));
-    let journal_entries = whole("journal-entries", 100..=1_000_000, defaults.journal_entries);
+    let journal_entries = whole("journal-entries", 100..=1_000_000, defaults.journal.entries);
+    let journal_bytes = bytes("journal-bytes", 1 << 20..=1 << 30, defaults.journal.bytes);
     Some(Limits {
         depth: depth?,
         crashes: crashes?,
@@ -118,7 +120,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Limits> {
         },
         free_disk_bytes: free_disk?,
         conversation: conversation?,
-        journal_entries: journal_entries?,
+        journal: journal::Bounds { entries: journal_entries?, bytes: journal_bytes? },
     })
 }
 

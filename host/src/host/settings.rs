@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sublane_core::Purse;
-use sublane_core::journal::MAX_ENTRIES;
+use sublane_core::journal::Bounds;
 
 use crate::engine::PoolSizes;
 use crate::poll::Pace;
@@ -20,8 +20,8 @@ pub struct Settings {
     pub max_breakdowns: u32,
     /// How long a parked attempt keeps its instance. Default 10 s.
     pub hot_window: Duration,
-    /// Entries that the journal of one run may have. Default [`MAX_ENTRIES`].
-    pub journal_entries: u32,
+    /// What one journal may hold. See [`Bounds::default`].
+    pub journal: Bounds,
     /// How often the sweeps look by themselves. Default 1 s.
     pub sweep: Duration,
     /// How fast polls come.
@@ -48,7 +48,7 @@ impl Default for Settings {
             max_crashes: 3,
             max_breakdowns: 5,
             hot_window: Duration::from_secs(10),
-            journal_entries: MAX_ENTRIES,
+            journal: Bounds::default(),
             sweep: Duration::from_secs(1),
             polls: Pace::default(),
             line: 1_024,

@@ -96,7 +96,7 @@ impl Live {
         let command = Command::Requested { answer: encode(&done), file };
         let (entry, effects) =
             self.attempt.host.store.command(by, entry, command).await.map_err(Exit::store)?;
-        self.attempt.journal.wrote(&entry);
+        self.attempt.wrote(&entry);
         self.attempt.host.dispatch(effects);
         Ok(decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }

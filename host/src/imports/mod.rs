@@ -20,6 +20,7 @@ mod delivery;
 mod files;
 mod hook;
 mod http;
+mod journal;
 mod kv;
 mod local;
 mod poll;
@@ -235,7 +236,7 @@ impl Live {
         let entry = Entry { path, import, args, result: encode(answer), at: by.now };
         let entries: Vec<Entry> = self.call_note(by.now).into_iter().chain([entry]).collect();
         self.attempt.host.store.append(by, entries.clone()).await.map_err(Exit::store)?;
-        entries.iter().for_each(|entry| self.attempt.journal.wrote(entry));
+        entries.iter().for_each(|entry| self.attempt.wrote(entry));
         Ok(())
     }
 
@@ -252,7 +253,7 @@ impl Live {
         let by = self.attempt.by(false);
         let Some(note) = self.call_note(by.now) else { return Ok(()) };
         self.attempt.host.store.append(by, vec![note.clone()]).await.map_err(Exit::store)?;
-        self.attempt.journal.wrote(&note);
+        self.attempt.wrote(&note);
         Ok(())
     }
 
@@ -274,7 +275,7 @@ impl Live {
         let at = by.now;
         let entry = Entry { path, import, args, result: "".into(), at };
         let (entry, effects) = attempt.host.store.command(by, entry, command).await.map_err(Exit::store)?;
-        attempt.journal.wrote(&entry);
+        attempt.wrote(&entry);
         attempt.host.dispatch(effects);
         Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
@@ -322,7 +323,7 @@ impl Live {
                 crate::attempt::parked(&attempt, resumed).await?
             }
         };
-        attempt.journal.wrote(&entry);
+        attempt.wrote(&entry);
         Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
 

@@ -17,7 +17,7 @@ pub const VERSION: &str = "0.1.0";
 /// Interfaces that a plugin may import.
 pub const IMPORTS: &[&str] = &[
     "types", "subagent", "tools", "progress", "delivery", "artifact", "kv", "files", "http", "secret",
-    "timer", "hook", "poll", "wait", "log", "clock", "random",
+    "timer", "hook", "poll", "wait", "journal", "log", "clock", "random",
 ];
 /// Interfaces that a plugin may export, at least one of them.
 pub const EXPORTS: &[&str] = &["agent-entry", "tools-entry"];

@@ -37,6 +37,7 @@ macro_rules! exports_of {
                 "sublane:plugin/wait@0.1.0": crate::bindings::imports::sublane::plugin::wait,
                 "sublane:plugin/hook@0.1.0": crate::bindings::imports::sublane::plugin::hook,
                 "sublane:plugin/poll@0.1.0": crate::bindings::imports::sublane::plugin::poll,
+                "sublane:plugin/journal@0.1.0": crate::bindings::imports::sublane::plugin::journal,
                 "sublane:plugin/log@0.1.0": crate::bindings::imports::sublane::plugin::log,
                 "sublane:plugin/clock@0.1.0": crate::bindings::imports::sublane::plugin::clock,
                 "sublane:plugin/random@0.1.0": crate::bindings::imports::sublane::plugin::random,

@@ -60,6 +60,7 @@ pub mod delivery;
 pub mod files;
 pub mod hook;
 pub mod http;
+pub mod journal;
 pub mod kv;
 pub mod log;
 pub mod mailbox;

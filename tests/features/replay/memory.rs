@@ -187,7 +187,7 @@ async fn start(directory: &Arc<TempDir>, clock: &ManualClock, life: Life, crash:
     let store = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
     let mut setup = Setup::on(Arc::new(Crashing::new(store, crash)), directory.clone());
     setup.settings.pools.small = life.instances;
-    setup.settings.journal_entries = life.entries;
+    setup.settings.journal.entries = life.entries;
     setup.settings.hot_window = Duration::from_secs(3_600);
     let shelf = directory.path().join("shelf");
     std::fs::create_dir_all(&shelf).expect("a directory");

@@ -55,13 +55,12 @@ impl Live {
                 let entry = Entry { path, import, args, result: encode(&refused), at: by.now };
                 let entries: Vec<Entry> = self.call_note(by.now).into_iter().chain([entry]).collect();
                 attempt.host.store.append(by.clone(), entries.clone()).await.map_err(Exit::store)?;
-                entries.iter().for_each(|entry| attempt.journal.written(entry.at));
+                entries.iter().for_each(|entry| attempt.wrote(entry));
                 return Ok((refused, None));
             }
         };
         spec.artifacts = files;
         self.note_call().await?;
-        let at = by.now;
         let active_children = self.grants.spawn().map_or(0, |spawn| spawn.active_children);
         let position = attempt.host.lanes.queued(&spec.lane);
         let draw = if self.is_tool {
@@ -71,7 +70,7 @@ impl Live {
         };
         let spawn = Spawn { by, path, import, args, spec, ask, draw, active_children, position, start };
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
-        attempt.journal.written(at);
+        attempt.wrote(&spawned.entry);
         let begins = spawned.child.as_ref().and_then(|child| match child.state {
             RunState::Delayed { until } => Some(until),
             _ => None,

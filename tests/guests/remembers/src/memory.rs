@@ -7,8 +7,8 @@ use std::time::Duration;
 use sublane_sdk::hook::{self, Hook, Verification};
 use sublane_sdk::subagent::{self, Child, times};
 use sublane_sdk::{
-    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, kv, log, mailbox,
-    poll, progress, random, secret, timer, tool, tools, wait,
+    Error, Failure, Scope, Spawn, agent, artifact, clock, data, delivery, files, http, journal, kv, log,
+    mailbox, poll, progress, random, secret, timer, tool, tools, wait,
 };
 
 /// What the agent is to do.
@@ -99,6 +99,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     hooks(&mut seen);
     polls(&mut seen);
     retried(&mut seen);
+    seen.note("used", journal::used());
     seen.locals();
     Ok(seen.0)
 }

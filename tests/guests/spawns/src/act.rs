@@ -12,8 +12,8 @@ use sublane_sdk::serde_json::{Value, json};
 use sublane_sdk::subagent::{self, Priority, RunState, SpawnScope, Status, times};
 use sublane_sdk::wait::{Wait, Woken};
 use sublane_sdk::{
-    Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, http, kv, log, mailbox, progress,
-    random, secret, timer, tools, wait_all, wait_any,
+    Child, Failure, Outcome, Spawn, artifact, clock, delivery, files, http, journal, kv, log, mailbox,
+    progress, random, secret, timer, tools, wait_all, wait_any,
 };
 
 use crate::step::{HttpAsk, PollAsk, RuleAsk, SourceAsk, SpawnAsk, Step, root_and_path};
@@ -174,6 +174,10 @@ impl Hands {
             Step::Progress { percent, note } => json!(progress::report(percent, &note)),
             Step::Now => json!(millis(clock::now())),
             Step::Random => json!(random::number()),
+            Step::JournalUsed => {
+                let used = journal::used().map_err(text)?;
+                json!([used.entries, used.max_entries, used.bytes, used.max_bytes])
+            }
             Step::Work(rounds) => json!((0..rounds).fold(0_u64, |sum, round| black_box(sum ^ round))),
             Step::Log { level, text } => {
                 let level = match level.as_str() {

@@ -95,6 +95,8 @@ pub(crate) enum Step {
     Now,
     /// Random bytes, as a number.
     Random,
+    /// How full the journal is.
+    JournalUsed,
     /// Compute: so many rounds of a loop.
     Work(u64),
     /// Write a line to the log: `trace`, `debug`, `info`, `warn` or `error`.

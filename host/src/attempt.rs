@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use parking_lot::Mutex;
 use sublane_core::{Entry, Import, Path, Purse, RunSpec, Timestamp, Token};
-use sublane_store::{By, LogLevel, LogLine};
+use sublane_store::{By, Effects, LogLevel, LogLine};
 use tokio::sync::{Notify, oneshot};
 
 use crate::engine::Class;
@@ -31,6 +31,9 @@ pub enum Exit {
     /// Somebody stopped it.
     #[error("the attempt was stopped: {0:?}")]
     Stopped(Stop),
+    /// The run goes on as new: it is queued in its next generation.
+    #[error("the run goes on as new")]
+    Continued,
     /// Its plugin is paused, and it had not begun.
     #[error("the plugin is paused")]
     Paused,
@@ -94,6 +97,7 @@ pub struct Attempt {
     parked_since: AtomicU64,
     gone: Mutex<Vec<oneshot::Sender<()>>>,
     last_error: Mutex<String>,
+    continued: Mutex<Option<Effects>>,
 }
 
 impl Attempt {
@@ -128,6 +132,7 @@ impl Attempt {
             parked_since: AtomicU64::new(0),
             gone: Mutex::new(Vec::new()),
             last_error: Mutex::new(String::new()),
+            continued: Mutex::default(),
         })
     }
 
@@ -257,6 +262,16 @@ impl Attempt {
         let (gone, wait) = oneshot::channel();
         self.gone.lock().push(gone);
         wait
+    }
+
+    /// The run went on as new: what follows is done when this attempt is gone.
+    pub fn continues(&self, effects: Effects) {
+        *self.continued.lock() = Some(effects);
+    }
+
+    /// What follows from that the run went on as new.
+    pub fn take_continued(&self) -> Effects {
+        self.continued.lock().take().unwrap_or_default()
     }
 
     /// Remembers what the guest last logged as an error: a panic says there where it was.

@@ -103,6 +103,9 @@ impl Journal {
     /// entry, `bounds` how much it may hold.
     #[must_use]
     pub fn new(entries: Vec<Entry>, start: Timestamp, bounds: Bounds) -> Self {
+        let mut entries = entries;
+        // What an earlier generation left is no answer of this one.
+        entries.retain(|entry| !entry.path.is_left());
         let Usage { entries: count, bytes, .. } = Usage::of(&entries, bounds);
         Self { state: Mutex::new(State { held: entries.into(), count, bytes, bounds, now: start }) }
     }
@@ -286,11 +289,11 @@ impl Frame {
     }
 }
 
-/// The seed of the random generator of a run's generation: the run's own, or one that its policy's
-/// generations get from it.
+/// The seed of the random generator of a run's generation: the run's own, or one that a generation
+/// which no operator began gets from it.
 #[must_use]
 pub fn seed_of_generation(run: &Run) -> [u8; 32] {
-    if run.retried == 0 {
+    if run.retried == 0 && run.continued == 0 {
         return run.spec.seed;
     }
     let mut hasher = blake3::Hasher::new_keyed(&run.spec.seed);

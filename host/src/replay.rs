@@ -79,6 +79,7 @@ pub fn agrees(recorded: &RunDoc, came_to: &CameTo) -> bool {
             recorded.state() != "waiting"
                 && !matches!(outcome, Outcome::Failed { reason: Failure::Nondeterministic, .. })
         }
+        (None, CameTo::Continued) => true,
         (None | Some(Outcome::TimedOut | Outcome::Cancelled { .. }), CameTo::JournalEnd(..)) => true,
         (Some(Outcome::Failed { reason, .. }), CameTo::JournalEnd(..)) => matches!(
             reason,

@@ -84,7 +84,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
         }
     };
     let Claimed { run, entries } = claimed;
-    let is_new = entries.is_empty();
+    let is_new = entries.iter().all(|entry| entry.path.is_left());
     host.late.watch(&run);
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
@@ -139,6 +139,8 @@ pub enum CameTo {
     Ended(Outcome),
     /// It went on to a call that the journal does not hold.
     JournalEnd(Path, Import),
+    /// It went on as new.
+    Continued,
     /// The witness had seen enough.
     Stopped,
     /// The host could not go on, for example without a file.
@@ -159,6 +161,7 @@ pub async fn replay(
     match execute(&attempt, plugin).await {
         Ok(Ended::Outcome(outcome)) => CameTo::Ended(outcome),
         Ok(Ended::Left(Exit::JournalEnd(path, import))) => CameTo::JournalEnd(path, import),
+        Ok(Ended::Left(Exit::Continued)) => CameTo::Continued,
         Ok(Ended::Left(Exit::Stopped(Stop::Shutdown))) => CameTo::Stopped,
         Ok(Ended::Left(exit)) => CameTo::Fault(exit.to_string()),
         Err(why) => CameTo::Fault(why),
@@ -214,7 +217,10 @@ async fn execute(attempt: &Arc<Attempt>, plugin: &Arc<crate::plugin::Plugin>) ->
         attempt.meter.or_stop(metered).await
     };
     // One that goes on in another attempt writes the whole line there.
-    if returned.as_ref().is_ok_and(|ended| ended.as_ref().err().is_none_or(|error| !error.is::<Exit>())) {
+    let goes_on = |error: &wasmtime::Error| {
+        error.downcast_ref::<Exit>().is_some_and(|exit| !matches!(exit, Exit::Continued))
+    };
+    if returned.as_ref().is_ok_and(|ended| !ended.as_ref().err().is_some_and(goes_on)) {
         store.data_mut().end_lines();
     }
     drop(store);
@@ -360,6 +366,10 @@ async fn conclude(attempt: &Arc<Attempt>, run: &Run, ended: Result<Ended, String
     let spent = by.spent;
     if matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
         return;
+    }
+    if matches!(ended, Ok(Ended::Left(Exit::Continued))) {
+        tracing::info!(generation = attempt.generation, "a run goes on as new");
+        return host.dispatch(attempt.take_continued());
     }
     match &ended {
         Ok(Ended::Outcome(outcome)) => {

@@ -7,6 +7,7 @@ mod cancelling; // a tree is cancelled whole, at once, and stays so
 mod checking; // what `config check` says of channels and of the cache
 mod compiling; // a stranger's component is compiled within bounds, in a process of its own
 mod complaints; // what users of another host complained of, and which test answers it
+mod continuing; // a run goes on as new: an empty journal, and the same run
 mod crash; // what a killed host leaves behind, and what the next one makes of it
 mod directories; // directories of the operator's, and what plugins may do there
 mod examples; // every example plugin does what its README says

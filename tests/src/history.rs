@@ -139,15 +139,17 @@ impl History {
         let (id, name) = (run.spec.id, &run.spec.name);
         let over = self.generations.get(&id).map(Vec::as_slice).unwrap_or_default();
         let numbers: Vec<u32> = over.iter().map(|(past, _)| past.number).collect();
-        if numbers != (0..run.generation).collect::<Vec<_>>() {
+        // Of those before one that went on as new, nothing is kept.
+        let first = if run.continued > 1 { numbers.first().copied().unwrap_or(0) } else { 0 };
+        if numbers != (first..run.generation).collect::<Vec<_>>() {
             faults.push(format!("run {id} ({name}) is in generation {} after {numbers:?}", run.generation));
         }
-        for generation in 0..run.generation {
+        for generation in first..run.generation {
             let past = over.iter().find(|(past, _)| past.number == generation).map(|(past, _)| &past.over);
             let told = owed.iter().filter(|owed| is_ending(owed, run, generation)).count();
             let expected = match past {
                 None | Some(Over::Ended(_)) => run.spec.destinations.len(),
-                Some(Over::Failed(_)) => 0,
+                Some(Over::Failed(_) | Over::Continued) => 0,
             };
             if told != expected {
                 faults.push(format!("run {id} ({name}) told {told} times how generation {generation} ended"));
@@ -174,6 +176,12 @@ impl History {
             let (id, name) = (run.spec.id, &run.spec.name);
             let by = spawned.remove(&id).unwrap_or_default();
             let expected: Vec<RunId> = run.spec.parent.into_iter().collect();
+            // The journal in which it was spawned may be one that is not kept.
+            let went_on =
+                |id: &RunId| self.runs.iter().any(|other| other.spec.id == *id && other.continued > 1);
+            if by.is_empty() && expected.iter().any(went_on) {
+                continue;
+            }
             match (by.len(), expected.len()) {
                 (0, 1) => faults.push(format!("run {id} ({name}) is there without a spawn")),
                 (2.., _) => faults.push(format!("run {id} ({name}) was spawned {} times", by.len())),

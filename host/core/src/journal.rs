@@ -65,6 +65,18 @@ impl Path {
         u32::try_from((self.0.len() / 4).saturating_sub(1)).unwrap_or(u32::MAX)
     }
 
+    /// Where what an earlier generation left stands, from 1: before all that this one does.
+    #[must_use]
+    pub fn left(number: u32) -> Self {
+        Self::root().then(0).then(number)
+    }
+
+    /// Whether it is of what an earlier generation left.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.is_below(&Self::root().then(0))
+    }
+
     /// Whether `self` lies below `other` (and is not it).
     #[must_use]
     pub fn is_below(&self, other: &Self) -> bool {
@@ -205,6 +217,7 @@ imports! {
     HookWait "hook.wait" Wait,
     HookClose "hook.close" Command,
     JournalUsed "journal.used" Effect,
+    ContinueAsNew "journal.continue-as-new" Command,
     Log "log.write" Local,
     Now "clock.now" Local,
     Deadline "clock.deadline" Local,

@@ -24,7 +24,7 @@ pub use grants::{Authority, Capability, Denied, Grants, LimitHit, Purse, PurseAs
 pub use id::{ConversationId, DeliveryId, HookId, PollId, RunId, Token};
 pub use journal::{Answer, Entry, Import, ImportClass, ImportError, Path};
 pub use run::{
-    ArtifactRef, Failure, Generation, Lifetime, Outcome, Output, Over, Priority, Renewal, RetryPolicy, Run,
-    RunSpec, RunState,
+    ArtifactRef, Failure, Generation, Lifetime, NextTask, Outcome, Output, Over, Priority, Renewal,
+    RetryPolicy, Run, RunSpec, RunState,
 };
 pub use time::Timestamp;

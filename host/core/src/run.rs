@@ -18,7 +18,7 @@ mod retry;
 mod tests;
 
 pub use ending::{Failure, Outcome, Output, cancel_reason};
-pub use retry::{Generation, MAX_RETRIES, Over, Renewal, Retried, RetryPolicy};
+pub use retry::{Generation, MAX_RETRIES, NextTask, Over, Renewal, Retried, RetryPolicy};
 
 /// What does not change during a run's life, but for what [`Run::renewed`] renews with a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,8 +208,11 @@ pub struct Run {
     pub state: RunState,
     /// Which generation it is in, each with a journal of its own. The first is 0.
     pub generation: u32,
-    /// Generations that its policy began since it was accepted, or since an operator began it again.
+    /// Generations that its policy began since it was accepted, an operator began it again, or it went
+    /// on as new.
     pub retried: u32,
+    /// Generations that went on as new since it was accepted, or since an operator began it again.
+    pub continued: u32,
     /// Attempts claimed so far.
     pub attempt: u32,
     /// When this generation was accepted, or may begin.
@@ -257,6 +260,8 @@ pub enum Step {
         /// The instant.
         until: Timestamp,
     },
+    /// It goes on as new, with another task: as this.
+    Continue(Arc<RunSpec>),
     /// An operator has it begin again, as this. Not after a success, and nothing that is attached.
     Retry(Arc<RunSpec>),
 }
@@ -281,6 +286,7 @@ impl Run {
             state: RunState::Queued,
             generation: 0,
             retried: 0,
+            continued: 0,
             attempt: 0,
             begun: since,
             timed_from: since,
@@ -368,7 +374,7 @@ impl Run {
                 if !matches!(outcome, Outcome::Succeeded(_)) && spec.attached_to().is_none() =>
             {
                 self.next_generation(now);
-                (self.timed_from, self.retried) = (now, 0);
+                (self.timed_from, self.retried, self.continued) = (now, 0, 0);
                 (self.purse, self.spec) = (spec.purse, spec);
                 S::Queued
             }
@@ -376,6 +382,12 @@ impl Run {
                 self.next_generation(until);
                 self.retried += 1;
                 S::Delayed { until }
+            }
+            (Step::Continue(spec), S::Running { .. }) => {
+                self.next_generation(now);
+                (self.retried, self.spec) = (0, spec);
+                self.continued += 1;
+                S::Queued
             }
             (Step::ChildEnded, _) => return Ok(()),
             (Step::Ready, state) => return illegal(state, "become ready"),
@@ -386,6 +398,7 @@ impl Run {
             (Step::Interrupt { .. }, state) => return illegal(state, "be interrupted"),
             (Step::Finish(_), state) => return illegal(state, "finish"),
             (Step::Again { .. }, state) => return illegal(state, "begin again"),
+            (Step::Continue(_), state) => return illegal(state, "go on as new"),
             (Step::Retry(_), state) => return illegal(state, "be retried"),
         };
         self.state = next;

@@ -246,6 +246,7 @@ fn words(came_to: &CameTo, exported: &Exported) -> (&'static str, String) {
                 format!("the replay stopped at the journal's end: entry {path} would be {import}{waits}");
             ("journal-end", what)
         }
+        CameTo::Continued => ("continued", "the replay went on as new".to_owned()),
         CameTo::Stopped => ("stopped", "the replay was stopped here".to_owned()),
         CameTo::Fault(why) => ("fault", format!("the replay cannot go on: {why}")),
     }

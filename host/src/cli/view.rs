@@ -106,11 +106,11 @@ pub(super) struct GenerationView {
     generation: u32,
     begun: String,
     over: String,
-    /// How it came to its end: `failed`, `timed-out` or `cancelled`.
-    outcome: &'static str,
+    /// How it came to its end: `failed`, `timed-out`, `cancelled`, or nothing: it went on as new.
+    outcome: Option<&'static str>,
     /// Why, for people.
-    reason: String,
-    /// Who began the next one: its `policy` or an `operator`.
+    reason: Option<String>,
+    /// Who began the next one: its `policy`, an `operator`, or the run `itself`.
     next_by: &'static str,
 }
 
@@ -121,11 +121,12 @@ impl GenerationView {
             generation: over.number,
             begun: instant(over.begun),
             over: instant(over.at),
-            outcome: outcome.kind(),
-            reason: outcome.sentence(name),
+            outcome: outcome.map(Outcome::kind),
+            reason: outcome.map(|outcome| outcome.sentence(name)),
             next_by: match over.over {
                 Over::Failed(_) => "policy",
                 Over::Ended(_) => "operator",
+                Over::Continued => "itself",
             },
         }
     }

@@ -12,8 +12,8 @@ use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::hook::{Called, Hook, HookCall};
 use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, Generation, ImportError, Outcome, PollId,
-    Purse, Renewal, Run, RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, Generation, ImportError, NextTask, Outcome,
+    PollId, Purse, Renewal, Run, RunId, Timestamp, Token,
 };
 
 use crate::ops::{
@@ -75,6 +75,9 @@ impl<B: Backend> Store for B {
     }
     async fn command(&self, by: By, entry: Entry, command: Command) -> Result<(Entry, Effects), StoreError> {
         self.write(move |rows| ops::command(rows, &by, entry, command)).await
+    }
+    async fn continue_as_new(&self, by: By, entry: Entry, task: NextTask) -> Result<Effects, StoreError> {
+        self.write(move |rows| ops::continue_as_new(rows, &by, &entry, task)).await
     }
     async fn park(&self, by: By, wait: Wait) -> Result<Parked, StoreError> {
         self.write(move |rows| ops::park(rows, &by, wait)).await

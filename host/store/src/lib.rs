@@ -18,8 +18,8 @@ use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::hook::{Called, Hook, HookCall};
 use sublane_core::poll::Poll;
 use sublane_core::{
-    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, Generation, ImportError, PollId, Purse,
-    Renewal, Run, RunId, Timestamp, Token,
+    ArtifactRef, ConversationId, Delivery, DeliveryId, Entry, Generation, ImportError, NextTask, PollId,
+    Purse, Renewal, Run, RunId, Timestamp, Token,
 };
 
 pub use backend::{Backend, Transaction};
@@ -115,6 +115,9 @@ pub trait Store: Send + Sync + 'static {
     async fn append(&self, by: By, entries: Vec<Entry>) -> Result<(), StoreError>;
     /// A command's rows and its entry.
     async fn command(&self, by: By, entry: Entry, command: Command) -> Result<(Entry, Effects), StoreError>;
+    /// `journal.continue-as-new`: the entry ends the run's journal, and the run is queued in its next
+    /// generation, with this task.
+    async fn continue_as_new(&self, by: By, entry: Entry, task: NextTask) -> Result<Effects, StoreError>;
     /// Opens a wait, or decides it at once.
     async fn park(&self, by: By, wait: Wait) -> Result<Parked, StoreError>;
     /// The parked attempt's instance is gone. `false`: the wait was decided meanwhile, the attempt goes on.

@@ -245,6 +245,11 @@ pub trait Rows:
     fn update_run(&mut self, run: &Run) -> Result<()>;
     /// Writes a run that lives and begins again, with what a new generation brings.
     fn begin_again(&mut self, run: &Run) -> Result<()>;
+    /// Writes a run that goes on as new, with what a new generation brings and its task.
+    fn continue_run(&mut self, run: &Run) -> Result<()>;
+    /// Removes what is kept of the generations of a run before this one: journals, hooks, and what was
+    /// their own.
+    fn forget_generations(&mut self, run: RunId, before: u32) -> Result<()>;
     /// Keeps what was a generation's own, now that it is over.
     fn insert_generation(&mut self, run: RunId, over: &Generation) -> Result<()>;
     /// The generations of a run that are over, oldest first.

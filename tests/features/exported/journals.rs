@@ -89,6 +89,10 @@ fn steps(web: &Web) -> Value {
         { "hook": {} },
         { "hook-wait": { "hook": 0, "within-ms": 1 } },
         { "hook-close": 0 },
+        { "spawn": { "agent": "spawns/echo", "name": "again", "retry": { "times": 1, "after-ms": 1_000 } } },
+        { "wait": { "children": [1] } },
+        "journal-used",
+        { "continue": "no steps" },
         { "sleep": 1 },
     ])
 }
@@ -122,7 +126,8 @@ async fn journals_that_were_written_before_replay() {
     if std::env::var_os("UPDATE_JOURNALS").is_some() {
         std::fs::create_dir_all(fixtures()).expect("a directory");
         let written = recorded(json!({ "fail": "enough of it" })).await;
-        std::fs::write(fixtures().join("format-1-each-import.json"), written).expect("written");
+        // `format-1-each-import.json` was written before there were policies and generations.
+        std::fs::write(fixtures().join("format-1-with-generations.json"), written).expect("written");
     }
     let (_directory, line) = elsewhere();
     let mut files: Vec<_> = std::fs::read_dir(fixtures())

@@ -265,11 +265,8 @@ async fn remembered(store: &dyn Store) -> Memory {
         let name = run.spec.name.clone();
         for past in store.generations(run.spec.id).await.expect("the store answers") {
             let entries = store.journal(run.spec.id, past.number).await.expect("the store answers");
-            let (outcome, at) = (past.over.outcome().clone(), past.at);
-            runs.insert(
-                format!("{name}, generation {}", past.number),
-                (RunState::Ended { outcome, at }, entries),
-            );
+            let state = run.at(&past).state;
+            runs.insert(format!("{name}, generation {}", past.number), (state, entries));
         }
         runs.insert(name, (run.state, entries));
     }

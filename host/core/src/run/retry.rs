@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Outcome, Run, RunSpec, RunState};
+use super::{ArtifactRef, Failure, Outcome, Run, RunSpec, RunState};
 use crate::backoff::Backoff;
 use crate::grants::Purse;
 use crate::time::Timestamp;
@@ -77,16 +77,29 @@ pub enum Over {
     Ended(Outcome),
     /// It failed, and the run's policy began the next one.
     Failed(Outcome),
+    /// The run went on as new, with another task.
+    Continued,
 }
 
 impl Over {
-    /// What it came to.
+    /// What it came to, unless the run went on.
     #[must_use]
-    pub fn outcome(&self) -> &Outcome {
+    pub fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Ended(outcome) | Self::Failed(outcome) => outcome,
+            Self::Ended(outcome) | Self::Failed(outcome) => Some(outcome),
+            Self::Continued => None,
         }
     }
+}
+
+/// What a run goes on with as new.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NextTask {
+    /// The input as JSON text.
+    pub input: Arc<str>,
+    /// Files that go with it.
+    pub artifacts: Vec<ArtifactRef>,
 }
 
 /// A generation that is over: what was its own, beside its journal.
@@ -103,6 +116,12 @@ pub struct Generation {
     pub over: Over,
     /// Generations before it that the run's policy began, one after the other.
     pub retried: u32,
+    /// Generations before it that went on as new.
+    #[serde(default)]
+    pub continued: u32,
+    /// Its task, where the next one has another.
+    #[serde(default)]
+    pub task: Option<NextTask>,
     /// Attempts of the run up to then.
     pub attempt: u32,
     /// The version of its plugin.
@@ -147,6 +166,8 @@ impl Run {
             at: now,
             over,
             retried: self.retried,
+            continued: self.continued,
+            task: None,
             attempt: self.attempt,
             plugin_digest: self.spec.plugin_digest.clone(),
             deadline: self.spec.deadline(),
@@ -162,12 +183,20 @@ impl Run {
         spec.grants = spec.grants.until(past.deadline);
         spec.plugin_digest.clone_from(&past.plugin_digest);
         (spec.purse, spec.seed) = (past.purse, past.seed);
+        if let Some(NextTask { input, artifacts }) = past.task.clone() {
+            (spec.input, spec.artifacts) = (input, artifacts);
+        }
+        let state = match past.over.outcome() {
+            Some(outcome) => RunState::Ended { outcome: outcome.clone(), at: past.at },
+            None => RunState::Queued,
+        };
         Self {
-            state: RunState::Ended { outcome: past.over.outcome().clone(), at: past.at },
+            state,
             generation: past.number,
             attempt: past.attempt,
             begun: past.begun,
             retried: past.retried,
+            continued: past.continued,
             since: past.at,
             progress: None,
             ..Self::queued(spec)

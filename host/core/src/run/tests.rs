@@ -67,6 +67,7 @@ fn each_step_leads_where_it_may_and_nowhere_else() {
         ("fail", Step::Finish(bad())),
         ("child ended", Step::ChildEnded),
         ("again", Step::Again { until }),
+        ("continue", Step::Continue(run().spec)),
         ("retry", Step::Retry(run().spec)),
     ];
     let mut told = String::new();

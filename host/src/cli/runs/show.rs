@@ -228,7 +228,9 @@ impl Whole {
 
     fn earlier(&self, now: Timestamp) -> String {
         let line = |over: &Generation| {
-            let why = over.over.outcome().sentence(&self.run.spec.name);
+            let outcome = over.over.outcome();
+            let why =
+                outcome.map_or("went on as new".into(), |outcome| outcome.sentence(&self.run.spec.name));
             format!("{}  over {}  {}", over.number, render::when(over.at, now), scrub_line(&why))
         };
         render::section("earlier generations", &self.generations.iter().map(line).collect::<Vec<_>>())

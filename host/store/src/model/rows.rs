@@ -13,7 +13,7 @@ use sublane_core::{
 use super::index::Due;
 use super::tables::{Numbered, Tables, newest, oldest};
 use crate::StoreError;
-use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, Rows, RunFilter, Wait};
+use crate::rows::{Conversation, DeliveryAttempt, DeliveryFilter, OperatorRows as _, Rows, RunFilter, Wait};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -62,6 +62,23 @@ impl Rows for Tables {
 
     fn begin_again(&mut self, run: &Run) -> Result<()> {
         self.update_run(run)
+    }
+
+    fn continue_run(&mut self, run: &Run) -> Result<()> {
+        self.renew_run(run)
+    }
+
+    fn forget_generations(&mut self, run: RunId, before: u32) -> Result<()> {
+        for generation in 0..before {
+            self.journals.remove(&(run, generation));
+        }
+        self.hooks.retain(|_, hook| hook.run != run || hook.generation >= before);
+        let Self { hooks: left, hook_tokens, .. } = self;
+        hook_tokens.retain(|_, id| left.contains_key(id));
+        if let Some(over) = self.generations.get_mut(&run) {
+            over.retain(|over| over.number >= before);
+        }
+        Ok(())
     }
 
     fn insert_generation(&mut self, run: RunId, over: &Generation) -> Result<()> {

@@ -7,7 +7,7 @@ use sublane_core::delivery::DeliveryBody;
 use sublane_core::journal::decode;
 use sublane_core::run::{RunState, Step};
 use sublane_core::undo::Undo;
-use sublane_core::{Answer, DeliveryId, Import, Outcome, Purse, Run, RunId, Timestamp};
+use sublane_core::{Answer, DeliveryId, Entry, Import, Outcome, Purse, Run, RunId, Timestamp};
 
 use super::admit::must_conversation;
 use super::wait::{decide, due, resolve_timeout};
@@ -153,7 +153,7 @@ fn settle_ended(
     rows.update_run(&run)?;
     owe(rows, &run, link_base, now, effects)?;
     if !matches!(run.outcome(), None | Some(Outcome::Succeeded(_))) {
-        undo(rows, &run, run.generation, now, effects)?;
+        undo(rows, &run, run.generation, |_| true, now, effects)?;
     }
     effects.ended.push(id);
     if run.spec.attached_to().is_none() && rest != Purse::default() {
@@ -193,6 +193,7 @@ pub(super) fn undo(
     rows: &mut dyn Rows,
     run: &Run,
     generation: u32,
+    which: impl Fn(&Entry) -> bool,
     now: Timestamp,
     effects: &mut Effects,
 ) -> Result<()> {
@@ -201,7 +202,7 @@ pub(super) fn undo(
         return Ok(());
     }
     let entries = rows.entries(run.spec.id, generation)?;
-    for entry in entries.iter().filter(|entry| entry.import == Import::HttpUndo) {
+    for entry in entries.iter().filter(|entry| entry.import == Import::HttpUndo && which(entry)) {
         let answer: Answer<Undo> = decode(entry)
             .map_err(|error| StoreError::Corrupt(format!("run {}, {}: {error}", run.spec.id, entry.path)))?;
         let Ok(undo) = answer else { continue };

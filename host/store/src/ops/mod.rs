@@ -6,6 +6,7 @@
 //! back as [`Effects`]; they are hints, since a sweep finds the same from the rows.
 
 mod admit;
+mod anew;
 mod command;
 mod deliver;
 mod end;
@@ -28,6 +29,7 @@ use crate::StoreError;
 use crate::rows::Rows;
 
 pub use admit::{Accept, Accepted, Draw, NewConversation, Spawn, Spawned, accept, spawn};
+pub use anew::continue_as_new;
 pub use command::{Command, command, readable_artifact};
 pub use deliver::{
     Settled, WaitsFor, dismiss_delivery, postpone, retry_delivery, settle, take_deliveries, wait_for_earlier,

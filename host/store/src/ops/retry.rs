@@ -6,7 +6,7 @@ use sublane_core::{Outcome, Over, PurseAsk, Renewal, Run, RunId, RunState, Times
 
 use super::admit::must_conversation;
 use super::steer::intent_done;
-use super::{BeginsAgain, Effects, Ready, Result, end, must_run, step};
+use super::{BeginsAgain, Effects, Ready, Result, anew, end, must_run, step};
 use crate::StoreError;
 use crate::rows::Rows;
 
@@ -36,7 +36,9 @@ pub(super) fn again(
             end::end(rows, child, outcome, link_base, now, effects)?;
         }
     }
-    end::undo(rows, &run, over.number, now, effects)?;
+    // What an earlier generation wanted undone is not this one's, whose task it is: it goes on.
+    end::undo(rows, &run, over.number, |entry| !entry.path.is_left(), now, effects)?;
+    anew::hand_on(rows, &run, over.number, |entry| entry.path.is_left())?;
     effects.again.push(BeginsAgain { run: id, generation: run.generation, until });
     Ok(())
 }

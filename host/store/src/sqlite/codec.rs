@@ -256,7 +256,7 @@ pub(super) fn run(c: &mut Columns<'_>) -> Result<Run> {
         _ => None,
     };
     let begun = c.instant()?;
-    let retried = c.number()?;
+    let (retried, continued) = (c.number()?, c.number()?);
     let timed_from = c.maybe_instant()?.unwrap_or(begun);
     let spec = Arc::new(spec(id, c)?);
     Ok(Run {
@@ -264,6 +264,7 @@ pub(super) fn run(c: &mut Columns<'_>) -> Result<Run> {
         state,
         generation,
         retried,
+        continued,
         attempt,
         begun,
         timed_from,

@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0013_schedules.sql"),
     include_str!("../../migrations/0014_polls.sql"),
     include_str!("../../migrations/0015_retries.sql"),
+    include_str!("../../migrations/0016_continued.sql"),
 ];
 
 /// What the file is to become and to stay. `synchronous=FULL` makes a commit durable when it returns;

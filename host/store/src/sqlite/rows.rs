@@ -8,7 +8,7 @@ use sublane_core::{
     RunId, Timestamp,
 };
 
-use super::codec::{self, Columns, bits, delivery_code, instant, json};
+use super::codec::{self, Columns, bits, delivery_code, instant, json, list};
 use super::runs::ends;
 use super::session::Session;
 use super::statements::Sql;
@@ -47,6 +47,20 @@ impl Rows for Session<'_> {
     fn begin_again(&mut self, run: &Run) -> Result<()> {
         self.write_run(run)?;
         self.write_generation(run)
+    }
+
+    fn continue_run(&mut self, run: &Run) -> Result<()> {
+        self.revive_run(run)?;
+        self.write_generation(run)?;
+        let values = params![run.spec.id.0, run.spec.input, list(&run.spec.artifacts)];
+        self.execute(Sql::SpecContinue, values).map(drop)
+    }
+
+    fn forget_generations(&mut self, run: RunId, before: u32) -> Result<()> {
+        for sql in [Sql::JournalForget, Sql::HooksForget, Sql::GenerationsForget] {
+            self.execute(sql, params![run.0, before])?;
+        }
+        Ok(())
     }
 
     fn insert_generation(&mut self, run: RunId, over: &Generation) -> Result<()> {

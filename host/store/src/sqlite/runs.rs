@@ -123,8 +123,14 @@ impl Session<'_> {
 
     /// Writes what a new generation brings, beside what changes with the state.
     pub(super) fn write_generation(&mut self, run: &Run) -> Result<()> {
-        let values =
-            params![run.spec.id.0, instant(run.begun), ready_at(&run.state), run.retried, timed_from(run)];
+        let values = params![
+            run.spec.id.0,
+            instant(run.begun),
+            ready_at(&run.state),
+            run.retried,
+            timed_from(run),
+            run.continued
+        ];
         self.execute(Sql::RunAgain, values).map(drop)
     }
 

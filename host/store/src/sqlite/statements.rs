@@ -27,7 +27,7 @@ macro_rules! run_columns {
     () => {
         "SELECT r.id, r.state, r.token, r.outcome, r.ready_at, r.ended_at, r.generation, r.attempt, r.crashes, r.cpu_us, \
          r.spawns, r.artifact_bytes, r.amounts, r.active_children, r.attached_children, r.since, r.progress, r.progress_note, \
-         r.begun, r.retried, r.timed_from, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
+         r.begun, r.retried, r.continued, r.timed_from, s.parent, s.lifetime, s.conversation, s.origin_channel, s.origin_address, s.plugin, s.agent, s.plugin_digest, \
          s.name, s.lane, s.priority, s.depth, s.input, s.artifacts, s.grants, s.given_cpu_us, s.given_spawns, \
          s.given_artifact_bytes, s.given_amounts, s.destinations, s.created, s.dedupe_key, s.spawner, s.seed, s.retry, r.n "
     };
@@ -114,10 +114,14 @@ statements! {
         amounts = ?12, state = ?13, token = ?14, outcome = ?15, ended_at = ?16, since = ?17, deadline = NULL, attached_to = NULL, \
         live_on = NULL WHERE id = ?1";
     // A run in a new generation, and one that lives again.
-    RunAgain: "UPDATE run SET begun = ?2, ready_at = ?3, retried = ?4, timed_from = ?5 WHERE id = ?1";
+    RunAgain: "UPDATE run SET begun = ?2, ready_at = ?3, retried = ?4, timed_from = ?5, continued = ?6 WHERE id = ?1";
     RunRenew: "UPDATE run SET deadline = ?2, live_on = ?3 WHERE id = ?1";
     SpecRenew: "UPDATE run_spec SET plugin_digest = ?2, grants = ?3, given_cpu_us = ?4, given_spawns = ?5, \
         given_artifact_bytes = ?6, seed = ?7, given_amounts = ?8 WHERE n = (SELECT n FROM run WHERE id = ?1)";
+    SpecContinue: "UPDATE run_spec SET input = ?2, artifacts = ?3 WHERE n = (SELECT n FROM run WHERE id = ?1)";
+    JournalForget: "DELETE FROM journal WHERE run = (SELECT n FROM run WHERE id = ?1) AND generation < ?2";
+    HooksForget: "DELETE FROM hook WHERE run = (SELECT n FROM run WHERE id = ?1) AND generation < ?2";
+    GenerationsForget: "DELETE FROM generation WHERE run = (SELECT n FROM run WHERE id = ?1) AND number < ?2";
     GenerationInsert: "INSERT INTO generation (run, number, past) VALUES ((SELECT n FROM run WHERE id = ?1), ?2, ?3)";
     Generations: "SELECT number, past FROM generation WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY number";
     GenerationsDelete: "DELETE FROM generation WHERE run = (SELECT n FROM run WHERE id = ?1)";

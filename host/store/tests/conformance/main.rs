@@ -6,6 +6,7 @@
 
 mod accept;
 mod again;
+mod anew;
 mod check;
 mod command;
 mod delivery;
@@ -157,6 +158,13 @@ on_every_store! {
         the_newest_lines_of_a_run_are_kept
         a_log_goes_with_its_run_or_before_it
         lines_of_a_run_that_is_gone_are_passed_over
+    }
+    anew {
+        a_run_goes_on_as_new_and_is_the_same_run
+        what_it_wanted_undone_is_handed_on_until_it_ends
+        a_failure_after_it_undoes_its_own_and_counts_anew
+        of_generations_before_the_last_nothing_is_kept
+        only_an_attempt_that_executes_goes_on_as_new
     }
     again {
         a_failed_run_rests_and_begins_again_with_an_empty_journal

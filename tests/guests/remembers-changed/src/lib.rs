@@ -8,4 +8,4 @@ mod memory;
 /// Whether what the task says of a change is done.
 pub(crate) const IS_CHANGED: bool = true;
 
-sublane_sdk::plugin!(agents: [memory::remember, memory::child, memory::stubborn], tools: [memory::note]);
+sublane_sdk::plugin!(agents: [memory::remember, memory::child, memory::stubborn, memory::again], tools: [memory::note]);

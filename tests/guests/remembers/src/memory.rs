@@ -100,6 +100,7 @@ pub(crate) fn remember(plan: Plan) -> Result<Vec<String>, Failure> {
     polls(&mut seen);
     retried(&mut seen);
     seen.note("used", journal::used());
+    goes_on(&mut seen);
     seen.locals();
     Ok(seen.0)
 }
@@ -191,7 +192,15 @@ fn retried(seen: &mut Seen) {
     let fourth = stubborn.clone().named("fourth").retry(times(2).after(Duration::from_secs(1))).start();
     let Ok(fourth) = fourth else { return seen.note("not spawned", fourth) };
     seen.note("ended", fourth.wait());
-    seen.note("refused", stubborn.named("fifth").retry(times(21)).start());
+    seen.note("refused", stubborn.named("no one").retry(times(21)).start());
+}
+
+/// A child that goes on as new, twice, and has a child of its own meanwhile.
+fn goes_on(seen: &mut Seen) {
+    let scope = Scope::new().cpu(Duration::from_secs(1)).kv_read("memory", "");
+    let fifth = Spawn::agent("remembers/again").task(0).named("fifth").scope(scope).start();
+    let Ok(fifth) = fifth else { return seen.note("not spawned", fifth) };
+    seen.note("ended", fifth.wait());
 }
 
 fn file(seen: &mut Seen, word: &str) -> Result<(), Failure> {
@@ -260,6 +269,21 @@ pub(crate) fn stubborn() -> Result<Vec<String>, Failure> {
     seen.note("tried", kv::get("memory", "tried"));
     seen.locals();
     if is_first { Err(Failure::new("it never works at first")) } else { Ok(seen.0) }
+}
+
+/// Goes on as new until it is the third time.
+#[agent]
+pub(crate) fn again(times: u32) -> Result<Vec<String>, Failure> {
+    let mut seen = Seen(vec![times.to_string()]);
+    seen.locals();
+    timer::sleep(Duration::from_millis(10))?;
+    seen.note("used", journal::used());
+    seen.note("refused", journal::continue_as_new("many"));
+    seen.locals();
+    if times < 2 {
+        match journal::continue_as_new(times + 1)? {}
+    }
+    Ok(seen.0)
 }
 
 /// Waits for a message, sleeps, and gives back what it saw.

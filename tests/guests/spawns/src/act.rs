@@ -174,6 +174,7 @@ impl Hands {
             Step::Progress { percent, note } => json!(progress::report(percent, &note)),
             Step::Now => json!(millis(clock::now())),
             Step::Random => json!(random::number()),
+            Step::Continue(task) => match journal::continue_with(task, self.files.clone()).map_err(text)? {},
             Step::JournalUsed => {
                 let used = journal::used().map_err(text)?;
                 json!([used.entries, used.max_entries, used.bytes, used.max_bytes])

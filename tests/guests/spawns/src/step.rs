@@ -97,6 +97,8 @@ pub(crate) enum Step {
     Random,
     /// How full the journal is.
     JournalUsed,
+    /// Go on as new with this task, and with the files that there are.
+    Continue(Value),
     /// Compute: so many rounds of a loop.
     Work(u64),
     /// Write a line to the log: `trace`, `debug`, `info`, `warn` or `error`.

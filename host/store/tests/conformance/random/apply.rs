@@ -130,6 +130,13 @@ pub(super) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
             };
             format!("{:?}", store.finish(view.by(*which, now), outcome).await)
         }
+        Step::Continue(which) => {
+            let mut entry = entry(number, Import::ContinueAsNew, r#"{"Ok":null}"#);
+            entry.at = now;
+            let artifacts = if number % 2 == 0 { vec![artifact(1)] } else { Vec::new() };
+            let task = sublane_core::NextTask { input: number.to_string().into(), artifacts };
+            format!("{:?}", store.continue_as_new(view.by(*which, now), entry, task).await)
+        }
         Step::Interrupt(which, crashed) => {
             format!("{:?}", store.interrupt(view.by(*which, now), *crashed, MAX_CRASHES).await)
         }

@@ -246,6 +246,15 @@ impl Attempt {
         self.class == class || self.called_on[class as usize].load(Ordering::Relaxed)
     }
 
+    /// Whether somebody who has a slot waits for what its instances hold.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        [Class::Small, Class::Large].into_iter().any(|class| {
+            let pool = &self.host.engines.of(class).pool;
+            self.is_on(class) && pool.is_wanted(|plugin| self.is_of(plugin))
+        })
+    }
+
     /// Asks a parked attempt to drop its instance.
     pub fn evict(&self) {
         self.evict.notify_one();
@@ -297,11 +306,7 @@ pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry
     attempt.parked_since.store(attempt.host.clock.now().0, Ordering::Relaxed);
     attempt.meter.rest();
     attempt.host.lanes.park(attempt);
-    let is_wanted = |class| {
-        let pool = &attempt.host.engines.of(class).pool;
-        attempt.is_on(class) && pool.is_wanted(|plugin| attempt.is_of(plugin))
-    };
-    if is_wanted(Class::Small) || is_wanted(Class::Large) {
+    if attempt.is_wanted() {
         // Who came before this was parked found nobody to ask for room.
         attempt.evict();
     }

@@ -16,6 +16,7 @@ use sublane_store::{LaneSetting, Ready};
 
 use crate::attempt::Attempt;
 use crate::engine::Class;
+use crate::engine::guest::Stop;
 use crate::engine::pool::Lack;
 use crate::engine::threads::default_threads;
 use crate::host::Inner;
@@ -246,10 +247,15 @@ impl Lanes {
                 return attempt.resume(entry);
             }
             lane.push(Turn { run: spec.id, key, priority: spec.priority, since: entry.at });
-            state.resumes.insert(spec.id, (attempt, entry));
+            state.resumes.insert(spec.id, (attempt.clone(), entry));
             state.next(&spec.lane)
         };
         perform(host, next);
+        // Whoever has a slot and asked for room before this was in line found nobody here.
+        let state = self.state.lock();
+        if state.resumes.contains_key(&spec.id) && attempt.is_wanted() {
+            attempt.meter.stop(Stop::MakesRoom);
+        }
     }
 
     /// The attempt parks: its slot is free, its instance stays.
@@ -310,20 +316,24 @@ impl Lanes {
     }
 
     /// Asks the attempt of this engine that is parked for longest to drop its instance; where it is its
-    /// plugin's share that somebody lacks, the one with an instance of that plugin.
+    /// plugin's share that somebody lacks, the one with an instance of that plugin. Where none is parked,
+    /// the last of those that wait for a slot: whoever asks may have the slot that it waits for.
     pub fn make_room(&self, class: Class, lack: Lack, plugin: &str) {
-        let oldest = {
-            let mut state = self.state.lock();
-            let helps = |attempt: &&Arc<Attempt>| {
-                attempt.is_on(class) && (lack == Lack::Pool || attempt.is_of(plugin))
-            };
-            let parked = state.parked.values().filter(helps);
-            let oldest = parked.min_by_key(|attempt| attempt.parked_since()).cloned();
-            // Whoever asks next gets another one.
-            oldest.inspect(|attempt| drop(state.parked.remove(&attempt.spec.id)))
-        };
-        if let Some(attempt) = oldest {
-            attempt.evict();
+        let helps =
+            |attempt: &Arc<Attempt>| attempt.is_on(class) && (lack == Lack::Pool || attempt.is_of(plugin));
+        let mut state = self.state.lock();
+        let parked = state.parked.values().filter(|attempt| helps(attempt));
+        // Whoever asks next gets another one.
+        if let Some(oldest) = parked.min_by_key(|attempt| attempt.parked_since()).cloned() {
+            state.parked.remove(&oldest.spec.id);
+            return oldest.evict();
+        }
+        let in_line = state.resumes.values().filter(|(attempt, _)| {
+            // One that was asked before is on its way.
+            helps(attempt) && attempt.meter.stopped().is_none()
+        });
+        if let Some((last, _)) = in_line.max_by_key(|(_, entry)| entry.at) {
+            last.meter.stop(Stop::MakesRoom);
         }
     }
 

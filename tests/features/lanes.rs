@@ -55,6 +55,27 @@ async fn five_levels_finish_in_the_smallest_pool_of_large_guests() {
     check_relay(kept(Setup::in_memory().plugin_with("spawns", LARGE).pools(SMALLEST, SMALLEST))).await;
 }
 
+/// One has its instance and wants the slot, the other has the slot and wants the instance's room.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_slot_makes_room_for_whoever_has_it() {
+    let host = kept(Setup::in_memory().plugin("spawns").pools(SMALLEST, SMALLEST).slots(1)).start().await;
+    let inner = host.inner();
+    let first = host.begin("spawns/act", json!([{ "receive": {} }, { "work": 1 }])).await;
+    host.when(first, "parked", |run| matches!(run.state, RunState::Waiting { token: Some(_) })).await;
+    host.until("its slot is free", || inner.lanes.parked() == 1).await;
+    inner.lanes.pause("main");
+    let second = host.begin("spawns/echo", json!(2)).await;
+    let told = inner.store.send(first, "\"go on\"".into(), None, inner.clock.now()).await;
+    inner.dispatch(told.expect("it waits for a message"));
+    host.when(first, "in line", |run| matches!(run.state, RunState::Running { .. })).await;
+    // The one that came first is first, and it is not the one with the instance.
+    inner.lanes.resume_lane(inner, "main");
+    assert_eq!(value(&host.ended(second).await), json!(2));
+    assert_eq!(value(&host.ended(first).await)[0], json!("go on"));
+    let first = inner.store.run(first).await.expect("readable").expect("there");
+    assert_eq!(first.crashes, 0, "to make room is no crash");
+}
+
 /// Complaint 93004 (R24): two waited for each other, without end.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_levels_finish_on_one_slot_in_the_smallest_pool() {

@@ -28,6 +28,9 @@ pub enum Stop {
     OutOfCpu = 2,
     /// Its purse has no host calls left.
     OutOfCalls = 4,
+    /// It waits for a slot, and whoever has one needs its instance's room: the run goes on in another
+    /// attempt.
+    MakesRoom = 5,
     /// The host is stopping: the run goes on with the next one.
     Shutdown = 3,
 }
@@ -100,6 +103,7 @@ impl Meter {
             2 => Some(Stop::OutOfCpu),
             3 => Some(Stop::Shutdown),
             4 => Some(Stop::OutOfCalls),
+            5 => Some(Stop::MakesRoom),
             _ => None,
         }
     }

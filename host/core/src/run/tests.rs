@@ -93,8 +93,8 @@ fn each_step_leads_where_it_may_and_nowhere_else() {
         delayed with a child: ready → queued, succeed → closing, fail → ended
         queued: claim → running, succeed → ended, fail → ended
         queued with a child: claim → running, succeed → closing, fail → ended
-        running: park → waiting, interrupt → queued, succeed → ended, fail → ended, again → delayed
-        running with a child: park → waiting, interrupt → queued, succeed → closing, fail → ended, again → delayed
+        running: park → waiting, interrupt → queued, succeed → ended, fail → ended, again → delayed, continue → queued
+        running with a child: park → waiting, interrupt → queued, succeed → closing, fail → ended, again → delayed, continue → queued
         waiting, in memory: evict → waiting, wake → running, succeed → ended, fail → ended, again → delayed
         waiting, in memory with a child: evict → waiting, wake → running, succeed → closing, fail → ended, again → delayed
         waiting: wake → queued, succeed → ended, fail → ended, again → delayed

@@ -144,7 +144,9 @@ pub fn run_agent<I: TaskInput, O: IntoOutput, E: Into<Failure>>(
     agent: impl FnOnce(I) -> Result<O, E>,
 ) -> Result<raw::Output, raw::Failure> {
     let run = || -> Result<raw::Output, Failure> {
-        let value = json::from_text("the input", &task.input)?;
+        // The same task is of the same shape when it is tried again.
+        let permanent = |why: String| Failure::new(why).permanent();
+        let value = json::from_text("the input", &task.input).map_err(permanent)?;
         let output = agent(I::from_parts(value, task.artifacts)).map_err(Into::into)?.into_output();
         Ok(raw::Output { value: output.value?, text: output.text, artifacts: output.artifacts })
     };

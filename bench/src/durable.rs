@@ -327,7 +327,7 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
         let directory = temporary();
         let receiver = crate::receiver::Receiver::start()?;
         let timed = Timed::new(sqlite(&directory, "ours.db"));
-        let webhook = crate::receiver::channel(&receiver, directory.path())?;
+        let webhook = crate::receiver::channel(receiver.url(), directory.path())?;
         let host = Setup::on(Arc::new(timed.clone()), directory.clone())
             .plugin("bench")
             .channel("webhook", webhook, None)

@@ -6,8 +6,10 @@ mod bare;
 mod durable;
 mod floor;
 mod http;
+mod jobs;
 mod journal;
 mod operate;
+mod polls;
 mod receiver;
 mod report;
 mod serving;
@@ -45,7 +47,13 @@ struct Args {
     /// Serve the store of `--state`, in which so many runs wait, and print what that takes of memory.
     #[arg(long, hide = true, requires = "state")]
     hold: Option<u32>,
-    /// See `--hold`.
+    /// Have a host ask for so many jobs of `--server`, and serve it in `--state` until it is killed.
+    #[arg(long, hide = true, requires = "state", requires = "server")]
+    watch: Option<u32>,
+    /// See `--watch`.
+    #[arg(long, hide = true)]
+    server: Option<String>,
+    /// See `--hold` and `--watch`.
     #[arg(long, hide = true)]
     state: Option<std::path::PathBuf>,
 }
@@ -57,8 +65,11 @@ fn main() -> anyhow::Result<()> {
         runtime.block_on(volatile::only(spawns));
         return Ok(());
     }
-    if let (Some(runs), Some(state)) = (args.hold, args.state) {
-        return runtime.block_on(waiting::hold(&state, runs));
+    if let (Some(runs), Some(state)) = (args.hold, &args.state) {
+        return runtime.block_on(waiting::hold(state, runs));
+    }
+    if let (Some(jobs), Some(state), Some(server)) = (args.watch, &args.state, &args.server) {
+        return runtime.block_on(polls::watch(state, server, jobs));
     }
     let mut report = report::Report::new(&args.only);
     runtime.block_on(measure(&mut report, args.rounds))?;
@@ -127,6 +138,12 @@ async fn measure(report: &mut report::Report, rounds: usize) -> anyhow::Result<(
     }
     if report.wants("http.overhead") {
         http::overhead(report, rounds).await?;
+    }
+    if report.wants("poll.rate") {
+        polls::rate(report, rounds).await?;
+    }
+    if report.wants("poll.replaced") {
+        polls::replaced(report).await?;
     }
     if report.wants("host.") {
         start::process(report, rounds)?;

@@ -32,6 +32,10 @@ impl Receiver {
         Ok(Self { url, arrivals: tokio::sync::Mutex::new(arrivals) })
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// When the next delivery's first byte arrived.
     pub(crate) async fn next(&self) -> anyhow::Result<Instant> {
         self.arrivals.lock().await.recv().await.ok_or_else(|| anyhow::anyhow!("the receiver is gone"))
@@ -64,11 +68,11 @@ fn serve(mut connection: std::net::TcpStream, arrived: &mpsc::UnboundedSender<In
     }
 }
 
-/// The webhook channel with this receiver as `bench`.
-pub(crate) fn channel(receiver: &Receiver, directory: &Path) -> anyhow::Result<Arc<dyn Channel>> {
+/// The webhook channel with the receiver at this URL as `bench`.
+pub(crate) fn channel(url: &str, directory: &Path) -> anyhow::Result<Arc<dyn Channel>> {
     let secret = directory.join("secret");
     std::fs::write(&secret, "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=")?;
-    let endpoint = Endpoint::new(receiver.url.clone(), SecretRef::File(secret));
+    let endpoint = Endpoint::new(url.to_owned(), SecretRef::File(secret));
     let webhook = Webhook::new(BTreeMap::from([("bench".to_owned(), endpoint)]), Arc::new(SystemClock))?;
     Ok(Arc::new(webhook))
 }

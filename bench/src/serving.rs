@@ -72,11 +72,16 @@ pub(crate) fn resident_bytes(process: u32) -> anyhow::Result<f64> {
 
 /// What the threads of a process have used of the processors, as the scheduler counts it.
 pub(crate) fn cpu(process: u32) -> anyhow::Result<Duration> {
-    let mut nanos = 0;
+    let mut all = Duration::ZERO;
     for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         // One that ends meanwhile has used next to nothing.
-        let Ok(line) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
-        nanos += line.split(' ').next().context("a number")?.parse::<u64>()?;
+        all += scheduled(&thread?.path().join("schedstat")).unwrap_or_default();
     }
-    Ok(Duration::from_nanos(nanos))
+    Ok(all)
+}
+
+/// What a thread has used, by what the scheduler says of it in this file.
+pub(crate) fn scheduled(file: &Path) -> anyhow::Result<Duration> {
+    let line = std::fs::read_to_string(file)?;
+    Ok(Duration::from_nanos(line.split(' ').next().context("a number")?.parse()?))
 }

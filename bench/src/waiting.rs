@@ -38,7 +38,7 @@ fn id(number: u32) -> RunId {
 }
 
 /// A run like this one that waits, without an instance.
-fn waiting(template: &Run, number: u32) -> Run {
+pub(crate) fn waiting(template: &Run, number: u32) -> Run {
     let mut spec = (*template.spec).clone();
     spec.id = id(number);
     spec.created = ACCEPTED;
@@ -47,7 +47,7 @@ fn waiting(template: &Run, number: u32) -> Run {
 }
 
 /// A run as a template that may live for a century.
-fn for_long(template: &Run) -> anyhow::Result<Run> {
+pub(crate) fn for_long(template: &Run) -> anyhow::Result<Run> {
     let mut spec = (*template.spec).clone();
     let mut grants = serde_json::to_value(&spec.grants)?;
     grants["caps"]["deadline"] = serde_json::to_value(DEADLINE)?;

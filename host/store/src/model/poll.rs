@@ -1,5 +1,7 @@
 //! [`PollRows`] over a map and what is due.
 
+use std::ops::Bound;
+
 use sublane_core::poll::Poll;
 use sublane_core::{PollId, RunId, Timestamp};
 
@@ -54,11 +56,11 @@ impl PollRows for Tables {
     }
 
     fn polled_servers(&mut self) -> Result<Vec<(String, Timestamp)>> {
-        let mut servers: Vec<(String, Timestamp)> = Vec::new();
-        for (server, due, _) in &self.polls_due {
-            if servers.last().is_none_or(|(last, _)| last != server) {
-                servers.push((server.clone(), *due));
-            }
+        let (mut servers, mut from) = (Vec::new(), Bound::Unbounded);
+        // From one server to the next, whatever number of plans each has.
+        while let Some((server, due, _)) = self.polls_due.range((from, Bound::Unbounded)).next() {
+            servers.push((server.clone(), *due));
+            from = Bound::Excluded((server.clone(), Timestamp(u64::MAX), PollId([u8::MAX; 16])));
         }
         Ok(servers)
     }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use sublane_sdk::poll::{self, Ending, answer};
 use sublane_sdk::{Failure, Scope, Spawn, agent, data, http, plugin, timer, tools};
 
 /// Gives back what it got.
@@ -73,4 +74,19 @@ struct Memory {
     until_ms: Option<u64>,
 }
 
-plugin!(agents: [echo, call, start, ask, recall]);
+/// Has the host ask every second whether something is done, and gives back what is said then.
+#[agent]
+fn watch(url: String) -> Result<String, Failure> {
+    let ending = poll::asking(http::get(&url))
+        .every(Duration::from_secs(1))
+        .give_or_take(0)
+        .done_when(answer().with("$.status", "done"))
+        .goes_on_when(answer().with("$.status", "queued"))
+        .until_it_ends()?;
+    match ending {
+        Ending::Done(response) => Ok(response.text()),
+        other => Err(Failure::new(format!("{other:?}"))),
+    }
+}
+
+plugin!(agents: [echo, call, start, ask, recall, watch]);

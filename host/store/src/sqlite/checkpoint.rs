@@ -6,44 +6,30 @@
 //! the writer itself moves the little that is left (see [`Session::log_length`]).
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
 use super::session::Session;
+use super::thread::Thread;
 
 /// The thread. Dropped, it ends what it is at.
 pub(super) struct Checkpointer {
-    wake: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+    wake: SyncSender<()>,
+    _thread: Thread,
 }
 
 impl Checkpointer {
     /// Starts it on a connection of its own.
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (wake, woken) = sync_channel(1);
-        let thread = std::thread::Builder::new().name("store-checkpoint".into());
-        let thread = thread.spawn(move || work(&connection, &woken))?;
-        Ok(Self { wake: Some(wake), thread: Some(thread) })
+        let thread = Thread::start("store-checkpoint", move || work(&connection, &woken))?;
+        Ok(Self { wake, _thread: thread })
     }
 
     /// There is enough in the log for it to be worth while.
     pub(super) fn wake(&self) {
-        if let Some(wake) = &self.wake {
-            // Full: it was told already.
-            let _ = wake.try_send(());
-        }
-    }
-}
-
-impl Drop for Checkpointer {
-    fn drop(&mut self) {
-        self.wake = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the store's checkpointing thread panicked");
-        }
+        // Full: it was told already.
+        let _ = self.wake.try_send(());
     }
 }
 

@@ -30,6 +30,7 @@ mod session;
 mod statements;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod version;
 mod writer;
 

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
@@ -14,6 +13,7 @@ use tokio::sync::Semaphore;
 use super::job::{Job, job};
 use super::session::Session;
 use super::statements::Sql;
+use super::thread::Thread;
 use crate::StoreError;
 use crate::backend::Transaction;
 
@@ -25,7 +25,7 @@ const MAX_QUEUED: usize = 256;
 /// The threads and their queue. Dropped, they do what is queued and end.
 pub(super) struct Readers {
     queue: Arc<Queue>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<Thread>,
 }
 
 /// What waits for a thread. A read wakes one of them: if they took turns at a channel, each read would
@@ -78,8 +78,8 @@ impl Readers {
         let mut readers = Self { queue: queue.clone(), threads: Vec::new() };
         for (index, connection) in connections.into_iter().enumerate() {
             let queue = queue.clone();
-            let thread = std::thread::Builder::new().name(format!("store-reader-{index}"));
-            readers.threads.push(thread.spawn(move || work(&connection, &queue))?);
+            let name = format!("store-reader-{index}");
+            readers.threads.push(Thread::start(&name, move || work(&connection, &queue))?);
         }
         Ok(readers)
     }
@@ -94,11 +94,6 @@ impl Readers {
 impl Drop for Readers {
     fn drop(&mut self) {
         self.queue.close();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a reading thread of the store panicked");
-            }
-        }
     }
 }
 

@@ -11,8 +11,6 @@
 //! after such a fault get a commit of their own each: whatever fails again
 //! harms nobody else.
 
-use std::thread::JoinHandle;
-
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
@@ -20,6 +18,7 @@ use super::checkpoint::Checkpointer;
 use super::job::{Job, job};
 use super::session::{LogLength, Session};
 use super::statements::Sql;
+use super::thread::Thread;
 use crate::StoreError;
 use crate::backend::Transaction;
 
@@ -32,8 +31,8 @@ const CAREFUL_OPERATIONS: u32 = 256;
 
 /// The thread and its queue. Dropped, it does what is queued and ends.
 pub(super) struct Writer {
-    queue: Option<Sender<Box<dyn Job>>>,
-    thread: Option<JoinHandle<()>>,
+    queue: Sender<Box<dyn Job>>,
+    _thread: Thread,
 }
 
 impl Writer {
@@ -41,33 +40,20 @@ impl Writer {
     pub(super) fn start(connection: Connection, beside: Connection) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let checkpointer = Checkpointer::start(beside)?;
-        let thread = std::thread::Builder::new().name("store-writer".into());
-        let thread = thread.spawn(move || {
+        let thread = Thread::start("store-writer", move || {
             work(&connection, receiver, &checkpointer);
             // The connection that writes is the last one to close, and leaves no log behind.
             drop(checkpointer);
         })?;
-        Ok(Self { queue: Some(sender), thread: Some(thread) })
+        Ok(Self { queue: sender, _thread: thread })
     }
 
     /// Queues a transaction and waits until it is durable. Once queued it happens,
     /// whether or not anybody still waits.
     pub(super) async fn run<T: Send + 'static>(&self, work: impl Transaction<T>) -> Result<T, StoreError> {
-        let queue = self.queue.as_ref().ok_or(StoreError::Closed)?;
         let (job, answer) = job(work);
-        queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        self.queue.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the store's writer thread panicked");
-        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is old goes: runs that ended, files that nothing refers to, versions of plugins that no run
 //! is on, compiled code that nothing loads.
 //!
-//! Owns how long things are kept and the pace of their removal: a small
-//! transaction, then a pause three times as long, so that whoever writes beside
-//! it hardly notices. What may go is decided by the store's rows.
+//! Owns how long things are kept and the pace of their removal: a few rows, in
+//! another's commit where there is one, then a pause as long as that took, so that whoever
+//! writes beside it hardly notices. What may go is decided by the store's rows.
 
 use std::time::Duration;
 
@@ -15,11 +15,9 @@ use crate::clock::Clock;
 use crate::plugin::kept::{Kept, KeptError};
 
 /// Rows that one transaction removes.
-const ROWS: u32 = 32;
+const ROWS: u32 = 16;
 /// Runs that are looked at together.
 const PAGE: u32 = 256;
-/// A pause is so many times as long as the removal before it.
-const PAUSES: u32 = 3;
 /// How often everything is looked through again for runs that the removal of others made free.
 const PASSES: u32 = 8;
 
@@ -163,7 +161,7 @@ pub async fn logs(
 /// Rests after a removal, so that others can write.
 async fn pause(clock: &dyn Clock, begun: Timestamp) {
     let now = clock.now();
-    let pause = now.since(begun) * PAUSES;
+    let pause = now.since(begun);
     if !pause.is_zero() {
         clock.sleep_until(now.after(pause)).await;
     }

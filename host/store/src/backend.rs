@@ -39,6 +39,15 @@ pub trait Backend: Send + Sync + 'static {
         transaction: impl Transaction<T>,
     ) -> impl Future<Output = Result<T, StoreError>> + Send;
 
+    /// As [`Self::write`], for what nobody waits for: it may rest for a moment, so as to share the
+    /// commit of another.
+    fn write_beside<T: Send + 'static>(
+        &self,
+        transaction: impl Transaction<T>,
+    ) -> impl Future<Output = Result<T, StoreError>> + Send {
+        self.write(transaction)
+    }
+
     /// Runs a transaction that only reads, on what was committed last.
     fn read<T: Send + 'static>(
         &self,
@@ -235,7 +244,7 @@ impl<B: Backend> Store for B {
         max_lines: u32,
         now: Timestamp,
     ) -> Result<OldLogs, StoreError> {
-        self.write(move |rows| ops::remove_logs(rows, age, after, max_lines, now)).await
+        self.write_beside(move |rows| ops::remove_logs(rows, age, after, max_lines, now)).await
     }
     async fn ask(&self, body: Arc<str>, now: Timestamp) -> Result<i64, StoreError> {
         self.write(move |rows| rows.insert_intent(&body, now)).await
@@ -300,7 +309,7 @@ impl<B: Backend> Store for B {
         max_rows: u32,
         now: Timestamp,
     ) -> Result<Removed, StoreError> {
-        self.write(move |rows| ops::remove_runs(rows, &runs, &keep, max_rows, now)).await
+        self.write_beside(move |rows| ops::remove_runs(rows, &runs, &keep, max_rows, now)).await
     }
     async fn unlinked(&self, artifacts: Vec<String>) -> Result<Vec<String>, StoreError> {
         self.read(move |rows| {

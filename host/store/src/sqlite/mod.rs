@@ -54,7 +54,7 @@ use writer::Writer;
 /// The durable store in one SQLite file.
 ///
 /// Dropping it does what is queued, checkpoints and closes; that may take as
-/// long as the last commit.
+/// long as the last commit. Removals need a runtime whose timers are on.
 pub struct SqliteStore {
     // Readers go first: the last connection to close leaves no log behind.
     readers: Readers,
@@ -113,6 +113,16 @@ impl Backend for SqliteStore {
         match &self.writer {
             Some(writer) => self.noted(writer.run(transaction).await),
             None => Err(StoreError::Io("it was opened for reading only".into())),
+        }
+    }
+
+    async fn write_beside<T: Send + 'static>(
+        &self,
+        transaction: impl Transaction<T>,
+    ) -> Result<T, StoreError> {
+        match &self.writer {
+            Some(writer) => self.noted(writer.run_beside(transaction).await),
+            None => self.write(transaction).await,
         }
     }
 

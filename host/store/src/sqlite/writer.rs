@@ -3,6 +3,10 @@
 //! It never waits for more to come: a single caller pays one commit, and many
 //! callers share one. Nobody is answered before the commit is durable.
 //!
+//! What nobody waits for, like the removal of what is old, goes *beside* others: with the next
+//! commit, so that whoever comes then pays for its rows and not for a sync. Where nobody comes
+//! for [`COMPANY`], it goes like any other.
+//!
 //! An operation that fails has written nothing by contract, so the others of
 //! its group go on. The thread does not rely on it: an operation that wrote and
 //! then failed, or panicked, takes its whole group back, and each of the group
@@ -11,8 +15,14 @@
 //! after such a fault get a commit of their own each: whatever fails again
 //! harms nobody else.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::timeout;
 
 use super::checkpoint::Checkpointer;
 use super::job::{Job, job};
@@ -28,24 +38,32 @@ const MAX_QUEUED: usize = 1_024;
 const MAX_GROUP: usize = 512;
 /// Operations that get a commit of their own after a group was taken back.
 const CAREFUL_OPERATIONS: u32 = 256;
+/// How long an operation that goes beside others waits for them: a commit or two.
+const COMPANY: Duration = Duration::from_millis(4);
 
 /// The thread and its queue. Dropped, it does what is queued and ends.
 pub(super) struct Writer {
     queue: Sender<Box<dyn Job>>,
+    beside: Beside,
     _thread: Thread,
 }
+
+/// Operations that go beside others, one with each commit.
+type Beside = Arc<Mutex<VecDeque<Box<dyn Job>>>>;
 
 impl Writer {
     /// Starts it on a connection that writes, with another one for checkpoints beside it.
     pub(super) fn start(connection: Connection, beside: Connection) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED);
         let checkpointer = Checkpointer::start(beside)?;
+        let beside = Beside::default();
+        let waiting = beside.clone();
         let thread = Thread::start("store-writer", move || {
-            work(&connection, receiver, &checkpointer);
+            work(&connection, receiver, &waiting, &checkpointer);
             // The connection that writes is the last one to close, and leaves no log behind.
             drop(checkpointer);
         })?;
-        Ok(Self { queue: sender, _thread: thread })
+        Ok(Self { queue: sender, beside, _thread: thread })
     }
 
     /// Queues a transaction and waits until it is durable. Once queued it happens,
@@ -55,15 +73,48 @@ impl Writer {
         self.queue.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
+
+    /// As [`Self::run`], for what nobody waits for. Dropped while it waits for company, it happens
+    /// with the next commit, if there is one.
+    pub(super) async fn run_beside<T: Send + 'static>(
+        &self,
+        work: impl Transaction<T>,
+    ) -> Result<T, StoreError> {
+        let (job, mut answer) = job(work);
+        self.beside.lock().push_back(job);
+        if let Ok(answer) = timeout(COMPANY, &mut answer).await {
+            return answer.unwrap_or(Err(StoreError::Closed));
+        }
+        // Perhaps another's, which waited for longer; or its own is on its way.
+        let waits = self.beside.lock().pop_front();
+        if let Some(job) = waits {
+            self.queue.send(job).await.map_err(|_| StoreError::Closed)?;
+        }
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
 }
 
-fn work(connection: &Connection, mut queue: Receiver<Box<dyn Job>>, checkpointer: &Checkpointer) {
+fn work(
+    connection: &Connection,
+    mut queue: Receiver<Box<dyn Job>>,
+    beside: &Beside,
+    checkpointer: &Checkpointer,
+) {
     let mut session = Session::writing(connection);
     let mut group = Vec::with_capacity(MAX_GROUP);
     let mut careful = 0_u32;
     while let Some(first) = queue.blocking_recv() {
-        let limit = if careful > 0 { 1 } else { MAX_GROUP };
-        match run_group(&mut session, first, &mut queue, limit, &mut group) {
+        let done = if careful > 0 {
+            run_group(&mut session, first, || None, &mut group)
+        } else {
+            let mut beside = Some(beside);
+            let more = || {
+                let job = queue.try_recv().ok();
+                job.or_else(|| beside.take().and_then(|beside| beside.lock().pop_front()))
+            };
+            run_group(&mut session, first, more, &mut group)
+        };
+        match done {
             Ok(()) => {
                 careful = careful.saturating_sub(1);
                 group.drain(..).for_each(Job::answer);
@@ -113,12 +164,11 @@ fn tell(fault: Fault, group: &mut Vec<Box<dyn Job>>) {
     }
 }
 
-/// Runs `first` and what is queued behind it, and commits.
+/// Runs `first` and, up to [`MAX_GROUP`], what `more` gives, and commits.
 fn run_group(
     session: &mut Session<'_>,
     first: Box<dyn Job>,
-    queue: &mut Receiver<Box<dyn Job>>,
-    limit: usize,
+    mut more: impl FnMut() -> Option<Box<dyn Job>>,
     group: &mut Vec<Box<dyn Job>>,
 ) -> Result<(), Fault> {
     group.push(first);
@@ -135,10 +185,8 @@ fn run_group(
             return Err(Fault::Operation(error));
         }
         next += 1;
-        if next < limit
-            && let Ok(job) = queue.try_recv()
-        {
-            group.push(job);
+        if next < MAX_GROUP {
+            group.extend(more());
         }
     }
     session.commit().map_err(Fault::Transaction)

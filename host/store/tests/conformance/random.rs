@@ -82,7 +82,7 @@ pub(crate) fn same_as_the_model<S: Subject>() {
 }
 
 fn sequence<S: Subject>(steps: &[(Step, u16)]) -> Result<(), TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let directory = tempfile::tempdir().expect("a directory for the test");
     let (model, store) = (Model::default(), S::new(directory.path()));
     runtime.block_on(async {

@@ -321,7 +321,10 @@ pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry
             evict.as_mut().poll(cx).map(|()| None)
         });
         match attempt.meter.or_stop(std::pin::pin!(decided)).await.map_err(Exit::Stopped)? {
-            Some(Ok(entry)) => return Ok(entry),
+            Some(Ok(entry)) => {
+                attempt.meter.go_on();
+                return Ok(entry);
+            }
             Some(Err(_)) => return Err(Exit::Stale),
             None => {
                 evict.set(attempt.evict.notified());

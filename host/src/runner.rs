@@ -4,7 +4,6 @@
 //! the host's own fault and therefore no outcome at all.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use sublane_core::journal::Bounds;
 use sublane_core::{Failure, Import, Outcome, Output, Path, Run, RunId};
@@ -17,6 +16,7 @@ use crate::bindings::sublane::plugin::types;
 use crate::engine::Class;
 use crate::engine::guest::{Meter, Metered, Stop};
 use crate::engine::limiter::{Limiter, MachineOutOfMemory, OutOfMemory};
+use crate::engine::threads::Seat;
 use crate::host::Inner;
 use crate::imports::{Ctx, HOSTCALL_BYTES, Instance, Live, MAX_JSON_BYTES, output_from_guest, task_to_guest};
 use crate::journal::{Frame, Journal, JournalError, became_nearly_full};
@@ -36,14 +36,14 @@ const MAX_SAID_CHARS: usize = 200;
 /// A run has a slot: begins an attempt on it. A host that stops begins none; the next one will.
 pub fn start(host: &Arc<Inner>, run: RunId) {
     let Some(executing) = host.begin_attempt() else { return };
-    let slow = Arc::new(AtomicBool::new(false));
-    let attempt = attempt(host.clone(), run, slow.clone());
+    let seat = host.threads.seat();
+    let attempt = attempt(host.clone(), run, seat.clone());
     host.threads.run(
         async move {
             attempt.await;
             drop(executing);
         },
-        slow,
+        seat,
     );
 }
 
@@ -64,7 +64,7 @@ pub fn store(engine: &Engine, ctx: Ctx) -> Store<Ctx> {
 }
 
 /// One attempt, from claim to conclusion.
-async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
+async fn attempt(host: Arc<Inner>, id: RunId, seat: Arc<Seat>) {
     let token = host.begin_claim();
     let claimed = match host.store.claim(id, token, host.clock.now()).await {
         Ok(Some(claimed)) => claimed,
@@ -88,7 +88,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, slow: Arc<AtomicBool>) {
     host.late.watch(&run);
     let plugin = host.version(&run.spec.plugin, &run.spec.plugin_digest).await;
     let class = plugin.as_ref().map_or(Class::Small, |plugin| plugin.class);
-    let meter = Meter::new(&run.purse, slow);
+    let meter = Meter::new(&run.purse, seat);
     let became_nearly_full = became_nearly_full(&entries, host.settings.journal);
     let journal = Journal::new(entries, run.begun, host.settings.journal);
     let attempt = Attempt::new(host.clone(), &run, token, class, journal, meter, None);

@@ -16,6 +16,7 @@ use sublane_core::Purse;
 
 use super::{TICK_MS, cpu};
 
+use super::threads::Seat;
 use super::ticker::Ticker;
 
 /// Why an attempt was stopped from outside.
@@ -55,17 +56,16 @@ pub struct Meter {
     entered_us: AtomicU64,
     /// Guest CPU of the current poll.
     polled_us: AtomicU64,
-    slow: Arc<AtomicBool>,
+    seat: Arc<Seat>,
     free: AtomicBool,
     origin: Instant,
 }
 
 impl Meter {
     /// A meter for an attempt of a run with this purse, of which it counts guest CPU and host calls.
-    /// `slow` is set when it has computed for a whole tick and its future should be on the slow
-    /// threads, and cleared when it parks.
+    /// Its seat is told when it has computed for a whole tick, when it parks and when it goes on.
     #[must_use]
-    pub fn new(purse: &Purse, slow: Arc<AtomicBool>) -> Arc<Self> {
+    pub fn new(purse: &Purse, seat: Arc<Seat>) -> Arc<Self> {
         Arc::new(Self {
             stop: AtomicU8::new(0),
             waker: AtomicWaker::new(),
@@ -78,7 +78,7 @@ impl Meter {
             full: *purse,
             entered_us: AtomicU64::new(0),
             polled_us: AtomicU64::new(0),
-            slow,
+            seat,
             free: AtomicBool::new(false),
             origin: now(),
         })
@@ -119,7 +119,7 @@ impl Meter {
     pub fn tick(&self) -> Option<Stop> {
         self.settle();
         if self.polled_us.load(Ordering::Relaxed) >= TICK_MS * 1_000 {
-            self.slow.store(true, Ordering::Relaxed);
+            self.seat.slow_down();
         }
         if self.used_us.load(Ordering::Relaxed) >= self.limit_us.load(Ordering::Relaxed) {
             self.stop(Stop::OutOfCpu);
@@ -140,7 +140,12 @@ impl Meter {
 
     /// It parks: whatever it computed for, when it goes on it is as fast as the others.
     pub fn rest(&self) {
-        self.slow.store(false, Ordering::Relaxed);
+        self.seat.rest();
+    }
+
+    /// What it parked for is there.
+    pub fn go_on(&self) {
+        self.seat.go_on();
     }
 
     /// Whether less than half of what it began with is left: children may have given back some.
@@ -338,13 +343,13 @@ mod tests {
 
     #[test]
     fn whoever_computes_for_a_whole_tick_is_slow_until_it_rests() {
-        let slow = Arc::new(AtomicBool::new(false));
-        let meter = Meter::new(&FULL, slow.clone());
+        let seat = Arc::<Seat>::default();
+        let meter = Meter::new(&FULL, seat.clone());
         meter.enter();
         meter.tick();
-        assert!(!slow.load(Ordering::Relaxed), "it has only begun");
+        assert!(!seat.is_slow(), "it has only begun");
         let mut count = 0_u64;
-        while !slow.load(Ordering::Relaxed) {
+        while !seat.is_slow() {
             count = std::hint::black_box(count.wrapping_add(1));
             if count.is_multiple_of(1_000) {
                 meter.tick();
@@ -353,7 +358,7 @@ mod tests {
         assert!(meter.used() >= Duration::from_millis(TICK_MS));
         meter.leave();
         meter.rest();
-        assert!(!slow.load(Ordering::Relaxed));
+        assert!(!seat.is_slow());
     }
 
     #[test]

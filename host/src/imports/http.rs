@@ -142,13 +142,13 @@ impl Live {
         let by = By { spent, ..self.attempt.by(false) };
         self.attempt.host.store.append(by, Vec::new()).await.map_err(Exit::store)?;
         hop.max_wire = purse.bytes_in - *came;
-        let host = self.attempt.host.clone();
+        let host = &self.attempt.host;
         let exchanged = std::pin::pin!(async {
             if !hop.is_bulk() {
-                return Ok(self.attempt.host.http.exchange_here(hop, &host.artifacts).await);
+                return Ok(host.http.exchange_here(hop, &host.artifacts).await);
             }
-            let exchange = async move { host.http.exchange(hop, &host.artifacts).await };
-            self.attempt.host.on_io(exchange).await
+            let there = host.clone();
+            host.on_io(async move { there.http.exchange(hop, &there.artifacts).await }).await
         });
         let exchanged = self.attempt.meter.or_stop(exchanged).await;
         let (reply, brought) = exchanged.map_err(Exit::Stopped)?.map_err(Exit::Fault)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use sublane::config::Config;
+use sublane::exported::Exported;
 use sublane::http::url::Url;
 use sublane::plugin::Manifest;
 use sublane_core::grants::{AgentPattern, FilePath, ModelPattern, Target as Place};
@@ -12,13 +13,14 @@ use sublane_core::{Authority, Destination, Entry, Grants, Import, Path as Seq, R
 use super::Target;
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "manifest", read: manifest },
     Target { name: "configuration", read: configuration },
     Target { name: "url", read: url },
     Target { name: "names", read: names },
     Target { name: "grants", read: grants },
     Target { name: "rows", read: super::rows::read },
+    Target { name: "exported", read: exported },
 ];
 
 fn text(input: &[u8]) -> Option<&str> {
@@ -119,4 +121,15 @@ fn grants(input: &[u8]) {
         };
         let _ = (decode::<SpawnAnswer>(&entry), decode::<WaitAnswer>(&entry), decode::<String>(&entry));
     }
+}
+
+fn exported(input: &[u8]) {
+    let Ok(exported) = Exported::parse(input) else { return };
+    let journal = exported.journal().expect("it was read");
+    assert!(journal.is_sorted_by(|one, next| one.path < next.path), "{journal:?}");
+    // What a component is not, it is told, and it is no more than its digest says.
+    let _ = exported.plugins.iter().filter_map(|plugin| plugin.component().ok()).count();
+    let written = exported.to_json();
+    let again = Exported::parse(written.as_bytes()).expect("what is written can be read");
+    assert_eq!(again.to_json(), written);
 }

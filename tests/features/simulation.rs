@@ -68,8 +68,10 @@ async fn a_seed_that_comes_to_no_end_fails_with_what_it_does_and_holds_up_no_oth
 #[test]
 fn a_request_with_two_keys_is_told() {
     let job = |key: &str, body: &str| Job { key: key.to_owned(), body: body.to_owned() };
-    assert_eq!(jobs(&[job("a", "0/1"), job("a", "0/1"), job("b", "0/2")]), Vec::<String>::new());
-    let told = jobs(&[job("a", "0/1"), job("b", "0/1")]);
-    assert_eq!(told, ["what 0/1 asks of the provider came with two keys"]);
-    assert_eq!(jobs(&[job("a", "0/1"), job("a", "0/2")]), ["the key of 0/2 came with something else"]);
+    let once = |_: &str| 1;
+    assert_eq!(jobs(&[job("a", "0/1"), job("a", "0/1"), job("b", "0/2")], once), Vec::<String>::new());
+    assert_eq!(jobs(&[job("a", "0/1"), job("b", "0/1")], |_| 2), Vec::<String>::new());
+    let told = jobs(&[job("a", "0/1"), job("b", "0/1")], once);
+    assert_eq!(told, ["what 0/1 asks of the provider came with 2 keys"]);
+    assert_eq!(jobs(&[job("a", "0/1"), job("a", "0/2")], once), ["the key of 0/2 came with something else"]);
 }

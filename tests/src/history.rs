@@ -290,7 +290,7 @@ impl History {
     }
 
     /// Entries of these imports, in all generations.
-    fn entries(&self, of: impl Fn(Import) -> bool) -> impl Iterator<Item = (RunId, &Entry)> {
+    pub(crate) fn entries(&self, of: impl Fn(Import) -> bool) -> impl Iterator<Item = (RunId, &Entry)> {
         let earlier = self
             .generations
             .iter()

@@ -30,7 +30,12 @@ pub(super) async fn judge(scene: &mut Scene) -> Vec<String> {
     faults.extend(history.faults_of_runs());
     faults.extend(receipts(&history.deliveries, &history.received));
     faults.extend(roots(&history.runs, scene.plan.roots.len()));
-    faults.extend(jobs(&scene.outside.jobs()));
+    let asked = |name: &str| {
+        let named = history.runs.iter().filter(|run| run.spec.parent.is_some() && *run.spec.name == *name);
+        // A root has a name of the host's, and no policy of retries.
+        named.map(|run| run.generation as usize + 1).sum::<usize>().max(1)
+    };
+    faults.extend(jobs(&scene.outside.jobs(), asked));
     for run in &history.runs {
         if let Some(conversation) = conversation(scene, run).await {
             faults.extend(purses(&history, &conversation, &scene.outside.jobs()));
@@ -85,14 +90,17 @@ fn roots(runs: &[Run], asked: usize) -> Vec<String> {
     }
 }
 
-/// One key for what a run asks in a step, and nothing else under that key: whoever honours it takes it once.
+/// One key for what a generation of a run asks in a step, and nothing else under that key: whoever
+/// honours it takes it once. `generations` says how many there are of all runs of a name.
 #[must_use]
-pub fn jobs(jobs: &[Job]) -> Vec<String> {
-    let (mut keys, mut bodies) = (BTreeMap::<&str, &str>::new(), BTreeMap::<&str, &str>::new());
+pub fn jobs(jobs: &[Job], generations: impl Fn(&str) -> usize) -> Vec<String> {
+    let (mut keys, mut bodies) = (BTreeMap::<&str, BTreeSet<&str>>::new(), BTreeMap::<&str, &str>::new());
     let mut faults = Vec::new();
     for Job { key, body } in jobs {
-        if *keys.entry(body).or_insert(key) != key {
-            faults.push(format!("what {body} asks of the provider came with two keys"));
+        let keys = keys.entry(body).or_default();
+        let most = generations(body.split('/').next().unwrap_or_default());
+        if keys.insert(key) && keys.len() == most + 1 {
+            faults.push(format!("what {body} asks of the provider came with {} keys", most + 1));
         }
         if *bodies.entry(key).or_insert(body) != body {
             faults.push(format!("the key of {body} came with something else"));
@@ -116,11 +124,6 @@ fn purses(history: &History, conversation: &Conversation, jobs: &[Job]) -> Vec<S
     let runs: Vec<&Run> =
         history.runs.iter().filter(|run| run.spec.conversation == conversation.id).collect();
     let (ceiling, left) = (conversation.ceiling, conversation.purse);
-    let entries = |import: Import| {
-        runs.iter()
-            .flat_map(|run| &history.journals[&run.spec.id])
-            .filter(move |entry| entry.import == import)
-    };
     let mut faults = Vec::new();
     let mut check = |what: &str, spent: u64, expected: u64| {
         if spent != expected {
@@ -130,7 +133,11 @@ fn purses(history: &History, conversation: &Conversation, jobs: &[Job]) -> Vec<S
     let spent = |of: fn(&sublane_core::Purse) -> u64| of(&ceiling).wrapping_sub(of(&left));
     // The root itself is one.
     check("spawned runs", spent(|purse| purse.spawns), runs.len() as u64);
-    let files = entries(Import::ArtifactFinish).filter_map(|entry| decode::<ArtifactRef>(entry).ok()?.ok());
+    let is_own_run = |id: RunId| runs.iter().any(|run| run.spec.id == id);
+    let finished = history.entries(|import| import == Import::ArtifactFinish);
+    let files = finished
+        .filter(|(run, _)| is_own_run(*run))
+        .filter_map(|(_, entry)| decode::<ArtifactRef>(entry).ok()?.ok());
     check("bytes of files", spent(|purse| purse.artifact_bytes), files.map(|file| file.size).sum());
     let own = |job: &&Job| job.body.split(['.', '/']).next() == Some(conversation.origin.address.as_str());
     let sent = jobs.iter().filter(own).filter(|job| !job.body.ends_with("/undo")).count() as u64;

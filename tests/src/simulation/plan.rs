@@ -255,6 +255,12 @@ fn spawn(random: &mut Random, name: &str, levels: usize) -> Value {
     if chance(random, 30) {
         ask["deliver"] = json!(["origin"]);
     }
+    if chance(random, 25) {
+        ask["retry"] = json!({
+            "times": between(random, 1, 3), "after-ms": between(random, 0, 20_000), "jitter": 20,
+            "only-failures": chance(random, 50),
+        });
+    }
     json!({ "spawn": ask })
 }
 

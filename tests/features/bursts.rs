@@ -22,8 +22,16 @@ struct Watched {
 
 /// The plugin `spawns` under these names, each with room for a thousand.
 async fn watched(names: &[&str], burst: LaneLimits) -> Watched {
+    watched_on(None, names, burst).await
+}
+
+/// As [`watched`], on so many threads, or as many as there are cores.
+async fn watched_on(threads: Option<usize>, names: &[&str], burst: LaneLimits) -> Watched {
     let writes = Watching::new(Model::default());
     let mut setup = Setup::on(Arc::new(writes.clone()), temporary());
+    if let Some(threads) = threads {
+        setup.settings.guest_threads = threads;
+    }
     for name in names {
         setup = setup.plugin_with("spawns", &manifest(name));
     }
@@ -55,8 +63,28 @@ fn check_fair(done: &[usize], groups: usize, each: usize) {
 /// Complaint 87537 (R27), from one parent: of ten rapid spawns one or two failed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
-    const EACH: usize = 200;
     let watched = watched(&["spawns"], LaneLimits::default()).await;
+    a_thousand_of_one_parents_children(watched).await;
+}
+
+/// On one thread: of several the machine may leave one standing for as long as another takes for a hundred
+/// runs, and that says nothing about the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_spawns_of_one_parents_children_are_served_in_turn() {
+    let watched = watched_on(Some(1), &["spawns"], LaneLimits::default()).await;
+    let done = a_thousand_of_one_parents_children(watched).await;
+    check_fair(&done.of_each, 5, done.least);
+}
+
+/// How far five children were when the first of them had all that it had to do.
+struct Progress {
+    of_each: Vec<usize>,
+    /// What each of them had to do from when all of them had begun.
+    least: usize,
+}
+
+async fn a_thousand_of_one_parents_children(watched: Watched) -> Progress {
+    const EACH: usize = 200;
     let leaf =
         |n: usize| json!({ "spawn": { "agent": "spawns/echo", "task": n, "scope": { "cpu-ms": 20 } } });
     // All begin when the last of them is there: to check a task of so many steps takes its time.
@@ -100,10 +128,7 @@ async fn a_thousand_spawns_of_one_parents_children_are_none_lost() {
     let rest = &of[begun..];
     let left = |parent: &&RunId| rest.iter().filter(|other| *other == parent).count();
     let least = seen.iter().map(left).min().expect("there are five");
-    assert!(least > 0, "the first was done before the last began");
-    // There are slots for all, so threads share and not the lane: on a busy machine that is a quarter.
-    let done = when_the_first_is_done(rest.iter(), least);
-    assert!(done.len() == 5 && done.iter().all(|count| count * 4 >= least), "of {least}: {done:?}");
+    Progress { of_each: when_the_first_is_done(rest.iter(), least), least }
 }
 
 /// Complaint 87537 (R27), from ten plugins at once.

@@ -5,10 +5,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::connection;
-use super::session::{LogLength, Session};
+use super::connection::PAGE_BYTES;
+use super::session::{BUSY_CHECKPOINT_PAGES, LogLength, Session};
 use super::statements::Sql;
 use crate::StoreError;
 use crate::rows::Rows;
+
+/// Bytes of the write-ahead log from which on it is written over and grows no more: a commit is cheaper then.
+pub const LOG_BYTES: u64 = BUSY_CHECKPOINT_PAGES as u64 * PAGE_BYTES;
 
 /// A store's file with the settings of [`super::SqliteStore`], for one caller on its own thread.
 pub struct Bare {

@@ -19,6 +19,9 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// The command line holds it for one small commit.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of a page of the file.
+pub(super) const PAGE_BYTES: u64 = 8_192;
+
 /// Says whose file it is: "SBLN".
 const APPLICATION_ID: i32 = 0x5342_4c4e;
 
@@ -59,7 +62,7 @@ pub(super) fn open_writing(path: &Path) -> Result<Connection> {
     let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let at = fault_at(path);
     if version(&connection, path)? == 0 {
-        connection.pragma_update(None, "page_size", 8192).map_err(&at)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES as i64).map_err(&at)?;
     }
     let mode: String =
         connection.query_row("PRAGMA journal_mode = WAL", (), |row| row.get(0)).map_err(&at)?;

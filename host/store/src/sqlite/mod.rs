@@ -44,7 +44,7 @@ use crate::StoreError;
 use crate::backend::{Backend, Transaction};
 
 pub use backup::backup;
-pub use bare::{Bare, BareSession};
+pub use bare::{Bare, BareSession, LOG_BYTES};
 pub use check::{Checked, check};
 use readers::{READERS, Readers};
 use session::Session;

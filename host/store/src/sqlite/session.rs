@@ -24,8 +24,9 @@ const MAX_CACHED_BYTES: usize = 16 << 10;
 /// Pages of the write-ahead log that are not in the file yet, from which a checkpoint is worth while: 2 MiB.
 /// The more there are, the longer a commit beside it waits for the disk.
 const CHECKPOINT_PAGES: i64 = 256;
-/// Pages in the write-ahead log from which the writer itself checkpoints: 64 MiB.
-const BUSY_CHECKPOINT_PAGES: i64 = 8_000;
+/// Pages in the write-ahead log from which the writer itself checkpoints what is left: 16 MiB. From then on
+/// the log is written over, and a commit costs two thirds of what it does while the file grows.
+pub(super) const BUSY_CHECKPOINT_PAGES: i64 = 2_048;
 
 /// How long the write-ahead log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

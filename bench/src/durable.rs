@@ -1,5 +1,6 @@
 //! Durable spawns and deliveries: the host on SQLite with every commit on the disk.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +8,8 @@ use sublane::clock::{Clock as _, SystemClock};
 use sublane::intake::Task;
 use sublane_core::delivery::{AttemptResult, SettleRule};
 use sublane_core::lane::LaneLimits;
-use sublane_core::{Destination, Outcome, Output, Path, Run, RunId, Timestamp, Token};
-use sublane_store::sqlite::{Bare, BareSession};
+use sublane_core::{Destination, Outcome, Output, Path as Place, Run, RunId, Timestamp, Token};
+use sublane_store::sqlite::{Bare, BareSession, LOG_BYTES};
 use sublane_store::{Accept, By, Spawn, SqliteStore, StoreError, ops};
 use sublane_tests::{Counter, Setup, TestHost, temporary};
 use tempfile::TempDir;
@@ -35,6 +36,25 @@ pub(crate) async fn template_in(directory: &Arc<TempDir>) -> Run {
     let template = template(&host).await;
     host.host.stop().await;
     template
+}
+
+/// Has a host write until its store's log is as long as it becomes: a file that grows costs the file
+/// system more with each commit than one that is written over.
+pub(crate) async fn warm(host: &TestHost, store: &Path) {
+    let log = store.with_extension("db-wal");
+    while std::fs::metadata(&log).expect("the store is open").len() < LOG_BYTES {
+        let run = host.begin("bench/recall", crate::journal::effects(400)).await;
+        crate::ended(host.inner(), run).await;
+    }
+}
+
+/// As [`warm`], for commits that are timed without a host.
+pub(crate) fn warm_session(bare: &Bare) -> BareSession<'_> {
+    const INTENTS: u32 = 300;
+    let mut session = bare.session();
+    let body = "x".repeat(8_000);
+    commits(&mut session, INTENTS, |rows, _| rows.insert_intent(&body, LATER).map(drop));
+    session
 }
 
 /// Of what a script's caller spends: it is never refused for want of it.
@@ -104,7 +124,7 @@ impl Script {
     }
 
     pub(crate) fn spawn(&mut self, parent: RunId, seq: u32) -> Spawn {
-        let path = Path::root().then(seq);
+        let path = Place::root().then(seq);
         let mut spec = (*self.template.spec).clone();
         spec.id = parent.child(0, &path);
         spec.destinations.clear();
@@ -153,7 +173,7 @@ pub(crate) async fn spawn(report: &mut Report, rounds: usize) {
         ours.push(time);
         let bare = Bare::open(&directory.path().join("bare.db")).expect("the store opens");
         let mut script = Script::new(template, LATER);
-        let mut session = bare.session();
+        let mut session = warm_session(&bare);
         let parent = script.claimed(&mut session);
         let mut times = commits(&mut session, BATCH, |rows, seq| {
             let spawned = ops::spawn(rows, script.spawn(parent, seq))?;
@@ -178,6 +198,7 @@ pub(crate) async fn spawns(directory: &Arc<tempfile::TempDir>, name: &str) -> (R
     setup.settings.guest_threads = 1;
     let host = setup.start().await;
     let template = template(&host).await;
+    warm(&host, &directory.path().join(name)).await;
     host.inner().lanes.pause("subagent");
     let mut times = Vec::new();
     for _ in 0..BATCH / ACTIVE {
@@ -334,6 +355,7 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
             .start()
             .await;
         let template = template(&host).await;
+        warm(&host, &directory.path().join("ours.db")).await;
         let mut times = Vec::new();
         let origin: Destination = "webhook:bench".parse().expect("well formed");
         for _ in 0..RUNS {
@@ -350,7 +372,7 @@ pub(crate) async fn first_byte(report: &mut Report, rounds: usize) -> anyhow::Re
         host.host.stop().await;
         let bare = Bare::open(&directory.path().join("bare.db"))?;
         let mut script = Script::new(template, LATER);
-        let mut session = bare.session();
+        let mut session = warm_session(&bare);
         let ids: Vec<_> = (0..RUNS).map(|_| script.accept()).collect();
         let mut times = Vec::new();
         for accept in ids {

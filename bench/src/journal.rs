@@ -15,12 +15,12 @@ use sublane_store::{By, Model, ops};
 use sublane_tests::{Setup, TestHost, temporary};
 use wasmtime::component::Linker;
 
-use crate::durable::{LATER, Script, by, commits, sqlite, template};
+use crate::durable::{LATER, Script, by, commits, sqlite, template, warm, warm_session};
 use crate::report::{Goal, Report, median};
 use crate::timed::{Timed, periods};
 
 /// The errand of `recall`: so many effects, and nothing else.
-fn effects(count: u32) -> serde_json::Value {
+pub(crate) fn effects(count: u32) -> serde_json::Value {
     serde_json::json!({ "effects": count, "until_ms": null })
 }
 
@@ -38,6 +38,7 @@ pub(crate) async fn effect(report: &mut Report, rounds: usize) -> anyhow::Result
         let timed = Timed::new(sqlite(&directory, "ours.db"));
         let host = Setup::on(Arc::new(timed.clone()), directory.clone()).plugin("bench").start().await;
         let template = template(&host).await;
+        warm(&host, &directory.path().join("ours.db")).await;
         timed.take_appends();
         let run = host.begin("bench/recall", effects(EFFECTS)).await;
         crate::ended(host.inner(), run).await;
@@ -46,7 +47,7 @@ pub(crate) async fn effect(report: &mut Report, rounds: usize) -> anyhow::Result
         anyhow::ensure!(entries.len() == EFFECTS as usize, "{} entries", entries.len());
         host.host.stop().await;
         let bare = Bare::open(&directory.path().join("bare.db"))?;
-        let mut session = bare.session();
+        let mut session = warm_session(&bare);
         let by = writer(&mut Script::new(template, LATER), &mut session);
         let mut times = commits(&mut session, EFFECTS, |rows, seq| {
             ops::append(rows, &by, &entries[seq as usize - 1..seq as usize])

@@ -88,6 +88,13 @@ impl<B: Backend> Backend for Timed<B> {
         Ok(result)
     }
 
+    async fn write_beside<T: Send + 'static>(
+        &self,
+        transaction: impl Transaction<T>,
+    ) -> Result<T, StoreError> {
+        self.inner.write_beside(transaction).await
+    }
+
     async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
         self.inner.read(transaction).await
     }

@@ -14,7 +14,7 @@ use sublane_tests::{Setup, TestHost, temporary};
 use tempfile::TempDir;
 
 use crate::bare;
-use crate::durable::{Script, commits, sqlite, template_in};
+use crate::durable::{Script, commits, sqlite, template_in, warm, warm_session};
 use crate::report::{Goal, Report, median, quantile};
 use crate::serving::{self, Serving};
 use crate::timed::Timed;
@@ -143,6 +143,7 @@ async fn wake(report: &mut Report, rounds: usize, directory: &Arc<TempDir>) -> a
         // Parked attempts let go of their instances at the next look.
         setup.settings.hot_window = Duration::ZERO;
         let host = setup.start().await;
+        warm(&host, &directory.path().join(FILE)).await;
         ours.push(quantile(&mut woken(&host, &timed, RUNS).await?, 0.99));
         let spawn = median(&mut bare::on_guest_thread(host.inner(), 500).await) / 1e6;
         host.host.stop().await;
@@ -151,7 +152,7 @@ async fn wake(report: &mut Report, rounds: usize, directory: &Arc<TempDir>) -> a
         let copy = alone.path().join("bare.db");
         std::fs::copy(directory.path().join(FILE), &copy)?;
         let bare = Bare::open(&copy)?;
-        let mut times = commits(&mut bare.session(), RUNS, |rows, number| {
+        let mut times = commits(&mut warm_session(&bare), RUNS, |rows, number| {
             let now = Timestamp(DUE.0 + u64::from(number) - 1);
             let woken: usize = ops::fire_due(rows, 1, 1, "file:///", now)?.ready.len();
             assert_eq!(woken, 1, "one is due at each instant");

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::host::Inner;
 use crate::host::plugins::Reloaded;
 use crate::intake::{IntakeError, Message};
-use crate::steer;
+use crate::{lanes, steer};
 
 mod asked;
 
@@ -98,13 +98,43 @@ pub enum Intent {
         /// For people.
         reason: String,
     },
-    /// A lane is to be so, now and after a restart.
+    /// Something of a lane is to change, now and after a restart.
     Lane {
         /// Its name.
         lane: String,
-        /// How.
-        setting: LaneSetting,
+        /// What.
+        change: LaneChange,
     },
+}
+
+/// What of a lane is to change. What is not said stays as it is, so that two who change different
+/// things at once undo nothing of each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct LaneChange {
+    /// Whether it gives no slots.
+    pub paused: Option<bool>,
+    /// Forget what was set of the two below, before they are set.
+    pub as_configured: bool,
+    /// Runs that execute at once.
+    pub slots: Option<u32>,
+    /// Ready runs, beyond which a spawn is refused.
+    pub queue_length: Option<u32>,
+}
+
+impl LaneChange {
+    /// What is set afterwards.
+    #[must_use]
+    pub fn of(self, mut setting: LaneSetting) -> LaneSetting {
+        if self.as_configured {
+            (setting.slots, setting.queue_length) = (None, None);
+        }
+        LaneSetting {
+            paused: self.paused.unwrap_or(setting.paused),
+            slots: self.slots.or(setting.slots),
+            queue_length: self.queue_length.or(setting.queue_length),
+        }
+    }
 }
 
 /// What became of an intent.
@@ -138,7 +168,10 @@ pub enum Answer {
         plugins: Vec<Reloaded>,
     },
     /// A lane is now so.
-    Lane,
+    Lane {
+        /// What is set.
+        setting: LaneSetting,
+    },
     /// It was not done.
     Refused {
         /// Why, for people.
@@ -260,17 +293,18 @@ async fn steer(host: &Arc<Inner>, number: i64, mut intent: Intent) -> Result<Ans
         *plugin_digest = host.plugins().get(&run.spec.plugin).map(|plugin| plugin.digest.clone());
     }
     let lane = match &intent {
-        Intent::Lane { lane, setting } => {
-            host.lanes.check(lane, *setting).map_err(StoreError::Refused)?;
-            Some((lane.clone(), *setting))
+        Intent::Lane { lane, change } => {
+            let setting = change.of(lanes::setting_of(&*host.store, lane).await?);
+            host.lanes.check(lane, setting).map_err(StoreError::Refused)?;
+            Some(lane.clone())
         }
         _ => None,
     };
     let now = host.clock.now();
     let (answer, effects) =
         steer::steer(&*host.store, Some(number), intent, host.link_base.clone(), now).await?;
-    if let Some((lane, setting)) = lane {
-        host.lanes.set(host, &lane, setting);
+    if let (Some(lane), Answer::Lane { setting }) = (lane, &answer) {
+        host.lanes.set(host, &lane, *setting);
     }
     host.perform(effects).await;
     // A delivery may be due again.

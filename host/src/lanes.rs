@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use sublane_core::id::IdMap;
 use sublane_core::lane::{Key, Lane, LaneLimits, MAX_QUEUE_LENGTH, MAX_SLOTS, Ready as Turn};
 use sublane_core::{Entry, ImportError, RunId, Timestamp};
-use sublane_store::{LaneSetting, Ready};
+use sublane_store::{LaneSetting, Ready, Store, StoreError};
 
 use crate::attempt::Attempt;
 use crate::engine::Class;
@@ -120,6 +120,15 @@ pub fn check_setting<'a>(
         return Err(format!("in a lane 1 to {MAX_QUEUE_LENGTH} runs may wait, not {length}"));
     }
     Ok(())
+}
+
+/// What operators have set of a lane.
+///
+/// # Errors
+/// The store's.
+pub async fn setting_of(store: &dyn Store, lane: &str) -> Result<LaneSetting, StoreError> {
+    let set = store.lane_settings().await?;
+    Ok(set.into_iter().find(|(name, _)| name == lane).map(|(_, setting)| setting).unwrap_or_default())
 }
 
 /// What holds on a lane: as configured, but for what an operator has set.

@@ -9,6 +9,7 @@ use sublane_core::{Renewal, RunId, Timestamp};
 use sublane_store::{Effects, Store, StoreError, WaitsFor};
 
 use crate::intents::{Answer, Intent};
+use crate::lanes;
 
 /// Does what an intent asks. `number` is that of its row, if it has one.
 ///
@@ -69,9 +70,10 @@ pub async fn steer(
             let delivery = store.dismiss_delivery(delivery, reason.into(), now).await?;
             nothing(Answer::Delivery { state: delivery.state })
         }
-        Intent::Lane { lane, setting } => {
+        Intent::Lane { lane, change } => {
+            let setting = change.of(lanes::setting_of(store, &lane).await?);
             store.set_lane(lane.into(), setting).await?;
-            nothing(Answer::Lane)
+            nothing(Answer::Lane { setting })
         }
     })
 }

@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 use sublane::engine::pool::SMALLEST;
 use sublane::engine::{Class, Engines, PoolSizes};
 use sublane::intake::{Message, Task};
+use sublane::intents::{Intent, LaneChange};
+use sublane::lanes::setting_of;
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Destination, RunId, RunState};
+use sublane_store::LaneSetting;
 use sublane_tests::{Recorder, Setup, TestHost, value};
 
 /// The plugin on the engine for guests with much memory.
@@ -53,6 +56,30 @@ async fn five_levels_finish_in_the_smallest_pool() {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_levels_finish_in_the_smallest_pool_of_large_guests() {
     check_relay(kept(Setup::in_memory().plugin_with("spawns", LARGE).pools(SMALLEST, SMALLEST))).await;
+}
+
+/// What a command asks for is a change, and not all that it read before.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_change_a_lane_at_once_undo_nothing_of_each_other() {
+    let host = Setup::in_memory().plugin("spawns").start().await;
+    let store = host.inner().store.clone();
+    let changes = [
+        LaneChange { paused: Some(true), ..LaneChange::default() },
+        LaneChange { slots: Some(3), ..LaneChange::default() },
+        LaneChange { as_configured: true, queue_length: Some(7), ..LaneChange::default() },
+    ];
+    let mut expected = LaneSetting::default();
+    for (change, slots) in changes.into_iter().zip([None, Some(3), None]) {
+        let intent = Intent::Lane { lane: "subagent".to_owned(), change };
+        let body = serde_json::to_string(&intent).expect("it has string keys");
+        let number = store.ask(body.into(), host.inner().clock.now()).await.expect("asked");
+        while store.intent_answer(number).await.expect("readable").is_none() {
+            tokio::task::yield_now().await;
+        }
+        expected.paused = true;
+        (expected.slots, expected.queue_length) = (slots, change.queue_length);
+        assert_eq!(setting_of(&*store, "subagent").await.expect("readable"), expected);
+    }
 }
 
 /// One has its instance and wants the slot, the other has the slot and wants the instance's room.

@@ -11,8 +11,8 @@ use serde::Serialize;
 use sublane::channel::scrub_line;
 use sublane::clock::{Clock as _, SystemClock};
 use sublane::config::Config;
-use sublane::intents::{Answer, Intent};
-use sublane::lanes::{check_setting, configured, limits_as_set, name_of};
+use sublane::intents::{Answer, Intent, LaneChange};
+use sublane::lanes::{check_setting, configured, limits_as_set, name_of, setting_of};
 use sublane_core::lane::LaneLimits;
 use sublane_core::{Run, RunId, Timestamp};
 use sublane_store::{LaneSetting, Ready, RunFilter};
@@ -87,20 +87,16 @@ impl Command {
             match self {
                 Self::List(args) => Ok(args.answer(&config, &reader, global.json).await?),
                 Self::Pause(Named { lane }) => {
-                    set(&config, &reader, global, lane, |setting| setting.paused = true).await
+                    let change = LaneChange { paused: Some(true), ..LaneChange::default() };
+                    set(&config, &reader, global, lane, change).await
                 }
                 Self::Resume(Named { lane }) => {
-                    set(&config, &reader, global, lane, |setting| setting.paused = false).await
+                    let change = LaneChange { paused: Some(false), ..LaneChange::default() };
+                    set(&config, &reader, global, lane, change).await
                 }
                 Self::Limits(Limits { lane, slots, queue_length, as_configured }) => {
-                    set(&config, &reader, global, lane, |setting| {
-                        if as_configured {
-                            (setting.slots, setting.queue_length) = (None, None);
-                        }
-                        setting.slots = slots.or(setting.slots);
-                        setting.queue_length = queue_length.or(setting.queue_length);
-                    })
-                    .await
+                    let change = LaneChange { paused: None, as_configured, slots, queue_length };
+                    set(&config, &reader, global, lane, change).await
                 }
             }
         };
@@ -114,17 +110,15 @@ async fn set(
     reader: &Reader,
     global: &Global,
     lane: String,
-    change: impl FnOnce(&mut LaneSetting),
+    change: LaneChange,
 ) -> Result<()> {
-    let set = reader.store.lane_settings().await?;
-    let mut setting =
-        set.into_iter().find(|(name, _)| *name == lane).map_or_else(LaneSetting::default, |(_, set)| set);
-    change(&mut setting);
+    let setting = change.of(setting_of(&*reader.store, &lane).await?);
     let lanes = configured(config.lanes.clone());
     // Beside a host, which may have another configuration, it says so itself.
     check_setting(lanes.keys().map(String::as_str), &lane, setting)
         .map_err(|why| Failed::from(anyhow::anyhow!(why)))?;
-    let Answer::Lane = act(config, reader, Intent::Lane { lane: lane.clone(), setting }).await? else {
+    let Answer::Lane { setting } = act(config, reader, Intent::Lane { lane: lane.clone(), change }).await?
+    else {
         return Err(anyhow::anyhow!("the host answers something else").into());
     };
     let limits = limits_as_set(lanes[&lane], setting);

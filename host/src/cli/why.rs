@@ -174,7 +174,9 @@ impl Way {
 
     fn may(&self, capability: &Capability<'_>) -> (Option<Side>, Option<String>, String) {
         let chain: Vec<&Grants> = self.runs.iter().map(|run| &run.spec.grants).collect();
-        let ask = |capability: &Capability<'_>| why(&chain, &self.asks, self.allows.as_ref(), capability);
+        let is_cut = self.runs.last().is_some_and(|first| first.spec.parent.is_some());
+        let ask =
+            |capability: &Capability<'_>| why(&chain, is_cut, &self.asks, self.allows.as_ref(), capability);
         let mut verdict = ask(capability);
         // Whoever may spawn needs a level to spawn on.
         if let (Verdict::Allowed(_), Capability::Spawn { .. }) = (&verdict, capability)

@@ -33,8 +33,8 @@ fn refused(side: Side, steps: usize) -> Verdict {
 }
 
 /// Who refuses `capability` to the first of `chain`, which are the grants of a run, of the run that
-/// spawned it, and so on, to the one whose grants are its plugin's root, or were cut from the root by
-/// a tool call. `asks` and `allows` are the two sides of that plugin as they are today; `allows` is
+/// spawned it, and so on, to the one whose grants are its plugin's root, or, `is_cut`, were cut from the
+/// root by a tool call. `asks` and `allows` are the two sides of that plugin as they are today; `allows` is
 /// none where the operator allows whatever is asked for.
 ///
 /// # Panics
@@ -42,6 +42,7 @@ fn refused(side: Side, steps: usize) -> Verdict {
 #[must_use]
 pub fn why(
     chain: &[&Grants],
+    is_cut: bool,
     asks: &Authority,
     allows: Option<&Authority>,
     capability: &Capability<'_>,
@@ -61,7 +62,7 @@ pub fn why(
     }
     if !Holding::from(asks).covers(capability) {
         refused(Side::Manifest, 0)
-    } else if is_allowed && chain.len() > 1 {
+    } else if is_allowed && is_cut {
         refused(Side::Parent, chain.len())
     } else {
         // Also what was allowed only after the run began.

@@ -30,7 +30,8 @@ fn who_refuses_is_found_along_the_chain() {
     );
     let leaf = leaf.expect("covered");
     let chain = [&leaf, &child, &root];
-    let ask = |allows: Option<&Authority>, text: &str| match why(&chain, &video(), allows, &rule(text)) {
+    let ask = |allows: Option<&Authority>, text: &str| match why(&chain, false, &video(), allows, &rule(text))
+    {
         Verdict::Allowed(rule) => rule,
         Verdict::Refused(Refusal { side, steps, is_revoked }) => {
             format!("{side} {steps}{}", if is_revoked { " revoked" } else { "" })
@@ -44,10 +45,13 @@ fn who_refuses_is_found_along_the_chain() {
     assert_eq!(ask(None, "spawn depth 1"), "parent 2", "its parent's last level is its own");
     assert_eq!(ask(None, "kv other/b"), "manifest 0");
     let wide = Authority { kv: vec![kv("other", "", KvMode::Read)], ..video() };
-    let cut_by_a_tool = |allows| why(&[&leaf, &child], &wide, allows, &rule("kv other/b"));
+    let cut_by_a_tool = |allows| why(&[&leaf, &child], true, &wide, allows, &rule("kv other/b"));
     let refusal = |side, steps| Verdict::Refused(Refusal { side, steps, is_revoked: false });
     assert_eq!(cut_by_a_tool(None), refusal(Side::Parent, 2));
     assert_eq!(cut_by_a_tool(Some(&video())), refusal(Side::Operator, 0));
+    assert_eq!(why(&[&child], true, &wide, None, &rule("kv other/b")), refusal(Side::Parent, 1));
+    let allowed_since = why(&[&child, &root], false, &wide, None, &rule("kv other/b"));
+    assert_eq!(allowed_since, refusal(Side::Operator, 0));
 }
 
 #[test]

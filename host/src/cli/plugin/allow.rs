@@ -40,6 +40,7 @@ pub(super) fn known(authority: &Authority, config: &Config, id: &str) -> Authori
     known.tools.retain(|tool| is_plugin(&tool.plugin));
     known.channels.retain(is_place);
     known.files.retain(|files| config.files.contains_key(&files.root));
+    known.secrets.retain(|secret| config.secrets.contains_key(&secret.name));
     known
 }
 

@@ -11,20 +11,22 @@ use sublane::config::Config;
 use sublane::engine::cache::Cache;
 use sublane::intents::Intent;
 use sublane::open::{ARTIFACTS, VERSIONS, store_file};
+use sublane::plugin::Files;
 use sublane::plugin::kept::Kept;
 use sublane::retention::{self, Collected};
-use sublane_store::{HostLock, SqliteStore, Store as _, sqlite};
+use sublane_store::{HostLock, LiveVersion, SqliteStore, Store as _, sqlite};
 use tokio::runtime::Handle;
 
 use super::{Exit, Global, Result, chain, complain, render, say, say_json, small_runtime};
 
 const BACKUP: &str = "\
 The copy is of one instant, also while a host serves, and is whole or not there. It
-has the rows. The files of artifacts lie beside the store in `artifacts`, are never
-changed once they are there, and are copied by any tool, after this.
+has the rows. The files of artifacts lie beside the store in `artifacts`, the versions of
+plugins that runs are on in `components`; they are never changed once they are there, and
+are copied by any tool, after this.
 
 To restore: stop the host, put the copy in the place of `sublane.db` in the state
-directory, remove `sublane.db-wal` and `sublane.db-shm`, put the files back, start the host.";
+directory, remove `sublane.db-wal` and `sublane.db-shm`, put both directories back, start the host.";
 
 const CHECK: &str = "\
 Reads all of it, also while a host serves, and changes nothing. Exit code 0: it is
@@ -156,7 +158,8 @@ fn is_of_the_store(file: &Path, store: &Path) -> bool {
 fn check(config: &Config, json: bool) -> Result {
     let mut progress = Progress::new();
     progress.show("reading all of it");
-    let checked = sqlite::check(&store_file(&config.state), &config.state.join(ARTIFACTS))?;
+    let mut checked = sqlite::check(&store_file(&config.state), &config.state.join(ARTIFACTS))?;
+    checked.violations.extend(unkept(config)?);
     drop(progress);
     let sqlite::Checked { runs, deliveries, entries, artifacts, violations } = &checked;
     if json {
@@ -184,6 +187,26 @@ fn check(config: &Config, json: bool) -> Result {
         ));
     }
     Ok(if violations.is_empty() { Exit::Done } else { Exit::Damaged })
+}
+
+/// Versions of plugins that runs live on and that nothing has: those runs fail when they go on.
+fn unkept(config: &Config) -> anyhow::Result<Vec<String>> {
+    let store = SqliteStore::open_read_only(&store_file(&config.state))?;
+    let kept = Kept::read_only(&config.state.join(VERSIONS));
+    let live = small_runtime()?.block_on(store.live_versions())?;
+    // The next host keeps what is configured.
+    let is_configured = |plugin: &str, digest: &str| {
+        let configured = config.plugins.get(plugin).and_then(|plugin| Files::read(&plugin.component).ok());
+        configured.is_some_and(|files| files.digest() == digest)
+    };
+    let told = live.into_iter().filter_map(|LiveVersion { plugin, digest, runs }| {
+        let error = kept.read(&digest).err().filter(|_| !is_configured(&plugin, &digest))?;
+        let runs = render::count(runs, "run");
+        Some(format!(
+            "{runs} of plugin {plugin} on version {digest}, which `{VERSIONS}` does not have: {error}"
+        ))
+    });
+    Ok(told.collect())
 }
 
 fn gc(config: &Config, json: bool) -> Result {

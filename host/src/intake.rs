@@ -82,6 +82,12 @@ pub struct Task {
     pub event: Option<String>,
 }
 
+/// What an agent that answers on a channel gets as its input: JSON, `{"text": "…", "from": "…"}`.
+#[must_use]
+pub fn input_of(text: &str, from: &str) -> String {
+    serde_json::json!({ "text": text, "from": from }).to_string()
+}
+
 impl Inner {
     /// A message becomes a run of the agent that answers on its channel.
     ///
@@ -91,7 +97,7 @@ impl Inner {
         let channel = &message.origin.channel;
         let agent = self.answers.get(channel).cloned();
         let agent = agent.ok_or_else(|| IntakeError::NobodyAnswers { channel: channel.clone() })?;
-        let input = serde_json::json!({ "text": message.text, "from": message.from }).to_string();
+        let input = input_of(&message.text, &message.from);
         let deliver = vec![message.origin.clone()];
         self.task(Task { agent, input, origin: message.origin, lane: "main", deliver, event: message.event })
             .await

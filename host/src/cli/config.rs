@@ -12,6 +12,7 @@ use sublane::channel::sign::Signer;
 use sublane::config::{ChannelConfig, ChannelKind, Config, PluginConfig};
 use sublane::engine::Engines;
 use sublane::engine::cache::Cache;
+use sublane::intake::input_of;
 use sublane::machine::Machine;
 use sublane::plugin::{LoadError, Plugin, Plugins};
 use sublane::schedules::Schedule;
@@ -283,7 +284,7 @@ fn folders(name: &str, channel: &ChannelConfig, lines: &Lines<'_>) -> Vec<Proble
     addresses.iter().filter_map(problem).collect()
 }
 
-/// An agent that should answer on this channel and is not there.
+/// An agent that should answer on this channel and is not there, or does not take a message.
 fn answers(
     config: &Config,
     plugins: &Plugins,
@@ -292,7 +293,13 @@ fn answers(
     lines: &Lines<'_>,
 ) -> Option<Problem> {
     let pattern = channel.agent.as_ref()?;
-    Some(lines.problem(&["channels", name, "agent"], no_agent(config, plugins, pattern)?))
+    let at = |message| Some(lines.problem(&["channels", name, "agent"], message));
+    if let Some(message) = no_agent(config, plugins, pattern) {
+        return at(message);
+    }
+    let agent = plugins.get(&pattern.plugin)?.agent(pattern.agent.as_deref())?;
+    let unfit = agent.input_schema.check("a message", &input_of("hello", "somebody")).err()?;
+    at(format!("`{pattern}` does not take {{\"text\": \"…\", \"from\": \"…\"}}, which a message is: {unfit}"))
 }
 
 /// A schedule whose agent is not there, or does not take its task.

@@ -28,7 +28,8 @@ Examples:
 
 A host runs in this process until everything that the message set off is settled.
 When it is stopped before, the runs go on with the next host on the same state
-directory. While another host runs there, use `sublane send`.";
+directory. While another host runs there, `sublane send` brings it a message; a task goes
+to a host of its own, with another state directory.";
 
 /// The address of the command line on a console channel.
 pub(super) const ADDRESS: &str = "local";

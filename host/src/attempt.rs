@@ -184,8 +184,16 @@ impl Attempt {
     pub fn tell_nearly_full(&self) {
         let Usage { entries, bytes, bounds } = self.journal.usage();
         let (most, most_bytes) = (bounds.entries, bounds.bytes);
+        self.tell(&format!(
+            "the journal is {NEARLY_PER_CENT} % full: {entries} of {most} entries, {bytes} of {most_bytes} bytes; \
+             when it is full the run fails"
+        ));
+    }
+
+    /// Says what the operator should know of the run: in the host's log, and in the run's.
+    pub fn tell(&self, what: &str) {
         let run = self.spec.id;
-        tracing::warn!(%run, entries, most, bytes, most_bytes, "the journal of a run is nearly full");
+        tracing::warn!(%run, agent = %self.spec.agent_name(), "{what}");
         self.host.logs.push(LogLine {
             run,
             number: 0,
@@ -195,11 +203,7 @@ impl Attempt {
             level: LogLevel::Warn,
             plugin: None,
             dropped: 0,
-            line: format!(
-                "(the host) the journal is {NEARLY_PER_CENT} % full: {entries} of {most} entries, \
-                 {bytes} of {most_bytes} bytes; when it is full the run fails"
-            )
-            .into(),
+            line: format!("(the host) {what}").into(),
         });
     }
 

@@ -36,6 +36,9 @@ impl hook::Host for Ctx {
                 Err(error) => return Ok(Err(error)),
             };
             let Some(door) = &live.attempt.host.hooks else {
+                live.attempt.tell(
+                    "a hook cannot be opened: `[hooks] listen` in the configuration says where calls come in",
+                );
                 return Ok(Err(ImportError::Unavailable(None)));
             };
             let (text, token) = token().map_err(|error| Exit::Fault(error.to_string()))?;

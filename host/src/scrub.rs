@@ -3,11 +3,16 @@
 //! Owns which characters may steer a terminal or hide what is written. Knows
 //! nothing of who reads it; cuts nothing.
 
-/// Makes text of strangers safe for one line of a terminal or a log: control
+/// Makes text of strangers safe for one line of a terminal or a log: a line end becomes a space; control
 /// characters and those that turn the direction of writing become `\u{FFFD}`.
 #[must_use]
 pub fn scrub_line(text: &str) -> String {
-    text.chars().map(|c| if is_treacherous(c) { '\u{FFFD}' } else { c }).collect()
+    let safe = |c| match c {
+        '\n' => ' ',
+        c if is_treacherous(c) => '\u{FFFD}',
+        c => c,
+    };
+    text.replace("\r\n", "\n").chars().map(safe).collect()
 }
 
 /// As [`scrub_line`], but keeps line ends and tabs; `\r\n` is one line end.
@@ -43,6 +48,12 @@ pub fn is_treacherous(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_one_line_that_can_be_read() {
+        assert_eq!(scrub_line("panicked at src/lib.rs:9:5:\nboom\r\n"), "panicked at src/lib.rs:9:5: boom ");
+        assert_eq!(scrub_line("a\rb\u{2028}c\u{1b}[1m"), "a\u{fffd}b\u{fffd}c\u{fffd}[1m");
+    }
 
     #[test]
     fn json_that_is_scrubbed_says_the_same() {

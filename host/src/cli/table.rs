@@ -106,7 +106,7 @@ mod tests {
         expect![[r#"
             NAME         STATE                                             NOTE
             film-Ab12cd  ended
-            é�[2K        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…  two�lines
+            é�[2K        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…  two lines
         "#]]
         .assert_eq(&table.fitting(None));
     }

@@ -137,13 +137,13 @@ async fn text_of_a_plugin_cannot_steer_the_terminal() {
         .deliver("message", text, &[artifact("a\n\u{1b}[1mb", 1)])
         .await;
     scene
-        .check(expect![[r"
-            film: 1 % x�y�]0;title�
+        .check(expect![[r#"
+            film: 1 % x y�]0;title�
             film: a�[2J�31m�b
               c�d�e
-              a��[1mb (1 B)
+              a �[1mb (1 B)
               file:///state/artifacts/ab/abab.mp4
-        "]])
+        "#]])
         .await;
 }
 

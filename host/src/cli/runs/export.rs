@@ -9,7 +9,7 @@ use sublane::config::Config;
 use sublane::exported::Exported;
 use sublane::open::VERSIONS;
 use sublane::plugin::kept::Kept;
-use sublane_core::Run;
+use sublane_core::{Run, RunId};
 
 use crate::cli::output::say_json_text;
 use crate::cli::reader::Reader;
@@ -67,7 +67,9 @@ impl Export {
             say_json_text(&text);
             return Ok(());
         }
-        let file = self.out.unwrap_or_else(|| PathBuf::from(format!("{}.json", run.spec.name)));
+        let file = self
+            .out
+            .unwrap_or_else(|| PathBuf::from(format!("{}.json", file_stem(&run.spec.name, run.spec.id))));
         write(&file, text.as_bytes(), self.force)?;
         if json {
             say_json(&serde_json::json!({
@@ -96,6 +98,16 @@ impl Export {
     }
 }
 
+/// The name of the file: the run's own, which a guest may have chosen, where it is nothing but a name,
+/// and else its id.
+fn file_stem(name: &str, id: RunId) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+    match name.chars().all(is_plain) && name.starts_with(char::is_alphanumeric) {
+        true => name.to_owned(),
+        false => id.to_string(),
+    }
+}
+
 /// Writes a file that its owner alone reads, whole or not at all.
 fn write(file: &Path, text: &[u8], force: bool) -> anyhow::Result<()> {
     if file.metadata().is_ok_and(|found| !found.is_file()) {
@@ -118,4 +130,20 @@ fn write(file: &Path, text: &[u8], force: bool) -> anyhow::Result<()> {
         staging.persist_noclobber(file).map_err(|_| exists())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_leads_to_no_other_directory() {
+        let id = RunId([7; 16]);
+        for name in ["film-Ab12cd", "Über uns 2.0"] {
+            assert_eq!(file_stem(name, id), name);
+        }
+        for name in ["../film", "/tmp/film", "a/b", "..", ".bashrc", "-rf", "", "a\\b", "a\nb", "a\0"] {
+            assert_eq!(file_stem(name, id), id.to_string(), "{name:?}");
+        }
+    }
 }

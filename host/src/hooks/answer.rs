@@ -112,10 +112,7 @@ async fn take(host: &Arc<Inner>, token: [u8; 32], headers: &HeaderMap, body: &[u
     let (key, verified) = known;
     let redactor = host.secrets.redactor();
     let media_type = verify::header(headers, "content-type").map(|text| redactor.text(text).into());
-    let body = match std::str::from_utf8(body) {
-        Ok(text) => Arc::from(redactor.text(text).as_bytes()),
-        Err(_) => Arc::from(body),
-    };
+    let body = redactor.bytes(body).into();
     let at = host.clock.now();
     let call = HookCall { key: redactor.text(&key).into(), at, media_type, body, verified };
     match host.store.call_hook(token, call, at).await {

@@ -245,7 +245,8 @@ impl Asker {
         streak: Streak,
         wish: Option<Duration>,
     ) -> Result<(), StoreError> {
-        let seen: Arc<str> = scrub_line(&seen).into();
+        // Searched once more: what was escaped in the body is not any more.
+        let seen: Arc<str> = scrub_line(&self.host.secrets.redactor().text(&seen)).into();
         let delay = self.plan.pace.delay(self.poll.made, self.poll.id);
         let delay = delay.max(wish.unwrap_or_default().min(MAX_RETRY_AFTER));
         let due = self.host.clock.now().after(delay);

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -65,6 +65,15 @@ impl Redactor {
             }
             _ => Cow::Borrowed(text),
         }
+    }
+
+    /// Bytes without them, text or not.
+    #[must_use]
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = self.stream();
+        let mut clean = stream.push(bytes.to_vec());
+        clean.extend(stream.finish());
+        clean
     }
 
     /// Whether there is one in it.
@@ -160,25 +169,36 @@ fn forms(value: &str) -> BTreeSet<Vec<u8>> {
             false => char::from(byte).to_string(),
         }));
     }
-    let coded = |byte: u8| format!("\\u{byte:04x}");
-    add(each(&|byte| match byte {
-        b'"' | b'\\' => format!("\\{}", char::from(byte)),
-        b'<' | b'>' | b'&' | b'\'' => coded(byte),
-        _ => char::from(byte).to_string(),
-    }));
-    add(each(&coded));
-    let mut html = String::new();
-    for c in value.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.write_char(c).expect("a string takes what is written"),
+    // By code: what browsers could take for markup, as Go does; what .NET does not trust besides; everything.
+    let lower = |byte: u8| format!("\\u{byte:04x}");
+    let upper = |byte: u8| format!("\\u{byte:04X}");
+    let codes: [&dyn Fn(u8) -> String; 2] = [&lower, &upper];
+    for coded in codes {
+        for (by_code, short) in [("<>&'", "\"\\"), ("<>&", "\"\\"), ("<>&'\"+`", "\\")] {
+            add(each(&|byte| match byte {
+                byte if by_code.as_bytes().contains(&byte) => coded(byte),
+                byte if short.as_bytes().contains(&byte) => format!("\\{}", char::from(byte)),
+                byte => char::from(byte).to_string(),
+            }));
+        }
+        add(each(&coded));
+    }
+    // HTML: as Go, Python, .NET and browsers write what needs not always be written so.
+    for apostrophe in ["&#39;", "&#x27;", "&#039;", "&apos;", "'"] {
+        for quote in ["&quot;", "&#34;", "&#x22;"] {
+            for plus in ["+", "&#43;", "&#x2B;"] {
+                add(each(&|byte| match byte {
+                    b'&' => "&amp;".to_owned(),
+                    b'<' => "&lt;".to_owned(),
+                    b'>' => "&gt;".to_owned(),
+                    b'"' => quote.to_owned(),
+                    b'\'' => apostrophe.to_owned(),
+                    b'+' => plus.to_owned(),
+                    byte => char::from(byte).to_string(),
+                }));
+            }
         }
     }
-    add(html);
     forms
 }
 
@@ -202,7 +222,10 @@ mod tests {
             "s3cr%22t%2f%2b%26%3ck%3e%20y".to_owned(),
             "s3cr%22t%2F%2B%26%3Ck%3E+y".to_owned(),
             "s3cr\\\"t/+\\u0026\\u003ck\\u003e y".to_owned(),
+            "s3cr\\u0022t/\\u002B\\u0026\\u003Ck\\u003E y".to_owned(),
             "s3cr&quot;t/+&amp;&lt;k&gt; y".to_owned(),
+            "s3cr&#34;t/&#43;&amp;&lt;k&gt; y".to_owned(),
+            VALUE.bytes().map(|byte| format!("\\u{byte:04X}")).collect(),
             VALUE.bytes().map(|byte| format!("{byte:02x}")).collect(),
             VALUE.bytes().map(|byte| format!("{byte:02X}")).collect(),
             VALUE.bytes().map(|byte| format!("%{byte:02X}")).collect(),
@@ -216,6 +239,13 @@ mod tests {
             let clean = redactor().text(&format!("<{text}>")).into_owned();
             assert!(clean.contains("[secret api]"), "{text}: {clean}");
         }
+        let apostrophe = Redactor::new([("api", "it's+a`key")]);
+        for text in
+            ["it&#x27;s+a`key", "it&#39;s&#43;a`key", "it\\u0027s\\u002Ba\\u0060key", "it\\u0027s+a`key"]
+        {
+            assert_eq!(apostrophe.text(text), "[secret api]");
+        }
+        assert_eq!(apostrophe.bytes(b"\xffit's+a`key\xfe"), b"\xff[secret api]\xfe", "no text at all");
     }
 
     #[test]

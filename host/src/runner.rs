@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sublane_core::journal::Bounds;
-use sublane_core::{Failure, Import, Outcome, Output, Path, Run, RunId};
+use sublane_core::{Failure, Import, Outcome, Output, Path, Purse, Run, RunId};
 use sublane_store::{By, Claimed, Effects, LogLevel, LogLine, StoreError};
 use tracing::Instrument as _;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
@@ -27,6 +27,8 @@ use crate::versions::Unavailable;
 const MAX_TEXT_BYTES: usize = 16 << 10;
 /// Artifacts in an output.
 const MAX_ARTIFACTS: usize = 32;
+/// Guest CPU that a replay spends beyond its journal at most: ten minutes.
+const MAX_REPLAY_CPU_US: u64 = 600_000_000;
 /// Characters of a failure's message; the rest is cut.
 const MAX_MESSAGE_CHARS: usize = 4 << 10;
 
@@ -155,7 +157,9 @@ pub async fn replay(
     entries: Vec<sublane_core::Entry>,
     witness: Arc<dyn Witness>,
 ) -> CameTo {
-    let meter = Meter::new(&run.purse, Arc::default());
+    // The file says what the run had; nobody has to wait for longer than this.
+    let purse = Purse { cpu_us: run.purse.cpu_us.min(MAX_REPLAY_CPU_US), ..run.purse };
+    let meter = Meter::new(&purse, Arc::default());
     let journal = Journal::new(entries, run.begun, Bounds { entries: u32::MAX, bytes: u64::MAX });
     let attempt = Attempt::new(host.clone(), run, host.token(), plugin.class, journal, meter, Some(witness));
     match execute(&attempt, plugin).await {

@@ -149,12 +149,13 @@ impl Replay {
         let text = bounded::regular_or_pipe(&self.file, MAX_FILE_BYTES)
             .map_err(|error| Failed::wrong(anyhow::anyhow!("{named} cannot be read: {error}")))?;
         let exported = Exported::parse(&text)
-            .map_err(|error| Failed::wrong(anyhow::anyhow!("{named}: {}", chain(&error))))?;
+            .map_err(|error| Failed::wrong(anyhow::anyhow!("{named}: {}", scrub_line(&chain(&error)))))?;
         let until = match &self.until {
             Some(text) => Some(path(text).map_err(Failed::wrong)?),
             None => None,
         };
-        let run = exported.run.run().map_err(Failed::wrong)?;
+        let run = exported.run.run();
+        let run = run.map_err(|error| Failed::wrong(anyhow::anyhow!(scrub_line(&chain(&error)))))?;
         let shown = Arc::new(Shown {
             calls: Mutex::default(),
             last: Mutex::new(run.begun),
@@ -171,7 +172,8 @@ impl Replay {
         });
         let came_to = came_to.map_err(|error| match error {
             ReplayError::Here(_) => Failed::from(error),
-            error => Failed::wrong(error),
+            // It may name what the file does.
+            error => Failed::wrong(anyhow::anyhow!(scrub_line(&chain(&error)))),
         })?;
         let agrees = agrees(&exported.run, &came_to);
         self.tell(global, &exported, &shown, &came_to, agrees);
@@ -206,7 +208,7 @@ impl Replay {
         }
         let recorded = match exported.run.outcome() {
             Some(outcome) => format!("the run ended: {}", told(outcome)),
-            None => format!("the run had not ended: it was {}", exported.run.state()),
+            None => format!("the run had not ended: it was {}", scrub_line(exported.run.state())),
         };
         say(&format!("{recorded}\n"));
         if !agrees {
@@ -239,7 +241,7 @@ fn words(came_to: &CameTo, exported: &Exported) -> (&'static str, String) {
         CameTo::Ended(outcome) => ("ended", format!("the replay ended: {}", told(outcome))),
         CameTo::JournalEnd(path, import) => {
             let waits = match &exported.waits_for {
-                Some(waited) => format!(" (the run was waiting in {waited})"),
+                Some(waited) => format!(" (the run was waiting in {})", scrub_line(waited)),
                 None => String::new(),
             };
             let what =
@@ -248,6 +250,6 @@ fn words(came_to: &CameTo, exported: &Exported) -> (&'static str, String) {
         }
         CameTo::Continued => ("continued", "the replay went on as new".to_owned()),
         CameTo::Stopped => ("stopped", "the replay was stopped here".to_owned()),
-        CameTo::Fault(why) => ("fault", format!("the replay cannot go on: {why}")),
+        CameTo::Fault(why) => ("fault", format!("the replay cannot go on: {}", scrub_line(why))),
     }
 }

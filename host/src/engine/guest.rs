@@ -41,6 +41,8 @@ pub enum Stop {
 pub struct Meter {
     stop: AtomicU8,
     waker: AtomicWaker,
+    /// A write is under way whose effects only the attempt can pass on: it is not stopped before.
+    is_writing: AtomicBool,
     used_us: AtomicU64,
     reported_us: AtomicU64,
     /// Guest CPU that it may use in all; less when some of the purse was split off.
@@ -69,6 +71,7 @@ impl Meter {
         Arc::new(Self {
             stop: AtomicU8::new(0),
             waker: AtomicWaker::new(),
+            is_writing: AtomicBool::new(false),
             used_us: AtomicU64::new(0),
             reported_us: AtomicU64::new(0),
             limit_us: AtomicU64::new(purse.cpu_us),
@@ -279,15 +282,45 @@ impl Meter {
     }
 }
 
+/// Until this is dropped, whoever is stopped goes on: what was written happens, whether or not
+/// anybody waits for the answer, and the answer says what else has to be done.
+pub struct Writing<'m>(&'m Meter);
+
+impl Meter {
+    /// The attempt writes something that has effects, and passes them on before this is dropped.
+    #[must_use]
+    pub fn writing(&self) -> Writing<'_> {
+        self.is_writing.store(true, Ordering::Relaxed);
+        Writing(self)
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.is_writing.store(false, Ordering::Relaxed);
+    }
+}
+
+impl<F> Stoppable<'_, F> {
+    fn stopped(&self) -> Option<Stop> {
+        let is_writing = self.meter.is_writing.load(Ordering::Relaxed);
+        self.meter.stopped().filter(|stop| !is_writing && (self.ends)(*stop))
+    }
+}
+
 impl<F: Future + Unpin> Future for Stoppable<'_, F> {
     type Output = Result<F::Output, Stop>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.meter.waker.register(cx.waker());
-        if let Some(stop) = self.meter.stopped().filter(|stop| (self.ends)(*stop)) {
+        if let Some(stop) = self.stopped() {
             return Poll::Ready(Err(stop));
         }
-        Pin::new(&mut self.future).poll(cx).map(Ok)
+        match Pin::new(&mut self.future).poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            // It may have been stopped while it wrote, and now writes no more.
+            Poll::Pending => self.stopped().map_or(Poll::Pending, |stop| Poll::Ready(Err(stop))),
+        }
     }
 }
 

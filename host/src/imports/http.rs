@@ -94,10 +94,12 @@ impl Live {
         let by = By { spent, ..self.attempt.by(false) };
         let entry = Entry { path, import: Import::HttpSend, args, result: "".into(), at: by.now };
         let command = Command::Requested { answer: encode(&done), file };
+        let writing = self.attempt.meter.writing();
         let (entry, effects) =
             self.attempt.host.store.command(by, entry, command).await.map_err(Exit::store)?;
         self.attempt.wrote(&entry);
         self.attempt.host.dispatch(effects);
+        drop(writing);
         Ok(decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
 

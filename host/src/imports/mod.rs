@@ -274,9 +274,11 @@ impl Live {
         let by = attempt.by(false);
         let at = by.now;
         let entry = Entry { path, import, args, result: "".into(), at };
+        let writing = attempt.meter.writing();
         let (entry, effects) = attempt.host.store.command(by, entry, command).await.map_err(Exit::store)?;
         attempt.wrote(&entry);
         attempt.host.dispatch(effects);
+        drop(writing);
         Ok(sublane_core::journal::decode(&entry).map_err(|error| Exit::Fault(error.to_string()))?)
     }
 

@@ -1,9 +1,9 @@
 //! A store that fails for a while: what was asked of the host is not lost, and nobody waits longer than
 //! the store makes him.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use sublane_store::ops::{Accepted, Effects};
 use sublane_store::{Backend, RunFilter, SqliteStore, Store as _, StoreError, Transaction};
 use sublane_tests::{PATIENCE, Recorder, Setup, TestHost, temporary, value};
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 /// When hosts begin whose time stands still.
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
@@ -142,4 +143,54 @@ async fn an_ending_that_waited_for_the_store_is_of_when_it_is_written() {
     let at = tokio::time::timeout(PATIENCE, ended).await.expect("it is written");
     assert!(at >= BEGIN.after(Duration::from_secs(1)), "{at:?}");
     host.host.stop().await;
+}
+
+/// Holds back the answer of the first write that owes a delivery, which has happened by then.
+struct Slow {
+    inner: SqliteStore,
+    has_written: Notify,
+    answers: Notify,
+    is_first: AtomicBool,
+}
+
+impl Backend for Slow {
+    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        let done = self.inner.write(transaction).await?;
+        let owes = (&done as &dyn Any).downcast_ref::<(Entry, Effects)>();
+        if owes.is_some_and(|(_, effects)| !effects.deliveries.is_empty())
+            && self.is_first.swap(false, Ordering::SeqCst)
+        {
+            self.has_written.notify_one();
+            self.answers.notified().await;
+        }
+        Ok(done)
+    }
+
+    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        self.inner.read(transaction).await
+    }
+}
+
+/// The message is owed by then, and only the attempt knows that it is to be sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_while_its_message_is_written_still_sends_it() {
+    let directory = temporary();
+    let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
+    let (has_written, answers, is_first) = (Notify::new(), Notify::new(), AtomicBool::new(true));
+    let slow = Arc::new(Slow { inner, has_written, answers, is_first });
+    let host = Setup::on(slow.clone(), directory).plugin("spawns").start().await;
+    let steps = json!([{ "deliver": { "to": "origin", "text": "half of it is done" } }, { "sleep": 60_000 }]);
+    let run = host.begin("spawns/act", steps).await;
+    slow.has_written.notified().await;
+    // Which waits until nobody executes it.
+    let cancelled = host.inner().cancel(run, "not wanted");
+    let answered = async {
+        host.when(run, "ended", sublane_core::Run::is_ended).await;
+        slow.answers.notify_one();
+    };
+    tokio::join!(cancelled, answered).0.expect("it lives");
+    let told = || host.recorder.texts().iter().any(|text| text.contains("half of it is done"));
+    host.until("the message is sent", told).await;
+    assert!(matches!(host.ended(run).await, Outcome::Cancelled { .. }));
+    host.until("nobody executes it", || host.inner().attempts.lock().is_empty()).await;
 }

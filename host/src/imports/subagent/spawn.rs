@@ -69,6 +69,7 @@ impl Live {
             Draw::Spawner
         };
         let spawn = Spawn { by, path, import, args, spec, ask, draw, active_children, position, start };
+        let writing = attempt.meter.writing();
         let spawned = attempt.host.store.spawn(spawn).await.map_err(Exit::store)?;
         attempt.wrote(&spawned.entry);
         let begins = spawned.child.as_ref().and_then(|child| match child.state {
@@ -83,6 +84,7 @@ impl Live {
         if let Some(ready) = spawned.ready {
             attempt.host.lanes.offer(&attempt.host, ready);
         }
+        drop(writing);
         Ok((spawned.answer, spawned.child))
     }
 

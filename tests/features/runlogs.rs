@@ -64,9 +64,10 @@ async fn a_run_is_followed_while_it_logs() {
 async fn a_tree_is_read_as_one_log() {
     let (host, line) = beside().await;
     let child = json!({ "spawn": { "agent": "misbehaves/panic", "name": "blunt", "attached": true } });
-    let run = host
-        .begin("spawns/act", json!([log("debug", "before"), child, { "wait": {} }, log("debug", "after")]))
-        .await;
+    // What two runs say in one millisecond has no order of time.
+    let after = [json!({ "wait": {} }), json!({ "sleep": 2 }), log("debug", "after")];
+    let before = [log("debug", "before"), json!({ "sleep": 2 }), child];
+    let run = host.begin("spawns/act", json!([before.as_slice(), after.as_slice()].concat())).await;
     host.ended(run).await;
     let shown = line.json(&["runs", "logs", &run.to_string(), "--tree"]).await;
     let told = said(&shown);

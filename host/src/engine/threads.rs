@@ -132,8 +132,12 @@ fn least(fast: &[FastThread], turn: usize) -> usize {
 
 /// This thread, unless with one more it would have more than one that another has not.
 fn keeps(fast: &[FastThread], own: usize, turn: usize) -> usize {
-    let other = least(fast, turn);
     let load = |index: usize| fast[index].load.load(Relaxed);
+    // With one it cannot have two more than any: nearly every spawn and wake looks no further.
+    if load(own) < 2 {
+        return own;
+    }
+    let other = least(fast, turn);
     if load(own) > load(other) + 1 { other } else { own }
 }
 

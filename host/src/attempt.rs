@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use parking_lot::Mutex;
 use sublane_core::{Entry, Import, Path, Purse, RunSpec, Timestamp, Token};
-use sublane_store::{By, Effects, LogLevel, LogLine};
+use sublane_store::{By, Effects};
 use tokio::sync::{Notify, oneshot};
 
 use crate::engine::Class;
@@ -194,17 +194,8 @@ impl Attempt {
     pub fn tell(&self, what: &str) {
         let run = self.spec.id;
         tracing::warn!(%run, agent = %self.spec.agent_name(), "{what}");
-        self.host.logs.push(LogLine {
-            run,
-            number: 0,
-            generation: self.generation,
-            attempt: self.number,
-            at: self.host.clock.now(),
-            level: LogLevel::Warn,
-            plugin: None,
-            dropped: 0,
-            line: format!("(the host) {what}").into(),
-        });
+        let now = self.host.clock.now();
+        self.host.logs.tell(run, self.generation, self.number, now, what);
     }
 
     /// An entry was answered from the journal: at its end the purse is charged again.

@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use sublane_core::RunId;
 use sublane_core::id::IdMap;
+use sublane_core::{RunId, Timestamp};
 use sublane_store::ops::log_bytes;
-use sublane_store::{LogLine, Store};
+use sublane_store::{LogLevel, LogLine, Store};
 use tokio::sync::Notify;
 
 /// How long a line waits for others to be stored with it.
@@ -57,6 +57,21 @@ impl Waiting {
 }
 
 impl RunLogs {
+    /// What the host itself has to say in the log of a run's attempt, as a warning.
+    pub fn tell(&self, run: RunId, generation: u32, attempt: u32, at: Timestamp, what: &str) {
+        self.push(LogLine {
+            run,
+            number: 0,
+            generation,
+            attempt,
+            at,
+            level: LogLevel::Warn,
+            plugin: None,
+            dropped: 0,
+            line: format!("(the host) {what}").into(),
+        });
+    }
+
     /// Takes a line of a run.
     pub fn push(&self, mut line: LogLine) {
         let mut guard = self.waiting.lock();

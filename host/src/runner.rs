@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sublane_core::journal::Bounds;
 use sublane_core::{Failure, Import, Outcome, Output, Path, Purse, Run, RunId};
-use sublane_store::{By, Claimed, Effects, LogLevel, LogLine, StoreError};
+use sublane_store::{By, Claimed, Effects, StoreError};
 use tracing::Instrument as _;
 use wasmtime::{Engine, Store, Trap, UpdateDeadline};
 
@@ -459,17 +459,8 @@ fn tell_ending(attempt: &Attempt, outcome: &Outcome, effects: &Effects) {
     let (next, left_s) = (again.generation, again.until.since(now).as_secs());
     let why = outcome.sentence(&attempt.spec.name);
     tracing::warn!(generation, why, next, left_s, "a run failed and begins again by its policy");
-    attempt.host.logs.push(LogLine {
-        run: attempt.spec.id,
-        number: 0,
-        generation,
-        attempt: attempt.number,
-        at: now,
-        level: LogLevel::Warn,
-        plugin: None,
-        dropped: 0,
-        line: format!("(the host) {} Generation {next} begins in {left_s} s.", scrub_line(&why)).into(),
-    });
+    let what = format!("{} Generation {next} begins in {left_s} s.", scrub_line(&why));
+    attempt.host.logs.tell(attempt.spec.id, generation, attempt.number, now, &what);
 }
 
 fn tell_fault(run: RunId, fault: &str) {

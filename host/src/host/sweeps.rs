@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sublane_core::lane::REPORT_AFTER;
 use sublane_core::{Run, Timestamp};
-use sublane_store::{LogLevel, LogLine, RunFilter};
+use sublane_store::RunFilter;
 use tokio::sync::{Notify, watch};
 
 use super::Inner;
@@ -121,18 +121,8 @@ impl Inner {
         let (id, left_s) = (run.spec.id, left.as_secs());
         let (run_name, agent) = (&run.spec.name, run.spec.agent_name());
         tracing::warn!(run = %id, run_name, agent, left_s, "the time of a run is nearly up");
-        self.logs.push(LogLine {
-            run: id,
-            number: 0,
-            generation: run.generation,
-            attempt: run.attempt,
-            at: now,
-            level: LogLevel::Warn,
-            plugin: None,
-            dropped: 0,
-            line: format!("(the host) {} % of its time is used: {}", late::PER_CENT, reports::left(left))
-                .into(),
-        });
+        let what = format!("{} % of its time is used: {}", late::PER_CENT, reports::left(left));
+        self.logs.tell(id, run.generation, run.attempt, now, &what);
         self.progress.late(run, || !self.late.lives(id));
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sublane_core::grants::Denied;
 use sublane_core::poll::{Ending, MAX_RETRY_AFTER, Plan, Poll, PollResponse, Streak, Trouble, Verdict};
 use sublane_core::{Answer, Grants, ImportError, PollId, Purse, Run, Timestamp};
-use sublane_store::{LogLevel, LogLine, PollMove, Polled, StoreError};
+use sublane_store::{PollMove, Polled, StoreError};
 
 use super::rules;
 use super::servers::Heard;
@@ -262,17 +262,9 @@ impl Asker {
     fn tell(&self, seen: &str) {
         let place = scrub_line(self.plan.request.place());
         tracing::warn!(target: "sublane::polls", run = %self.run.spec.id, place, seen, "a poll sees what no rule knows");
-        self.host.logs.push(LogLine {
-            run: self.run.spec.id,
-            number: 0,
-            generation: self.run.generation,
-            attempt: self.run.attempt,
-            at: self.host.clock.now(),
-            level: LogLevel::Warn,
-            plugin: None,
-            dropped: 0,
-            line: format!("(the host) {place}: {seen}, which no rule of the poll knows; it goes on").into(),
-        });
+        let what = format!("{place}: {seen}, which no rule of the poll knows; it goes on");
+        let (run, now) = (&self.run, self.host.clock.now());
+        self.host.logs.tell(run.spec.id, run.generation, run.attempt, now, &what);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use sublane_core::{Outcome, RunId};
 use sublane_tests::command::CommandLine;
-use sublane_tests::{Fussy, Setup, TestHost, temporary, value};
+use sublane_tests::{Fussy, PATIENCE, Setup, TestHost, component, temporary, value};
 
 /// A durable host and the command line beside it.
 async fn beside() -> (TestHost, CommandLine) {
@@ -267,6 +267,32 @@ async fn a_lane_is_paused_and_narrowed_now_and_after_a_restart() {
         (nobody.exit, nobody.err.contains("there is no lane `nobody`; there are main, subagent")),
         (4, true)
     );
+}
+
+/// Nobody who begins a run is left waiting in silence, or told of a result only that it is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_says_what_it_waits_for_on_a_paused_lane_and_then_what_it_gave_back() {
+    let directory = temporary();
+    let line = CommandLine::alone(&directory);
+    let file = directory.path().join("sublane.toml");
+    let text = std::fs::read_to_string(&file).expect("it was written");
+    let plugin = format!("[plugins.spawns]\ncomponent = {:?}\nallow = \"asked\"\n", component("spawns"));
+    std::fs::write(&file, text + &plugin).expect("it is written");
+    let run = ["run", "--agent", "spawns/echo", "--task", "[2]"];
+    let first = line.run(&run).await;
+    assert_eq!((first.exit, first.err.contains("is paused")), (0, false), "{first:?}");
+    assert!(first.out.contains("is done: [2]"), "{first:?}");
+    assert_eq!(line.run(&["lanes", "pause", "main"]).await.exit, 0);
+    let resumed = async {
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        while line.json(&["runs", "list", "--state", "queued"]).await["runs"] == json!([]) {
+            assert!(tokio::time::Instant::now() < patience, "no run stands in line");
+        }
+        assert_eq!(line.run(&["lanes", "resume", "main"]).await.exit, 0);
+    };
+    let (second, ()) = tokio::join!(line.run(&run), resumed);
+    let told = second.err.contains("lane main is paused: `sublane lanes resume main` lets its runs begin");
+    assert_eq!((second.exit, told), (0, true), "{second:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

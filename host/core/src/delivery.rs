@@ -215,7 +215,11 @@ impl DeliveryBody {
                 let done = || format!("{} is done.", run.spec.name);
                 let (value, said) = match serde_json::from_str(&output.value) {
                     Ok(serde_json::Value::String(text)) => (serde_json::Value::String(text.clone()), text),
-                    Ok(value) => (value, done()),
+                    Ok(serde_json::Value::Null) => (serde_json::Value::Null, done()),
+                    Ok(value) => {
+                        let said = told(&run.spec.name, &value);
+                        (value, said)
+                    }
                     // No run ends like this any more; an older host wrote it. Its text is not lost.
                     Err(error) => {
                         let why = format!("{} Its result cannot be read: {error}", done());
@@ -280,6 +284,18 @@ impl DeliveryBody {
     }
 }
 
+/// Characters of a result that people are told where the run has no text for them.
+const TOLD_CHARACTERS: usize = 500;
+
+/// That a run is done, with what it gave back.
+fn told(name: &str, value: &serde_json::Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(TOLD_CHARACTERS) {
+        Some((end, _)) => format!("{name} is done: {}…", &text[..end]),
+        None => format!("{name} is done: {text}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -290,6 +306,14 @@ mod tests {
         let films: Destination = "webhook:films".parse().expect("well formed");
         assert_eq!((films.channel.as_str(), films.address.as_str()), ("webhook", "films"));
         assert!("webhook".parse::<Destination>().is_err() && ":x".parse::<Destination>().is_err());
+    }
+
+    #[test]
+    fn a_result_without_a_text_is_told_and_a_long_one_in_part() {
+        let told = |value| told("hello", &value);
+        assert_eq!(told(serde_json::json!({ "n": 5 })), r#"hello is done: {"n":5}"#);
+        let long = told(serde_json::json!(["ä".repeat(1_000)]));
+        assert_eq!(long, format!("hello is done: [\"{}…", "ä".repeat(TOLD_CHARACTERS - 2)));
     }
 
     /// Complaints 44925 and 86034: whatever ends a run, people are told what happened and

@@ -159,6 +159,14 @@ async fn run(config: &Config, secrets: Secrets, work: Work, screen: &Screen, jso
             });
         }
     };
+    // One that cannot be read is told by the watch.
+    for (lane, setting) in host.store.lane_settings().await.unwrap_or_default() {
+        if setting.paused {
+            let lane = sublane::channel::scrub_line(&lane);
+            screen
+                .remark(&format!("lane {lane} is paused: `sublane lanes resume {lane}` lets its runs begin"));
+        }
+    }
     let what = (accepted.run, accepted.conversation);
     let mut watch = Watch::begin(&host, changes, what, screen);
     let stopped = tokio::select! {

@@ -93,6 +93,7 @@ async fn an_older_store_is_converted_and_holds_what_it_held() {
         let store = SqliteStore::open(&path).expect("it is converted");
         // A body is composed once: the words of the version that owed it stay.
         let today = seen(&model).await.replace("not wanted. Ask again if it is still wanted.", "not wanted");
+        let today = today.replace("is done: 1", "is done.");
         assert_eq!(until_version_8(&seen(&store).await), until_version_8(&today), "version {version}");
         let runs = store.runs(RunFilter { limit: 9, ..RunFilter::default() }).await.expect("readable");
         let alive = runs.iter().filter(|run| !run.is_ended());

@@ -14,8 +14,8 @@ use sublane::http::{Hop, Payload, deadline};
 use sublane::intake::Task;
 use sublane::poll::Pace as Pacing;
 use sublane_core::poll::{Condition, Pace, Plan, Poll, PollRequest, Rule, Test};
-use sublane_core::{Destination, Import, Path as Place, PollId, Purse, Run, Timestamp};
-use sublane_store::{Backend, Model, Rows, StoreError, Wait, WaitFor};
+use sublane_core::{Destination, Import, Path as Place, PollId, Purse, Run, RunId, Timestamp};
+use sublane_store::{Backend, Model, PollMove, Polled, Rows, Store, StoreError, Wait, WaitFor};
 use sublane_tests::{Setup, TestHost, repository, temporary};
 use tokio::task::JoinSet;
 
@@ -51,7 +51,9 @@ async fn host<B: Backend>(store: Arc<B>, url: &str, per_server: u32) -> TestHost
 
 /// Polls that one core sustains in a second, against requests of the host's client alone: each costs so
 /// much of the processors, whatever threads it is on; the server's thread does not count. In memory, as
-/// the other figures of requests are, and on SQLite, where each poll is two commits besides.
+/// the other figures of requests are, and on SQLite, where each poll is two commits besides. As a floor,
+/// requests of the client between the two writes that make each paid and durable, with nothing that
+/// looks for what is due, reads an answer or decides.
 pub(crate) async fn rate(report: &mut Report, rounds: usize) -> anyhow::Result<()> {
     let jobs = Jobs::start(0)?;
     let template = {
@@ -60,16 +62,18 @@ pub(crate) async fn rate(report: &mut Report, rounds: usize) -> anyhow::Result<(
         host.host.stop().await;
         template
     };
-    let (mut bare, mut model, mut durable) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bare, mut floor, mut model, mut durable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds.min(5) {
         let host = host(Arc::new(Model::default()), &jobs.url, AT_ONCE).await;
         bare.push(alone(host.inner(), &jobs).await?);
+        floor.push(written(host.inner(), &template, &jobs).await?);
         host.host.stop().await;
         model.push(polled(Model::default(), &template, &jobs).await?);
         let directory = temporary();
         durable.push(polled(sqlite(&directory, "polls.db"), &template, &jobs).await?);
     }
     let (bare, durable) = (median(&mut bare), median(&mut durable));
+    report.add("poll.floor", "1/s", median(&mut floor), bare, Goal::None);
     report.add("poll.rate", "1/s", median(&mut model), bare, Goal::AtLeast(0.7));
     report.add("poll.rate.durable", "1/s", durable, bare, Goal::None);
     Ok(())
@@ -112,6 +116,44 @@ async fn alone(inner: &Arc<Inner>, jobs: &Jobs) -> anyhow::Result<f64> {
     // One that has ended has failed.
     anyhow::ensure!(asking.try_join_next().is_none(), "a request failed");
     rate
+}
+
+/// As many requests at once as there are polls, each between the two writes of one.
+async fn written(inner: &Arc<Inner>, template: &Run, jobs: &Jobs) -> anyhow::Result<f64> {
+    let store = Arc::new(Model::default());
+    fill(&*store, template, &jobs.url).await?;
+    let mut asking = JoinSet::<()>::new();
+    for number in 0..AT_ONCE {
+        let (inner, url) = (inner.clone(), format!("{}/jobs/{number}", jobs.url));
+        let (store, template) = (store.clone(), template.clone());
+        asking.spawn(async move {
+            let url = Url::parse(&url).expect("a URL");
+            for round in 0.. {
+                for plan in (number..PLANS).step_by(AT_ONCE as usize) {
+                    let id = poll(waiting(&template, plan).spec.id, "", Timestamp(0)).id;
+                    let again = SystemClock.now().after(Duration::from_secs(35));
+                    let paid = Purse { requests: 1, bytes_out: 40, ..Purse::default() };
+                    write(&store, id, round, paid, PollMove::Begin { again }).await;
+                    let (reply, came) = inner.http.exchange(hop(&url), &inner.artifacts).await;
+                    assert!(reply.is_ok_and(|reply| reply.status == 200), "the server does not answer");
+                    let due = SystemClock.now().after(Duration::from_secs(1));
+                    let goes_on = PollMove::GoesOn { due, seen: "200".into(), streak: None };
+                    let came = Purse { bytes_in: came, ..Purse::default() };
+                    write(&store, id, round + 1, came, goes_on).await;
+                }
+            }
+        });
+    }
+    let rate = measured(jobs).await;
+    // One that has ended has failed.
+    anyhow::ensure!(asking.try_join_next().is_none(), "a request failed");
+    rate
+}
+
+async fn write(store: &Model, id: PollId, made: u32, spent: Purse, moved: PollMove) {
+    let now = SystemClock.now();
+    let (polled, _) = Store::poll(store, id, made, spent, moved, now).await.expect("it is written");
+    assert_eq!(polled, Polled::On, "each is there, and nobody else polls");
 }
 
 /// The request of the plans.
@@ -165,21 +207,18 @@ fn insert(
     let run = Run { purse: ENOUGH, ..waiting(template, number) };
     let (id, path) = (run.spec.id, Place::root().then(1));
     let plan = plan(url, number);
-    let poll = Poll {
-        id: PollId::opened(id, 0, &path, 0),
-        run: id,
-        place: 0,
-        server: plan.server.as_str().into(),
-        due: Timestamp(now.0 + u64::from(number % 1_000)),
-        made: 0,
-        hinted: false,
-        seen: None,
-        streak: None,
-    };
+    let poll = poll(id, &plan.server, Timestamp(now.0 + u64::from(number % 1_000)));
     rows.insert_run(&run)?;
-    let what = WaitFor::Poll { plan: Box::new(plan) };
+    let what = WaitFor::Poll { plan: Arc::new(plan) };
     rows.insert_wait(&Wait { run: id, path, import: Import::PollUntil, args: 1, what, due: None })?;
     rows.insert_poll(&poll)
+}
+
+/// A poll that was never made.
+fn poll(run: RunId, server: &str, due: Timestamp) -> Poll {
+    let id = PollId::opened(run, 0, &Place::root().then(1), 0);
+    let server = server.into();
+    Poll { id, run, place: 0, server, due, made: 0, hinted: false, seen: None, streak: None }
 }
 
 /// What the agent `watch` asks for.

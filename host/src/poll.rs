@@ -5,82 +5,66 @@
 //! it is lost. Only the answer that decides reaches a journal. Never asks what the run may not ask today.
 
 mod ask;
+mod lines;
 pub(crate) mod rules;
 mod servers;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use sublane_core::poll::Poll;
-use sublane_core::{PollId, Timestamp};
-use sublane_store::StoreError;
+use sublane_core::Timestamp;
+use sublane_store::{DuePoll, StoreError};
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::JoinSet;
 
 pub use servers::Pace;
 
 use crate::host::{Inner, woken};
-use servers::{Heard, Room, Servers};
+use lines::{Lines, Wants};
 
-/// Polls under way.
-#[derive(Default)]
-struct Under {
-    tasks: JoinSet<Heard>,
-    /// Which plan each is of, and at which server.
-    of: HashMap<Id, (PollId, Arc<str>)>,
-}
-
-impl Under {
-    fn holds(&self, id: PollId) -> bool {
-        self.of.values().any(|(other, _)| *other == id)
-    }
-
-    fn begin(&mut self, host: &Arc<Inner>, poll: Poll) {
-        let (id, server) = (poll.id, poll.server.clone());
-        let task = self.tasks.spawn(ask::ask(host.clone(), poll));
-        self.of.insert(task.id(), (id, server));
-    }
-
-    fn ended(&mut self, id: Id, heard: Heard, servers: &mut Servers, now: Timestamp) {
-        if let Some((_, server)) = self.of.remove(&id) {
-            servers.end(&server, heard, now);
-        }
+/// Makes a poll, and the next one in line at its server as soon as there is room.
+async fn serve(host: Arc<Inner>, lines: Arc<Lines>, first: DuePoll) {
+    let mut due = Some(first);
+    while let Some(poll) = due {
+        let under_way = lines.under_way(&host, &poll);
+        let heard = ask::ask(&host, poll).await;
+        due = under_way.ended(heard);
     }
 }
 
 /// Begins polls that are due, as far as their servers have room. Gives when to look again.
 async fn begin(
     host: &Arc<Inner>,
-    servers: &mut Servers,
-    under: &mut Under,
+    lines: &Arc<Lines>,
+    tasks: &mut JoinSet<()>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    let (now, most) = (host.clock.now(), host.settings.polls.at_once);
+    let now = host.clock.now();
     let mut next: Option<Timestamp> = None;
     let mut soon = |at: Timestamp| next = Some(next.map_or(at, |next| next.min(at)));
-    for (server, due) in host.store.polled_servers().await? {
+    let mut servers = host.store.polled_servers().await?;
+    lines.in_turn(&mut servers);
+    for (server, due) in servers {
         if due > now {
             soon(due);
             continue;
         }
         let server: Arc<str> = server.into();
-        let left = most.saturating_sub(u32::try_from(under.of.len()).unwrap_or(most));
-        let room = match servers.room(&server, now) {
-            Room::For(room) => room.min(left),
-            Room::At(at) => {
+        match lines.wants(&server, now) {
+            Wants::More { limit, without } => {
+                let due = host.store.due_polls(server.clone(), now, limit, without).await?;
+                lines.add(&server, due);
+            }
+            Wants::Nothing => {}
+            Wants::At(at) => {
                 soon(at);
                 continue;
             }
-            Room::Full => continue,
-        };
-        // Those under way may not be written yet: they are due as well.
-        let due = host.store.due_polls(server.clone(), now, room + servers.under_way(&server)).await?;
-        for poll in
-            due.into_iter().filter(|poll| !under.holds(poll.id)).take(room as usize).collect::<Vec<_>>()
-        {
-            servers.begin(&server, now);
-            under.begin(host, poll);
+            // Whoever ends a poll is followed by another look.
+            Wants::NoRoom => break,
         }
-        if let Room::At(at) = servers.room(&server, now) {
+        while let Some(poll) = lines.begin(&server, now) {
+            tasks.spawn(serve(host.clone(), lines.clone(), poll));
+        }
+        if let Some(at) = lines.rests_until(&server, now) {
             soon(at);
         }
     }
@@ -88,25 +72,19 @@ async fn begin(
 }
 
 /// Makes polls until the host stops. Woken by whoever makes one due, when the next one is, and when
-/// one has ended; also every sweep. What is under way at the stop is asked again by the next host.
+/// nobody stands in line any more at a server or all have as many as they may; also every sweep. What is under way at the stop is asked
+/// again by the next host.
 pub(crate) async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
-    let (mut servers, mut under) = (Servers::new(host.settings.polls), Under::default());
+    let (lines, mut tasks) = (Arc::new(Lines::new(host.settings.polls)), JoinSet::new());
     loop {
-        let next = begin(&host, &mut servers, &mut under).await.unwrap_or_else(|error| {
+        let next = begin(&host, &lines, &mut tasks).await.unwrap_or_else(|error| {
             tracing::error!(%error, "polls that are due could not be read; the next sweep tries again");
             None
         });
         let latest = host.next_sweep();
         let at = next.map_or(latest, |next| next.min(latest));
         tokio::select! {
-            Some(ended) = under.tasks.join_next_with_id() => {
-                let mut ended = Some(ended);
-                while let Some(one) = ended {
-                    let (id, heard) = one.unwrap_or_else(|error| (error.id(), Heard::Nothing));
-                    under.ended(id, heard, &mut servers, host.clock.now());
-                    ended = under.tasks.try_join_next_with_id();
-                }
-            }
+            Some(_) = tasks.join_next() => while tasks.try_join_next().is_some() {},
             goes_on = woken(&host.polled, &*host.clock, at, &mut stopped) => {
                 if !goes_on {
                     return;

@@ -1,6 +1,7 @@
 //! Poll plans: when polls are made, which answer ends them, what they cost and may not do, and that
 //! servers which do not answer hold up nobody else.
 
+mod pace;
 mod points;
 
 use std::sync::Arc;
@@ -9,20 +10,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use sublane::channel::ConsoleStyle;
 use sublane::clock::{Clock as _, ManualClock};
-use sublane::config::Config;
-use sublane::open::{ConsoleOutput, open};
-use sublane::secrets::Secrets;
 use sublane_core::grants::Authority;
 use sublane_core::lane::LaneLimits;
 use sublane_core::poll::Poll;
-use sublane_core::{Import, Outcome, RunId, RunState, Timestamp};
+use sublane_core::{Import, RunId, RunState, Timestamp};
 use sublane_store::LogLine;
 use sublane_tests::caller::{path, post, send};
 use sublane_tests::command::CommandLine;
 use sublane_tests::web::{Answer, Asked, Web};
-use sublane_tests::{PATIENCE, Setup, TestHost, component, temporary, value};
+use sublane_tests::{PATIENCE, Setup, TestHost, temporary, value};
 
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 const SECRET: &str = "tr0ub4dor-and-3-more";
@@ -495,107 +492,6 @@ async fn of_several_things_the_first_in_the_list_wins_a_poll_too() {
     assert_eq!(done[1], json!([1, "time"]), "and the plan is gone");
     assert_eq!(done[2], json!([0, { "timed-out": "nothing yet" }]));
     assert_eq!(web.asked().len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_answer_is_left_alone_and_holds_up_no_other() {
-    let down = Web::start(|_| Answer::With("503 Service Unavailable", Vec::new(), Vec::new())).await;
-    let slow = Web::start(|_| Answer::Silence).await;
-    let up = says(&["done"]).await;
-    let scene = scene(Setup::in_memory(), &ManualClock::at(BEGIN), &[&up, &down, &slow]).await;
-    let mut silent = Vec::new();
-    for _ in 0..12 {
-        silent.push(scene.begin(json!([poll(&slow.url(), json!({}))])).await);
-    }
-    scene.host.until("it is asked as often as may be at once", || slow.asked().len() == 8).await;
-    let run = scene.begin(json!([poll(&down.url(), json!({ "every-ms": 1_000 }))])).await;
-    let mut last = scene.polled(run, 1).await;
-    for _ in 0..4 {
-        last = scene.next(run, &last).await;
-    }
-    assert_eq!(down.asked().len(), 5);
-    let healthy = scene.begin(json!([poll(&up.url(), json!({}))])).await;
-    assert_eq!(scene.done(healthy).await[0]["done"]["status"], json!(200));
-    // It is due, and not asked before its rest is over.
-    scene.clock.advance(seconds(29));
-    let healthy = scene.begin(json!([poll(&up.url(), json!({}))])).await;
-    scene.done(healthy).await;
-    assert_eq!(down.asked().len(), 5);
-    scene.clock.advance(seconds(1));
-    scene.host.until("one poll, to see", || down.asked().len() == 6).await;
-    assert_eq!(slow.asked().len(), 8);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_overdue_after_a_long_stop_is_spread() {
-    let (directory, clock) = (temporary(), ManualClock::at(BEGIN));
-    let web = says(&["done"]).await;
-    let first = scene(Setup::durable(&directory), &clock, &[&web]).await;
-    let mut runs = Vec::new();
-    for _ in 0..30 {
-        let run = first.begin(json!([poll(&web.url(), json!({ "first-ms": 60_000 }))])).await;
-        first.stands(run, "there", |_| true).await;
-        runs.push(run);
-    }
-    drop(first);
-    std::fs::remove_dir_all(directory.path().join("plugin-0")).expect("the copy goes");
-    clock.advance(seconds(1_200));
-    let second = scene(Setup::durable(&directory), &clock, &[&web]).await;
-    second.host.until("as many as come at once", || web.asked().len() == 20).await;
-    let mut in_line = 0;
-    for run in &runs {
-        let polls = second.host.inner().store.polls_of(*run).await.expect("readable");
-        in_line += polls.iter().filter(|poll| poll.made == 0).count();
-    }
-    assert_eq!(in_line, 10, "the others are in line");
-    clock.advance(seconds(1));
-    for run in runs {
-        assert!(matches!(second.host.ended(run).await, Outcome::Succeeded(_)));
-    }
-    assert_eq!(web.asked().len(), 30);
-}
-
-/// Of two servers that do not answer, each has as many polls as one may have, and both as many as all may.
-#[tokio::test(flavor = "multi_thread")]
-async fn polls_come_as_the_operator_says() {
-    let (directory, clock) = (temporary(), ManualClock::at(BEGIN));
-    let silent = async || Web::start(|_| Answer::Silence).await;
-    let webs = [silent().await, silent().await];
-    let plugin = directory.path().join("plugin");
-    std::fs::create_dir(&plugin).expect("a new directory");
-    std::fs::copy(component("spawns"), plugin.join("spawns.wasm")).expect("the component is copied");
-    std::fs::write(plugin.join("plugin.toml"), manifest(&[&webs[0], &webs[1]], 500)).expect("it is written");
-    let text = "[polls]\nat-once = 5\nper-server = 3\nrate = 2\n\
-                [http]\nallow-private = ['127.0.0.1/32']\n\
-                [plugins.spawns]\ncomponent = 'plugin/spawns.wasm'\nallow = 'asked'\n";
-    let file = directory.path().join("sublane.toml");
-    let config = Config::parse(&file, text).unwrap_or_else(|problems| panic!("{problems}"));
-    let console = ConsoleOutput { sink: Arc::new(Mutex::new(Vec::new())), style: ConsoleStyle::Plain };
-    let (clock_of_host, io) = (Arc::new(clock.clone()), tokio::runtime::Handle::current());
-    let opened = open(&config, Secrets::default(), console, clock_of_host, None, &io).await;
-    let host = TestHost {
-        host: opened.expect("the host starts").host,
-        recorder: Arc::default(),
-        named: Arc::default(),
-        door: None,
-        directory,
-    };
-    for web in webs.iter().cycle().take(10) {
-        host.begin_for("spawns/act", json!([poll(&web.url(), json!({}))]), &[]).await;
-    }
-    let asked = || webs.each_ref().map(|web| web.asked().len());
-    host.until("two polls of each server come at once", || asked() == [2, 2]).await;
-    clock.advance(seconds(1));
-    host.until("one has as many as one may have", || asked().iter().sum::<usize>() == 5).await;
-    // Another second brings no more: what has come by the end of a run that sleeps for it is all.
-    let sleeps = host.begin_for("spawns/act", json!([{ "sleep": 1_000 }]), &[]).await;
-    host.when(sleeps, "asleep", |run| matches!(run.state, RunState::Waiting { .. })).await;
-    clock.advance(seconds(1));
-    host.ended(sleeps).await;
-    let mut asked = asked();
-    asked.sort_unstable();
-    assert_eq!(asked, [2, 3]);
-    host.host.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

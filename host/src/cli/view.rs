@@ -4,6 +4,7 @@
 //! RFC 3339 in UTC, durations say their unit. How a run ended and how its
 //! deliveries stand are different fields everywhere.
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -352,8 +353,8 @@ impl From<Wait> for WaitView {
     fn from(wait: Wait) -> Self {
         let mut what = wait.what;
         // A query and a body may hold what is nobody else's, and placeholders say nothing.
-        let hide = |plan: &mut Plan| {
-            let request = &mut plan.request;
+        let hide = |plan: &mut Arc<Plan>| {
+            let request = &mut Arc::make_mut(plan).request;
             request.url.truncate(request.place().len());
             (request.headers, request.body) = (Vec::new(), None);
         };

@@ -1,5 +1,6 @@
 //! `poll`: plans that the host carries out while the run waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sublane_core::backoff::{MAX_FACTOR, MAX_INTERVAL, MAX_JITTER, MIN_INTERVAL};
@@ -35,7 +36,7 @@ impl poll::Host for Ctx {
             Ok(plan.map(|plan| {
                 // What is after the deadline never comes.
                 let until = plan.until.filter(|until| *until <= live.attempt.spec.deadline());
-                (WaitFor::Poll { plan: Box::new(plan) }, Due::At(until))
+                (WaitFor::Poll { plan: Arc::new(plan) }, Due::At(until))
             }))
         });
         answer(ended.await.map(|ended| ended.map(ending_to_guest)))

@@ -1,5 +1,7 @@
 //! `timer` and `wait`: until an instant, or until the first of several things.
 
+use std::sync::Arc;
+
 use sublane_core::journal::{AnyAnswer, Woken};
 use sublane_core::poll::{MAX_PLANS, Plan};
 use sublane_core::{Import, ImportError, LimitHit, Timestamp};
@@ -164,7 +166,7 @@ fn read(sources: &[wait::Source], plans: Vec<Plan>) -> Result<Vec<Source>, Impor
     }
     let read = |source: &wait::Source| {
         Ok(match source {
-            wait::Source::Poll(_) => Source::Poll(Box::new(plans.next().ok_or(ImportError::NotFound)?)),
+            wait::Source::Poll(_) => Source::Poll(Arc::new(plans.next().ok_or(ImportError::NotFound)?)),
             wait::Source::Until(at) => Source::Until(Timestamp(*at)),
             wait::Source::Runs(runs) => {
                 Source::Runs { runs: parse_ids(&runs.runs)?, all: runs.until == AnyOrAll::All }

@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 use sublane_core::grants::Denied;
 use sublane_core::poll::{Ending, MAX_RETRY_AFTER, Plan, Poll, PollResponse, Streak, Trouble, Verdict};
-use sublane_core::{Answer, Grants, ImportError, PollId, Purse, Run, Timestamp};
-use sublane_store::{PollMove, Polled, StoreError};
+use sublane_core::{Answer, Grants, ImportError, Purse, Run, Timestamp};
+use sublane_store::{DuePoll, PollMove, Polled, StoreError};
 
 use super::rules;
 use super::servers::Heard;
@@ -25,28 +25,15 @@ const LOST: Duration = Duration::from_secs(5);
 const LOOKED_AT_BYTES: usize = 16 << 10;
 
 /// Makes a poll that is due.
-pub(super) async fn ask(host: Arc<Inner>, poll: Poll) -> Heard {
-    let id = poll.id;
-    begun(host, poll).await.unwrap_or_else(|error| {
+pub(super) async fn ask(host: &Arc<Inner>, due: DuePoll) -> Heard {
+    let DuePoll { poll, plan, run } = due;
+    let narrowed = host.allowed.left_of(&run.spec);
+    let (id, began) = (poll.id, poll.made);
+    let asked = Asker { host: host.clone(), poll, run, plan, narrowed, began, came: 0 }.ask().await;
+    asked.unwrap_or_else(|error| {
         tracing::error!(poll = %id, %error, "a poll could not be made; it is due again");
         Heard::Nothing
     })
-}
-
-async fn begun(host: Arc<Inner>, poll: Poll) -> Result<Heard, StoreError> {
-    let Some(run) = host.store.run(poll.run).await? else { return Ok(Heard::Nothing) };
-    let Some(wait) = host.store.wait_of(poll.run).await? else { return Ok(Heard::Nothing) };
-    // It may be another wait by now.
-    if PollId::opened(poll.run, run.generation, &wait.path, poll.place) != poll.id {
-        return Ok(Heard::Nothing);
-    }
-    let Some(plan) = wait.what.polls().find(|(place, _)| *place == poll.place).map(|(_, plan)| plan.clone())
-    else {
-        return Ok(Heard::Nothing);
-    };
-    let grants = host.allowed.left_of(&run.spec).unwrap_or_else(|| run.spec.grants.clone());
-    let began = poll.made;
-    Asker { host, poll, run, plan, grants, began, came: 0 }.ask().await
 }
 
 /// A poll on its way.
@@ -54,9 +41,9 @@ struct Asker {
     host: Arc<Inner>,
     poll: Poll,
     run: Run,
-    plan: Plan,
-    /// What the run may do today.
-    grants: Grants,
+    plan: Arc<Plan>,
+    /// What the run may do today, if that is less than it was given.
+    narrowed: Option<Grants>,
     /// Polls that were begun before this one.
     began: u32,
     /// Bytes that came and are not paid yet.
@@ -64,6 +51,11 @@ struct Asker {
 }
 
 impl Asker {
+    /// What the run may do today.
+    fn grants(&self) -> &Grants {
+        self.narrowed.as_ref().unwrap_or(&self.run.spec.grants)
+    }
+
     async fn ask(mut self) -> Result<Heard, StoreError> {
         let mut leg = match self.first() {
             Ok(leg) => leg,
@@ -100,7 +92,7 @@ impl Asker {
                 Ok(next) => next,
                 Err(failed) => return self.missed(failed.into()).await,
             };
-            if let Err(denied) = self.grants.may_request(&next.method, next.url.target()) {
+            if let Err(denied) = self.grants().may_request(&next.method, next.url.target()) {
                 let denied = self.denied(&denied);
                 return self.ends(Err(denied), Heard::Answer).await;
             }
@@ -112,7 +104,7 @@ impl Asker {
     fn first(&self) -> Result<Leg, ImportError> {
         let request = &self.plan.request;
         let url = Url::parse(&request.url).map_err(ImportError::Invalid)?;
-        self.grants.may_request(&request.method, url.target()).map_err(|denied| self.denied(&denied))?;
+        self.grants().may_request(&request.method, url.target()).map_err(|denied| self.denied(&denied))?;
         let body = request.body.clone().map(Bytes::from);
         Ok(Leg {
             method: request.method.clone(),
@@ -126,7 +118,7 @@ impl Asker {
     /// The request as it is sent, with the secrets in it.
     fn fill(&self, leg: &Leg) -> Result<Hop, ImportError> {
         let (secrets, seed) = (&self.host.secrets, &self.run.spec.seed);
-        let placed = secrets::place(secrets, &self.grants, seed, &leg.url, &leg.headers, &leg.payload);
+        let placed = secrets::place(secrets, self.grants(), seed, &leg.url, &leg.headers, &leg.payload);
         let placed = placed.map_err(|misuse| misuse.told(|denied| self.denied(&denied)))?;
         Ok(Hop {
             method: leg.method.clone(),
@@ -205,8 +197,9 @@ impl Asker {
         };
         let (plan, streak) = (self.plan.clone(), self.poll.streak);
         let judge = move |body: Vec<u8>| {
-            let answer = rules::Answer { status, json: serde_json::from_slice(&body).ok() };
-            (plan.judge(streak, |rule| answer.meets(rule)), answer.said(&plan), body)
+            let answer = rules::Answer::new(status, &body, plan.rules());
+            let (verdict, seen) = (plan.judge(streak, |rule| answer.meets(rule)), answer.said());
+            (verdict, seen, body)
         };
         let judged = match body.len() <= LOOKED_AT_BYTES {
             true => Ok(judge(body)),

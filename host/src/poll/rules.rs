@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use serde_json_path::JsonPath;
-use sublane_core::poll::{MAX_PATH_BYTES, Plan, Rule, Test};
+use sublane_core::poll::{MAX_PATH_BYTES, Rule, Test};
 
 /// Conditions of all rules of a plan.
 pub(crate) const MAX_CONDITIONS: usize = 32;
@@ -40,10 +40,12 @@ pub(crate) fn check(path: &str) -> Result<(), String> {
 }
 
 /// An answer that rules are asked about.
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(super) struct Answer<'p> {
+    status: u16,
     /// Its body, if it is JSON.
-    pub(super) json: Option<Value>,
+    json: Option<Value>,
+    /// The rules' paths, each once, in their order. None finds anything where there is no JSON.
+    paths: Vec<(&'p str, Option<JsonPath>)>,
 }
 
 /// Whether two values are the same JSON; numbers are compared by what they say.
@@ -57,10 +59,22 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-impl Answer {
+impl<'p> Answer<'p> {
+    pub(super) fn new(status: u16, body: &[u8], rules: impl Iterator<Item = &'p Rule>) -> Self {
+        let json: Option<Value> = serde_json::from_slice(body).ok();
+        let mut paths: Vec<(&str, _)> = Vec::new();
+        for condition in rules.flat_map(|rule| &rule.values) {
+            if !paths.iter().any(|(path, _)| *path == condition.path) {
+                let parsed = json.as_ref().and_then(|_| JsonPath::parse(&condition.path).ok());
+                paths.push((&condition.path, parsed));
+            }
+        }
+        Self { status, json, paths }
+    }
+
     fn at(&self, path: &str) -> Vec<&Value> {
-        let Some(json) = &self.json else { return Vec::new() };
-        JsonPath::parse(path).map_or_else(|_| Vec::new(), |path| path.query(json).all())
+        let path = self.paths.iter().find(|(other, _)| *other == path).and_then(|(_, path)| path.as_ref());
+        path.zip(self.json.as_ref()).map_or_else(Vec::new, |(path, json)| path.query(json).all())
     }
 
     /// Whether a rule holds, its number of times aside.
@@ -78,18 +92,12 @@ impl Answer {
     }
 
     /// What is seen of it, for people: its status, and the values that the plan asks about.
-    pub(super) fn said(&self, plan: &Plan) -> String {
-        let mut paths: Vec<&str> = Vec::new();
-        for condition in plan.rules().flat_map(|rule| &rule.values) {
-            if !paths.contains(&condition.path.as_str()) {
-                paths.push(&condition.path);
-            }
-        }
+    pub(super) fn said(&self) -> String {
         let mut said = self.status.to_string();
-        if self.json.is_none() && !paths.is_empty() {
+        if self.json.is_none() && !self.paths.is_empty() {
             said.push_str(", no JSON");
         }
-        for path in paths {
+        for (path, _) in &self.paths {
             if let Some(value) = self.at(path).first() {
                 said.push_str(&format!(", {path} = {value}"));
             }
@@ -110,7 +118,8 @@ mod tests {
     fn meets(body: Value, path: &str, test: Test) -> bool {
         check(path).expect("a path");
         let values = vec![Condition { path: path.to_owned(), test }];
-        Answer { status: 200, json: Some(body) }.meets(&Rule { status: (200, 299), values, times: 1 })
+        let rule = Rule { status: (200, 299), values, times: 1 };
+        Answer::new(200, body.to_string().as_bytes(), [&rule].into_iter()).meets(&rule)
     }
 
     fn is(value: Value) -> Test {
@@ -154,7 +163,9 @@ mod tests {
     fn the_longest_walk_is_through_the_answer_once() {
         // As much as an answer can hold, and a path that finds all of it.
         let body = json!({ "a": vec![0; 120_000] });
-        let answer = Answer { status: 200, json: Some(body) };
+        let exists = |path: &str| Condition { path: path.to_owned(), test: Test::Exists };
+        let rule = Rule { status: (200, 200), values: vec![exists("$..*"), exists("$..*[*]")], times: 1 };
+        let answer = Answer::new(200, body.to_string().as_bytes(), [&rule].into_iter());
         assert_eq!(answer.at("$..*").len(), 120_001);
         assert_eq!(answer.at("$..*[*]").len(), 120_000);
     }

@@ -20,7 +20,8 @@ const MAX_REMEMBERED: usize = 4_096;
 /// How fast polls come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Polls under way, at all servers. 1 to 10,000, default 256.
+    /// Polls under way, at all servers; of one plugin at most three quarters of them. 1 to 10,000,
+    /// default 256.
     pub at_once: u32,
     /// Polls under way at one server. 1 to 1,000, default 8.
     pub per_server: u32,
@@ -97,11 +98,6 @@ impl Servers {
         server
     }
 
-    /// Polls under way at a server.
-    pub(super) fn under_way(&self, name: &str) -> u32 {
-        self.known.get(name).map_or(0, |server| server.under_way)
-    }
-
     /// Whether more polls of a server may begin.
     pub(super) fn room(&mut self, name: &Arc<str>, now: Timestamp) -> Room {
         let pace = self.pace;
@@ -125,6 +121,11 @@ impl Servers {
             }
             left => Room::For(slots.min(u32::try_from(left).unwrap_or(slots))),
         }
+    }
+
+    /// Polls of a server that its rate lets come now.
+    pub(super) fn left(&self, name: &str) -> u32 {
+        self.known.get(name).map_or(0, |server| u32::try_from(server.left / 1_000).unwrap_or(u32::MAX))
     }
 
     /// A poll begins for which there is room.
@@ -185,7 +186,7 @@ mod tests {
         let (mut servers, one) = (Servers::new(PACE), name("a"));
         assert_eq!(servers.room(&one, at(0)), Room::For(3));
         (0..3).for_each(|_| servers.begin(&one, at(0)));
-        assert_eq!((servers.room(&one, at(0)), servers.under_way(&one)), (Room::Full, 3));
+        assert_eq!(servers.room(&one, at(0)), Room::Full);
         assert_eq!(servers.room(&name("b"), at(0)), Room::For(3), "another one has room");
         (0..3).for_each(|_| servers.end(&one, Heard::Answer, at(0)));
         assert_eq!(servers.room(&one, at(0)), Room::For(1));

@@ -17,8 +17,8 @@ use sublane_core::{
 };
 
 use crate::ops::{
-    self, Accept, Accepted, By, Claimed, Command, Effects, Fired, Firing, Keep, OldLogs, OldRuns, Parked,
-    PollMove, Polled, Position, Ready, Recovered, Removed, Settled, WaitsFor,
+    self, Accept, Accepted, By, Claimed, Command, DuePoll, Effects, Fired, Firing, Keep, OldLogs, OldRuns,
+    Parked, PollMove, Polled, Position, Ready, Recovered, Removed, Settled, WaitsFor,
 };
 use crate::rows::{
     Conversation, DeliveryAttempt, DeliveryFilter, Intent, LaneSetting, LiveVersion, LogLine, PauseRow,
@@ -168,8 +168,14 @@ impl<B: Backend> Store for B {
     async fn polled_servers(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
         self.read(move |rows| rows.polled_servers()).await
     }
-    async fn due_polls(&self, server: Arc<str>, now: Timestamp, limit: u32) -> Result<Vec<Poll>, StoreError> {
-        self.read(move |rows| rows.due_polls(&server, now, limit)).await
+    async fn due_polls(
+        &self,
+        server: Arc<str>,
+        now: Timestamp,
+        limit: u32,
+        under_way: Vec<PollId>,
+    ) -> Result<Vec<DuePoll>, StoreError> {
+        self.read(move |rows| ops::due_polls(rows, &server, now, limit, &under_way)).await
     }
     async fn polls_of(&self, run: RunId) -> Result<Vec<Poll>, StoreError> {
         self.read(move |rows| rows.polls_of(run)).await

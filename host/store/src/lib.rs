@@ -26,8 +26,8 @@ pub use backend::{Backend, Transaction};
 pub use lock::{HostLock, LockError};
 pub use model::Model;
 pub use ops::{
-    Accept, Accepted, BeginsAgain, By, Claimed, Command, Draw, Effects, Fired, Firing, Keep, OldLogs,
-    OldRuns, Parked, PollMove, Polled, Position, Ready, Recovered, Removed, Settled, Spawn, Spawned,
+    Accept, Accepted, BeginsAgain, By, Claimed, Command, Draw, DuePoll, Effects, Fired, Firing, Keep,
+    OldLogs, OldRuns, Parked, PollMove, Polled, Position, Ready, Recovered, Removed, Settled, Spawn, Spawned,
     WaitsFor,
 };
 pub use rows::{
@@ -189,8 +189,15 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(Polled, Effects), StoreError>;
     /// Servers that are polled, by scheme, host and port, each with when the next poll is due.
     async fn polled_servers(&self) -> Result<Vec<(String, Timestamp)>, StoreError>;
-    /// Poll plans at a server whose next poll is due, the oldest first.
-    async fn due_polls(&self, server: Arc<str>, now: Timestamp, limit: u32) -> Result<Vec<Poll>, StoreError>;
+    /// Poll plans at a server whose next poll is due, the oldest first, without those of which a poll is
+    /// under way.
+    async fn due_polls(
+        &self,
+        server: Arc<str>,
+        now: Timestamp,
+        limit: u32,
+        under_way: Vec<PollId>,
+    ) -> Result<Vec<DuePoll>, StoreError>;
     /// The poll plans that a run waits for, in the order of their places.
     async fn polls_of(&self, run: RunId) -> Result<Vec<Poll>, StoreError>;
     /// Takes what an attempt spent that has lost its claim from whoever holds its run's purse

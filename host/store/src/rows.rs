@@ -53,7 +53,7 @@ pub enum WaitFor {
     /// A poll plan to end.
     Poll {
         /// The plan.
-        plan: Box<Plan>,
+        plan: Arc<Plan>,
     },
     /// A call of this hook.
     Hook {
@@ -83,7 +83,7 @@ pub enum Source {
     /// A message in the run's mailbox.
     Message,
     /// A poll plan to end.
-    Poll(Box<Plan>),
+    Poll(Arc<Plan>),
     /// A call of this hook of the run's.
     Hook(HookId),
 }
@@ -114,9 +114,9 @@ impl WaitFor {
     }
 
     /// The poll plans in it, each with its place among the sources.
-    pub fn polls(&self) -> impl Iterator<Item = (u32, &Plan)> {
+    pub fn polls(&self) -> impl Iterator<Item = (u32, &Arc<Plan>)> {
         let own = match self {
-            Self::Poll { plan } => Some((0, &**plan)),
+            Self::Poll { plan } => Some((0, plan)),
             _ => None,
         };
         let sources = match self {
@@ -124,7 +124,7 @@ impl WaitFor {
             _ => &[],
         };
         let named = (0..).zip(sources).filter_map(|(place, source)| match source {
-            Source::Poll(plan) => Some((place, &**plan)),
+            Source::Poll(plan) => Some((place, plan)),
             _ => None,
         });
         own.into_iter().chain(named)

@@ -1,6 +1,7 @@
 //! [`PollRows`] over a map and what is due.
 
-use std::ops::Bound;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sublane_core::poll::Poll;
 use sublane_core::{PollId, RunId, Timestamp};
@@ -11,8 +12,19 @@ use crate::rows::PollRows;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-fn due(poll: &Poll) -> (String, Timestamp, PollId) {
-    (poll.server.to_string(), poll.due, poll.id)
+impl Tables {
+    fn add_due(&mut self, server: Arc<str>, due: (Timestamp, PollId)) {
+        self.polls_due.entry(server).or_default().insert(due);
+    }
+
+    fn remove_due(&mut self, server: &Arc<str>, due: (Timestamp, PollId)) {
+        if let Some(at) = self.polls_due.get_mut(server) {
+            at.remove(&due);
+            if at.is_empty() {
+                self.polls_due.remove(server);
+            }
+        }
+    }
 }
 
 impl PollRows for Tables {
@@ -20,7 +32,7 @@ impl PollRows for Tables {
         if self.polls.contains_key(&poll.id) {
             return Err(StoreError::Corrupt(format!("poll {} is there already", poll.id)));
         }
-        self.polls_due.insert(due(poll));
+        self.add_due(poll.server.clone(), (poll.due, poll.id));
         self.polls_by_run.insert((poll.run, poll.place), poll.id);
         self.polls.insert(poll.id, poll.clone());
         Ok(())
@@ -30,10 +42,13 @@ impl PollRows for Tables {
         let Some(kept) = self.polls.get_mut(&poll.id) else {
             return Err(StoreError::Corrupt(format!("poll {} is not there to be written", poll.id)));
         };
-        self.polls_due.remove(&due(kept));
+        let (server, was) = (kept.server.clone(), kept.due);
         (kept.due, kept.made, kept.hinted) = (poll.due, poll.made, poll.hinted);
         (kept.seen, kept.streak) = (poll.seen.clone(), poll.streak);
-        self.polls_due.insert(due(kept));
+        if was != poll.due {
+            self.remove_due(&server, (was, poll.id));
+            self.add_due(server, (poll.due, poll.id));
+        }
         Ok(())
     }
 
@@ -48,7 +63,7 @@ impl PollRows for Tables {
 
     fn delete_polls(&mut self, run: RunId) -> Result<()> {
         for poll in self.polls_of(run)? {
-            self.polls_due.remove(&due(&poll));
+            self.remove_due(&poll.server, (poll.due, poll.id));
             self.polls_by_run.remove(&(run, poll.place));
             self.polls.remove(&poll.id);
         }
@@ -56,19 +71,14 @@ impl PollRows for Tables {
     }
 
     fn polled_servers(&mut self) -> Result<Vec<(String, Timestamp)>> {
-        let (mut servers, mut from) = (Vec::new(), Bound::Unbounded);
-        // From one server to the next, whatever number of plans each has.
-        while let Some((server, due, _)) = self.polls_due.range((from, Bound::Unbounded)).next() {
-            servers.push((server.clone(), *due));
-            from = Bound::Excluded((server.clone(), Timestamp(u64::MAX), PollId([u8::MAX; 16])));
-        }
-        Ok(servers)
+        let first = |at: &BTreeSet<(Timestamp, PollId)>| at.first().map(|(due, _)| *due);
+        let next = self.polls_due.iter().filter_map(|(server, at)| Some((server.to_string(), first(at)?)));
+        Ok(next.collect())
     }
 
     fn due_polls(&mut self, server: &str, now: Timestamp, limit: u32) -> Result<Vec<Poll>> {
-        let first = (server.to_owned(), Timestamp(0), PollId([0; 16]));
-        let last = (server.to_owned(), now, PollId([u8::MAX; 16]));
-        let due = self.polls_due.range(first..=last).take(limit as usize);
-        Ok(due.filter_map(|(_, _, id)| self.polls.get(id)).cloned().collect())
+        let Some(at) = self.polls_due.get(server) else { return Ok(Vec::new()) };
+        let due = at.range(..=(now, PollId([u8::MAX; 16]))).take(limit as usize);
+        Ok(due.filter_map(|(_, id)| self.polls.get(id)).cloned().collect())
     }
 }

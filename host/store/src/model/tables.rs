@@ -79,7 +79,8 @@ pub(super) struct Tables {
     pub(super) schedules: BTreeMap<String, ScheduleRow>,
     pub(super) polls: IdMap<PollId, Poll>,
     pub(super) polls_by_run: BTreeMap<(RunId, u32), PollId>,
-    pub(super) polls_due: BTreeSet<(String, Timestamp, PollId)>,
+    /// By server; none is empty.
+    pub(super) polls_due: BTreeMap<Arc<str>, BTreeSet<(Timestamp, PollId)>>,
 }
 
 impl Tables {

@@ -37,7 +37,8 @@ pub use deliver::{
 pub use end::{cancel, charge, finish, fire_due};
 pub use hook::call_hook;
 pub use log::{MAX_LOG_BYTES, MAX_LOG_LINES, OldLogs, log, log_bytes, remove_logs};
-pub use poll::{PollMove, Polled, poll};
+pub(crate) use poll::due_polls;
+pub use poll::{DuePoll, PollMove, Polled, poll};
 pub use retain::{Keep, OldRuns, Position, Removed, old_runs, remove_runs};
 pub use retry::retry;
 pub use schedule::{Fired, Firing, fire_schedule, set_schedules};

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use sublane_core::poll::{Ending, Poll, Streak};
-use sublane_core::{Answer, HookId, ImportError, PollId, Purse, RunId, Timestamp};
+use sublane_core::poll::{Ending, Plan, Poll, Streak};
+use sublane_core::{Answer, HookId, ImportError, PollId, Purse, Run, RunId, Timestamp};
 
 use super::{Effects, Result, must_run, wait};
+use crate::StoreError;
 use crate::rows::{Rows, Wait};
 
 /// What becomes of a plan.
@@ -29,6 +30,17 @@ pub enum PollMove {
     },
     /// It ends so.
     Ends(Answer<Ending>),
+}
+
+/// A plan whose next poll is due, with all that it is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuePoll {
+    /// Where it stands.
+    pub poll: Poll,
+    /// What is asked.
+    pub plan: Arc<Plan>,
+    /// Who waits for it.
+    pub run: Run,
 }
 
 /// Whether a plan could be moved.
@@ -56,6 +68,29 @@ pub(super) fn open(rows: &mut dyn Rows, wait: &Wait, generation: u32, now: Times
         rows.insert_poll(&poll)?;
     }
     Ok(())
+}
+
+/// Plans at a server whose next poll is due, the oldest first, without those of which one is under way.
+pub(crate) fn due_polls(
+    rows: &mut dyn Rows,
+    server: &str,
+    now: Timestamp,
+    limit: u32,
+    under_way: &[PollId],
+) -> Result<Vec<DuePoll>> {
+    // A poll that is under way may not be written yet, and then is due as well.
+    let most = limit.saturating_add(u32::try_from(under_way.len()).unwrap_or(u32::MAX));
+    let due = rows.due_polls(server, now, most)?;
+    let mut polls = Vec::new();
+    for poll in due.into_iter().filter(|poll| !under_way.contains(&poll.id)).take(limit as usize) {
+        let run = must_run(rows, poll.run)?;
+        let wait = rows.wait(poll.run)?;
+        let plan = wait.iter().flat_map(|wait| wait.what.polls()).find(|(place, _)| *place == poll.place);
+        let plan = plan.map(|(_, plan)| plan.clone());
+        let plan = plan.ok_or_else(|| StoreError::Corrupt(format!("poll {} is of no wait", poll.id)))?;
+        polls.push(DuePoll { poll, plan, run });
+    }
+    Ok(polls)
 }
 
 /// What a plan of a run saw last, for people.

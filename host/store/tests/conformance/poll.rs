@@ -1,10 +1,12 @@
 //! Poll plans: carried out poll by poll, and ended with their wait.
 
+use std::sync::Arc;
+
 use sublane_core::hook::Called;
 use sublane_core::journal::{AnyAnswer, Woken, decode};
 use sublane_core::poll::{Ending, Pace, Plan, Poll, PollRequest, PollResponse, Rule};
 use sublane_core::{Answer, Entry, Import, ImportError, LimitHit, Path, PollId, Purse, Timestamp};
-use sublane_store::{By, Effects, Parked, PollMove, Polled, Source, Store, WaitFor};
+use sublane_store::{By, DuePoll, Effects, Parked, PollMove, Polled, Source, Store, WaitFor};
 
 use crate::hook::{call, open_command};
 use crate::support::{ROOT, at, entry, get, link_base, park, root, spawn, state, wait};
@@ -32,7 +34,7 @@ pub(crate) fn plan(server: &str, first_ms: u64) -> Plan {
 }
 
 pub(crate) fn for_poll(plan: Plan) -> WaitFor {
-    WaitFor::Poll { plan: Box::new(plan) }
+    WaitFor::Poll { plan: Arc::new(plan) }
 }
 
 pub(crate) fn done() -> Ending {
@@ -71,8 +73,14 @@ pub(crate) async fn a_plan_stands_where_its_polls_brought_it(store: &dyn Store) 
     assert_eq!((poll.due, poll.made, &poll.seen), (Timestamp(by.now.0 + 500), 0, &None));
     let servers = store.polled_servers().await.expect("readable");
     assert_eq!(servers, [("http://a".to_owned(), poll.due)]);
-    let due = async |now| store.due_polls("http://a".into(), at(now), 9).await.expect("readable");
-    assert_eq!((due(499).await.len(), due(500).await), (0, vec![poll.clone()]));
+    let due_without = async |now, under_way| {
+        store.due_polls("http://a".into(), at(now), 9, under_way).await.expect("readable")
+    };
+    let due = async |now| due_without(now, Vec::new()).await;
+    assert_eq!(due(499).await, []);
+    let (plan, run) = (Arc::new(plan("http://a", 500)), get(store, by.run).await);
+    assert_eq!(due(500).await, [DuePoll { poll: poll.clone(), plan, run }]);
+    assert_eq!(due_without(500, vec![poll.id]).await, [], "it is under way");
     let begin = PollMove::Begin { again: at(40_000) };
     let begun = moved(store, poll, 0, one_request(), begin.clone(), 600).await;
     assert_eq!(begun, (Polled::On, Effects::default()));
@@ -140,7 +148,7 @@ pub(crate) async fn a_purse_that_has_no_more_ends_a_plan_by_name(store: &dyn Sto
 pub(crate) async fn a_plan_is_one_of_several_things_and_the_first_wins(store: &dyn Store) {
     let by = root(store, 1).await;
     let sources = |until| {
-        let poll = |server| Source::Poll(Box::new(plan(server, 0)));
+        let poll = |server| Source::Poll(Arc::new(plan(server, 0)));
         vec![Source::Until(at(until)), poll("http://a"), Source::Message, poll("http://b")]
     };
     park(store, &by, wait(&by, 1, WaitFor::Any { sources: sources(500) }, Some(at(500)))).await;

@@ -111,7 +111,7 @@ pub(super) async fn apply(store: &dyn Store, step: &Step, moment: &Moment, view:
                     let all = Source::Runs { runs, all: true };
                     let hook = Source::Hook(hook_of(store, by.run, *target).await);
                     let plan = Plan { until: due, ..crate::poll::plan("http://server-1", 900) };
-                    let mut sources = vec![first, Source::Message, Source::Poll(Box::new(plan)), hook, all];
+                    let mut sources = vec![first, Source::Message, Source::Poll(Arc::new(plan)), hook, all];
                     // Where the time stands among the others differs.
                     let place = usize::from(kind % 4);
                     sources.splice(place..place, due.map(Source::Until));

@@ -25,7 +25,7 @@ use lines::{Lines, Wants};
 async fn serve(host: Arc<Inner>, lines: Arc<Lines>, first: DuePoll) {
     let mut due = Some(first);
     while let Some(poll) = due {
-        let under_way = lines.under_way(&host, &poll);
+        let under_way = lines.under_way(&poll);
         let heard = ask::ask(&host, poll).await;
         due = under_way.ended(heard);
     }
@@ -48,34 +48,41 @@ async fn begin(
             continue;
         }
         let server: Arc<str> = server.into();
-        match lines.wants(&server, now) {
+        match lines.wants(&server) {
             Wants::More { limit, without } => {
-                let due = host.store.due_polls(server.clone(), now, limit, without).await?;
-                lines.add(&server, due);
+                match host.store.due_polls(server.clone(), now, limit, without).await {
+                    Ok(due) => lines.add(&server, due),
+                    // What cannot be read of one holds up no other.
+                    Err(error) => {
+                        let server = &*server;
+                        tracing::error!(server, %error, "polls that are due could not be read; the next sweep tries again");
+                        continue;
+                    }
+                }
             }
             Wants::Nothing => {}
             Wants::At(at) => {
                 soon(at);
                 continue;
             }
-            // Whoever ends a poll is followed by another look.
+            // Where all are under way, an end is followed by another look.
             Wants::NoRoom => break,
         }
-        while let Some(poll) = lines.begin(&server, now) {
+        while let Some(poll) = lines.begin(&server) {
             tasks.spawn(serve(host.clone(), lines.clone(), poll));
         }
-        if let Some(at) = lines.rests_until(&server, now) {
+        if let Some(at) = lines.had_its_turn(&server) {
             soon(at);
         }
     }
     Ok(next)
 }
 
-/// Makes polls until the host stops. Woken by whoever makes one due, when the next one is, and when
-/// nobody stands in line any more at a server or all have as many as they may; also every sweep. What is under way at the stop is asked
-/// again by the next host.
+/// Makes polls until the host stops. Woken by whoever makes one due, when the next one is, and when one
+/// has ended after which nobody in line may begin; also every sweep. What is under way at the stop is
+/// asked again by the next host.
 pub(crate) async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
-    let (lines, mut tasks) = (Arc::new(Lines::new(host.settings.polls)), JoinSet::new());
+    let (lines, mut tasks) = (Arc::new(Lines::new(host.settings.polls, host.clock.clone())), JoinSet::new());
     loop {
         let next = begin(&host, &lines, &mut tasks).await.unwrap_or_else(|error| {
             tracing::error!(%error, "polls that are due could not be read; the next sweep tries again");

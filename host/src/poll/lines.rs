@@ -5,19 +5,23 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sublane_core::{PollId, RunSpec, Timestamp};
 use sublane_store::DuePoll;
 
 use super::servers::{Heard, Pace, Room, Servers};
-use crate::host::Inner;
+use crate::clock::Clock;
 
 /// Polls of one server that are read before there is room for them.
 const AHEAD: u32 = 32;
+/// How long what was read is taken for what is.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// At all servers.
 pub(super) struct Lines {
+    clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
 
@@ -40,7 +44,13 @@ struct State {
 struct At {
     /// The oldest first.
     line: VecDeque<DuePoll>,
+    /// When that was read.
+    read: Timestamp,
     under_way: Vec<PollId>,
+    /// Whose polls stood in line when it was read last and could not begin, since each of them had his
+    /// share; and until when it is not read as long as that is so.
+    waiting: Vec<String>,
+    unread_until: Timestamp,
 }
 
 /// What should be read of a server.
@@ -62,7 +72,7 @@ fn share(at_once: u32) -> u32 {
 }
 
 impl Lines {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(super) fn new(pace: Pace, clock: Arc<dyn Clock>) -> Self {
         let state = State {
             at_once: pace.at_once,
             servers: Servers::new(pace),
@@ -72,18 +82,25 @@ impl Lines {
             in_line: 0,
             last: "".into(),
         };
-        Self { state: Mutex::new(state) }
+        Self { clock, state: Mutex::new(state) }
     }
 
-    /// Puts the server first that comes after the one at which a poll was begun last.
+    /// Of all servers that are polled, by their names: puts the one first that comes after the one at
+    /// which a poll was begun last, and forgets what stands in line at any other.
     pub(super) fn in_turn<T>(&self, servers: &mut [(String, T)]) {
-        let last = self.state.lock().last.clone();
-        let next = servers.partition_point(|(name, _)| **name <= *last);
+        let mut state = self.state.lock();
+        let is_polled = |name: &str| servers.binary_search_by(|(other, _)| (**other).cmp(name)).is_ok();
+        let gone: Vec<_> = state.at.keys().filter(|name| !is_polled(name)).cloned().collect();
+        for name in gone {
+            state.forget(&name);
+        }
+        let next = servers.partition_point(|(name, _)| **name <= *state.last);
         servers.rotate_left(next);
     }
 
-    pub(super) fn wants(&self, server: &Arc<str>, now: Timestamp) -> Wants {
+    pub(super) fn wants(&self, server: &Arc<str>) -> Wants {
         let mut state = self.state.lock();
+        let now = self.clock.now();
         if state.is_full() {
             return Wants::NoRoom;
         }
@@ -96,13 +113,24 @@ impl Lines {
                 return Wants::At(at);
             }
         };
+        state.forget_if_old(server, now);
         let ahead = AHEAD.min(state.servers.left(server)).min(state.at_once.saturating_sub(state.in_line));
-        let at = state.at.get(server);
-        let line = at.map_or(0, |at| u32::try_from(at.line.len()).unwrap_or(u32::MAX));
+        let (line, without) = match state.at.get(server) {
+            // After a clock was set back nobody waits longer.
+            Some(at)
+                if at.unread_until > now
+                    && at.unread_until.since(now) <= FRESH
+                    && at.waiting.iter().all(|plugin| state.has_share(plugin)) =>
+            {
+                return Wants::At(at.unread_until);
+            }
+            Some(at) => (u32::try_from(at.line.len()).unwrap_or(u32::MAX), at.ids()),
+            None => (0, Vec::new()),
+        };
         if line >= room {
             return Wants::Nothing;
         }
-        Wants::More { limit: room.max(ahead) - line, without: at.map_or_else(Vec::new, At::ids) }
+        Wants::More { limit: room.max(ahead) - line, without }
     }
 
     /// Puts polls into line that were read.
@@ -111,30 +139,51 @@ impl Lines {
             return;
         }
         let mut state = self.state.lock();
+        let now = self.clock.now();
         state.in_line += u32::try_from(due.len()).unwrap_or(u32::MAX);
-        state.at.entry(server.clone()).or_default().line.extend(due);
+        let at = state.at.entry(server.clone()).or_default();
+        // Those that were there are as old as they were.
+        at.read = if at.line.is_empty() { now } else { at.read };
+        at.line.extend(due);
     }
 
     /// The next poll of a server, if there is room for it. It is under way from now on.
-    pub(super) fn begin(&self, server: &Arc<str>, now: Timestamp) -> Option<DuePoll> {
+    pub(super) fn begin(&self, server: &Arc<str>) -> Option<DuePoll> {
         let mut state = self.state.lock();
-        let begun = state.begin(server, now)?;
+        let begun = state.begin(server, self.clock.now())?;
         state.last = server.clone();
         Some(begun)
     }
 
-    /// Until when a server is not asked, if that is so.
-    pub(super) fn rests_until(&self, server: &Arc<str>, now: Timestamp) -> Option<Timestamp> {
-        match self.state.lock().servers.room(server, now) {
-            Room::At(at) => Some(at),
-            Room::For(_) | Room::Full => None,
+    /// All of a server that could begin has begun. Gives when to look again, unless an end says so.
+    pub(super) fn had_its_turn(&self, server: &Arc<str>) -> Option<Timestamp> {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        match state.servers.room(server, now) {
+            Room::At(at) => return Some(at),
+            Room::Full => return None,
+            Room::For(_) if state.is_full() => return None,
+            Room::For(_) => {}
         }
+        // Whoever still stands here belongs to a plugin that has its share. It keeps nothing in memory.
+        let line = &state.at.get(server)?.line;
+        let mut waiting: Vec<String> = line.iter().map(|due| due.run.spec.plugin.clone()).collect();
+        if waiting.is_empty() {
+            return None;
+        }
+        waiting.sort_unstable();
+        waiting.dedup();
+        state.forget(server);
+        let until = now.after(FRESH);
+        let at = state.at.entry(server.clone()).or_default();
+        (at.waiting, at.unread_until) = (waiting, until);
+        Some(until)
     }
 
     /// Of a poll that was begun.
-    pub(super) fn under_way(self: &Arc<Self>, host: &Arc<Inner>, poll: &DuePoll) -> UnderWay {
+    pub(super) fn under_way(self: &Arc<Self>, poll: &DuePoll) -> UnderWay {
         let (plan, server, run) = (poll.poll.id, poll.poll.server.clone(), poll.run.spec.clone());
-        UnderWay { lines: self.clone(), host: host.clone(), plan, server, run, heard: Heard::Nothing }
+        UnderWay { lines: self.clone(), plan, server, run, heard: Heard::Nothing, is_over: false }
     }
 }
 
@@ -154,6 +203,7 @@ impl State {
         if self.is_full() {
             return None;
         }
+        self.forget_if_old(server, now);
         let at = self.at.get_mut(server)?;
         if at.line.is_empty() {
             return None;
@@ -163,8 +213,8 @@ impl State {
         }
         // Whoever has his share goes on when one of his polls has ended.
         let (by_plugin, most) = (&mut self.by_plugin, share(self.at_once));
-        let has_share = |due: &DuePoll| by_plugin.get(&due.run.spec.plugin).is_none_or(|own| *own < most);
-        let place = at.line.iter().position(has_share)?;
+        let may = |due: &DuePoll| by_plugin.get(&due.run.spec.plugin).is_none_or(|own| *own < most);
+        let place = at.line.iter().position(may)?;
         let due = at.line.remove(place)?;
         at.under_way.push(due.poll.id);
         self.servers.begin(server, now);
@@ -193,6 +243,18 @@ impl State {
         }
     }
 
+    fn has_share(&self, plugin: &str) -> bool {
+        self.by_plugin.get(plugin).is_some_and(|own| *own >= share(self.at_once))
+    }
+
+    fn forget_if_old(&mut self, server: &Arc<str>, now: Timestamp) {
+        let is_old = |at: &At| now < at.read || now.since(at.read) > FRESH;
+        if self.at.get(server).is_some_and(|at| !at.line.is_empty() && is_old(at)) {
+            self.forget(server);
+        }
+    }
+
+    /// What stands in line at a server is to be read anew.
     fn forget(&mut self, server: &Arc<str>) {
         if let Some(at) = self.at.get_mut(server) {
             self.in_line -= u32::try_from(at.line.len()).unwrap_or(self.in_line);
@@ -207,28 +269,31 @@ impl State {
 /// A poll on its way, until this is dropped.
 pub(super) struct UnderWay {
     lines: Arc<Lines>,
-    host: Arc<Inner>,
     plan: PollId,
     server: Arc<str>,
     run: Arc<RunSpec>,
     heard: Heard,
+    is_over: bool,
 }
 
 impl UnderWay {
-    /// It is over. Gives the next one of its server, if there is room; where all servers together had as
-    /// many as they may have, it is another's turn.
+    /// It is over. Gives the next one of its server, if there is room; where all servers together, or its
+    /// plugin, had as many as they may have, it is another's turn.
     pub(super) fn ended(mut self, heard: Heard) -> Option<DuePoll> {
-        self.heard = heard;
-        let (lines, server, now) = (self.lines.clone(), self.server.clone(), self.host.clock.now());
-        let was_full = lines.state.lock().is_full();
-        drop(self);
-        if was_full { None } else { lines.state.lock().begin(&server, now) }
+        (self.heard, self.is_over) = (heard, true);
+        let mut state = self.lines.state.lock();
+        let now = self.lines.clock.now();
+        let gives_way = state.is_full() || state.has_share(&self.run.plugin);
+        state.end(&self, now);
+        if gives_way { None } else { state.begin(&self.server, now) }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut state = self.lines.state.lock();
-        state.end(self, self.host.clock.now());
+        if !self.is_over {
+            let mut state = self.lines.state.lock();
+            state.end(self, self.lines.clock.now());
+        }
     }
 }

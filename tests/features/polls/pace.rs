@@ -86,7 +86,7 @@ async fn polls_come_as_the_operator_says() {
         std::fs::copy(component("spawns"), plugin.join("spawns.wasm")).expect("the component is copied");
         std::fs::write(plugin.join("plugin.toml"), manifest).expect("it is written");
     };
-    installed("spawns", manifest(&[&webs[0], &webs[1]], 500));
+    installed("spawns", manifest(&[&webs[0], &webs[1], &elsewhere], 500));
     installed("other", manifest(&[&elsewhere], 500).replace("'spawns'", "'other'"));
     let text = "[polls]\nat-once = 7\nper-server = 3\nrate = 2\n\
                 [http]\nallow-private = ['127.0.0.1/32']\n\
@@ -119,9 +119,16 @@ async fn polls_come_as_the_operator_says() {
     let mut asked = asked();
     asked.sort_unstable();
     assert_eq!(asked, [2, 3], "as many as one plugin may have");
-    for _ in 0..3 {
-        host.begin_for("other/act", json!([poll(&elsewhere.url(), json!({}))]), &[]).await;
+    let waits = host.begin_for("spawns/act", json!([poll(&elsewhere.url(), json!({}))]), &[]).await;
+    host.when(waits, "waiting", |run| matches!(run.state, RunState::Waiting { .. })).await;
+    let others = format!("{}/others", elsewhere.url());
+    for asked in [1, 2] {
+        let other = host.begin_for("other/act", json!([poll(&others, json!({}))]), &[]).await;
+        host.when(other, "waiting", |run| matches!(run.state, RunState::Waiting { .. })).await;
+        // Within a second it is seen behind the one that has to wait.
+        clock.advance(seconds(1));
+        host.until("another has what is left", || elsewhere.asked().len() == asked).await;
     }
-    host.until("another has what is left", || elsewhere.asked().len() == 2).await;
+    assert!(elsewhere.asked().iter().all(|asked| asked.target == "/others"), "one has its share already");
     host.host.stop().await;
 }

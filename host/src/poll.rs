@@ -54,9 +54,8 @@ async fn begin(
                     Ok(due) => lines.add(&server, due),
                     // What cannot be read of one holds up no other.
                     Err(error) => {
-                        let server = &*server;
-                        tracing::error!(server, %error, "polls that are due could not be read; the next sweep tries again");
-                        continue;
+                        tracing::error!(server = &*server, %error, "due polls could not be read; tried again in a second");
+                        soon(lines.failed(&server));
                     }
                 }
             }

@@ -44,8 +44,9 @@ struct State {
 struct At {
     /// The oldest first.
     line: VecDeque<DuePoll>,
-    /// When that was read.
+    /// When that was read, and whether one has begun since.
     read: Timestamp,
+    has_begun: bool,
     under_way: Vec<PollId>,
     /// Whose polls stood in line when it was read last and could not begin, since each of them had his
     /// share; and until when it is not read as long as that is so.
@@ -94,6 +95,10 @@ impl Lines {
         for name in gone {
             state.forget(&name);
         }
+        let now = self.clock.now();
+        for (name, _) in &*servers {
+            state.forget_if_old(name, now);
+        }
         let next = servers.partition_point(|(name, _)| **name <= *state.last);
         servers.rotate_left(next);
     }
@@ -118,7 +123,8 @@ impl Lines {
         let (line, without) = match state.at.get(server) {
             // After a clock was set back nobody waits longer.
             Some(at)
-                if at.unread_until > now
+                if at.line.is_empty()
+                    && at.unread_until > now
                     && at.unread_until.since(now) <= FRESH
                     && at.waiting.iter().all(|plugin| state.has_share(plugin)) =>
             {
@@ -133,6 +139,15 @@ impl Lines {
         Wants::More { limit: room.max(ahead) - line, without }
     }
 
+    /// A server could not be read: it is left alone for a while.
+    pub(super) fn failed(&self, server: &Arc<str>) -> Timestamp {
+        let mut state = self.state.lock();
+        let until = self.clock.now().after(FRESH);
+        let at = state.at.entry(server.clone()).or_default();
+        (at.waiting, at.unread_until) = (Vec::new(), until);
+        until
+    }
+
     /// Puts polls into line that were read.
     pub(super) fn add(&self, server: &Arc<str>, due: Vec<DuePoll>) {
         if due.is_empty() {
@@ -144,6 +159,7 @@ impl Lines {
         let at = state.at.entry(server.clone()).or_default();
         // Those that were there are as old as they were.
         at.read = if at.line.is_empty() { now } else { at.read };
+        at.has_begun = false;
         at.line.extend(due);
     }
 
@@ -173,8 +189,14 @@ impl Lines {
         }
         waiting.sort_unstable();
         waiting.dedup();
+        if !waiting.iter().all(|plugin| state.has_share(plugin)) {
+            // Room came since the last one of them was refused.
+            return Some(now);
+        }
+        // Where somebody began since it was read, others may be due behind those.
+        let has_begun = state.at.get(server).is_some_and(|at| at.has_begun);
+        let until = if has_begun { now } else { now.after(FRESH) };
         state.forget(server);
-        let until = now.after(FRESH);
         let at = state.at.entry(server.clone()).or_default();
         (at.waiting, at.unread_until) = (waiting, until);
         Some(until)
@@ -203,7 +225,6 @@ impl State {
         if self.is_full() {
             return None;
         }
-        self.forget_if_old(server, now);
         let at = self.at.get_mut(server)?;
         if at.line.is_empty() {
             return None;
@@ -217,6 +238,7 @@ impl State {
         let place = at.line.iter().position(may)?;
         let due = at.line.remove(place)?;
         at.under_way.push(due.poll.id);
+        at.has_begun = true;
         self.servers.begin(server, now);
         (self.under_way, self.in_line) = (self.under_way + 1, self.in_line - 1);
         match by_plugin.get_mut(&due.run.spec.plugin) {
@@ -247,7 +269,7 @@ impl State {
         self.by_plugin.get(plugin).is_some_and(|own| *own >= share(self.at_once))
     }
 
-    fn forget_if_old(&mut self, server: &Arc<str>, now: Timestamp) {
+    fn forget_if_old(&mut self, server: &str, now: Timestamp) {
         let is_old = |at: &At| now < at.read || now.since(at.read) > FRESH;
         if self.at.get(server).is_some_and(|at| !at.line.is_empty() && is_old(at)) {
             self.forget(server);
@@ -255,7 +277,7 @@ impl State {
     }
 
     /// What stands in line at a server is to be read anew.
-    fn forget(&mut self, server: &Arc<str>) {
+    fn forget(&mut self, server: &str) {
         if let Some(at) = self.at.get_mut(server) {
             self.in_line -= u32::try_from(at.line.len()).unwrap_or(self.in_line);
             at.line.clear();
@@ -285,6 +307,8 @@ impl UnderWay {
         let now = self.lines.clock.now();
         let gives_way = state.is_full() || state.has_share(&self.run.plugin);
         state.end(&self, now);
+        // Whoever finds nobody here is followed by another look.
+        state.forget_if_old(&self.server, now);
         if gives_way { None } else { state.begin(&self.server, now) }
     }
 }

@@ -1,6 +1,6 @@
 //! Poll plans: what runs wait for at other machines, asked for by the host.
 //!
-//! Owns the one loop that makes polls, with the pace at each server, and what answers mean. What is
+//! Owns the one loop that looks for what is due, the pace at each server, and what answers mean. What is
 //! due is a row, so that a restart loses nothing; what is remembered of servers costs time only when
 //! it is lost. Only the answer that decides reaches a journal. Never asks what the run may not ask today.
 

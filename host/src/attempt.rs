@@ -64,6 +64,22 @@ pub trait Witness: Send + Sync {
     fn trapped(&self, backtrace: &str);
 }
 
+/// How an attempt stands to its lane, which alone writes it, under its lock.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// It holds a slot.
+    pub(crate) has_slot: AtomicBool,
+    /// It executes no more, and takes none.
+    pub(crate) has_left: AtomicBool,
+}
+
+impl Default for Place {
+    /// An attempt begins on a slot.
+    fn default() -> Self {
+        Self { has_slot: true.into(), has_left: false.into() }
+    }
+}
+
 /// One execution of a run on this host, from claim to ending, wait or crash.
 pub struct Attempt {
     /// The host.
@@ -90,6 +106,8 @@ pub struct Attempt {
     call: Mutex<String>,
     resume: Mutex<Option<oneshot::Sender<Entry>>>,
     evict: Notify,
+    /// Of its lane, and changed with that alone.
+    pub(crate) place: Place,
     /// Whether a tool call had an instance on each engine, small and large.
     called_on: [AtomicBool; 2],
     /// The plugins whose tools it called, each once.
@@ -127,6 +145,7 @@ impl Attempt {
             call: Mutex::default(),
             resume: Mutex::new(None),
             evict: Notify::new(),
+            place: Place::default(),
             called_on: Default::default(),
             called: Mutex::default(),
             parked_since: AtomicU64::new(0),
@@ -324,7 +343,6 @@ pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry
             None => {
                 evict.set(attempt.evict.notified());
                 if attempt.host.store.evict(attempt.by(false)).await.map_err(Exit::store)? {
-                    attempt.host.lanes.unpark(attempt.spec.id);
                     return Err(Exit::Evicted);
                 }
             }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -66,12 +67,24 @@ impl State {
         self.lanes.get_mut(name)
     }
 
+    /// The attempt's slot is free, if it has one.
+    fn give_back(&mut self, attempt: &Attempt) {
+        if attempt.place.has_slot.swap(false, Relaxed)
+            && let Some(lane) = self.lane(&attempt.spec.lane)
+        {
+            lane.release(attempt.spec.id);
+        }
+    }
+
     /// Everybody who gets a slot of this lane now.
     fn next(&mut self, lane: &str) -> Vec<Next> {
         let mut next = Vec::new();
         while let Some(run) = self.lane(lane).and_then(Lane::pop) {
             next.push(match self.resumes.remove(&run) {
-                Some((attempt, entry)) => Next::Resume(attempt, entry),
+                Some((attempt, entry)) => {
+                    attempt.place.has_slot.store(true, Relaxed);
+                    Next::Resume(attempt, entry)
+                }
                 None => Next::Start(run),
             });
         }
@@ -243,15 +256,20 @@ impl Lanes {
         perform(host, next);
     }
 
-    /// A parked attempt's wait is decided: it goes on as soon as it has a slot.
+    /// A parked attempt's wait is decided: it goes on as soon as it has a slot. One that has left goes on
+    /// no more: what it came to queues its run again, with the entry that decides the wait in its journal.
     pub fn resume(&self, host: &Arc<Inner>, attempt: Arc<Attempt>, entry: Entry) {
         let spec = attempt.spec.clone();
         let key = Key::new(&spec.plugin, spec.parent);
         let next = {
             let mut state = self.state.lock();
+            if attempt.place.has_left.load(Relaxed) {
+                return;
+            }
             state.parked.remove(&spec.id);
             let Some(lane) = state.lane(&spec.lane) else { return };
             if lane.start(spec.id, key) {
+                attempt.place.has_slot.store(true, Relaxed);
                 drop(state);
                 return attempt.resume(entry);
             }
@@ -276,34 +294,32 @@ impl Lanes {
             if !state.resumes.contains_key(&spec.id) {
                 state.parked.insert(spec.id, attempt.clone());
             }
-            if let Some(lane) = state.lane(&spec.lane) {
-                lane.release(spec.id);
-            }
+            state.give_back(attempt);
             state.next(&spec.lane)
         };
         perform(&attempt.host, next);
     }
 
-    /// The parked attempt's instance is gone.
-    pub fn unpark(&self, run: RunId) {
-        self.state.lock().parked.remove(&run);
-    }
-
-    /// The run executes no more on this host.
-    pub fn release(&self, host: &Arc<Inner>, run: RunId, lane: &str) {
+    /// The attempt executes no more: whatever it has of its lane is free. The run may have a newer one,
+    /// whose slot and place are not touched.
+    pub fn leave(&self, attempt: &Arc<Attempt>) {
+        let (id, lane) = (attempt.spec.id, &attempt.spec.lane);
         let next = {
             let mut state = self.state.lock();
-            state.parked.remove(&run);
-            if state.resumes.remove(&run).is_some()
-                && let Some(lane) = state.lane(lane)
-            {
-                lane.remove(run);
-            } else if let Some(lane) = state.lane(lane) {
-                lane.release(run);
+            attempt.place.has_left.store(true, Relaxed);
+            if state.parked.get(&id).is_some_and(|parked| Arc::ptr_eq(parked, attempt)) {
+                state.parked.remove(&id);
             }
+            if state.resumes.get(&id).is_some_and(|(resumed, _)| Arc::ptr_eq(resumed, attempt)) {
+                state.resumes.remove(&id);
+                if let Some(lane) = state.lane(lane) {
+                    lane.withdraw(id);
+                }
+            }
+            state.give_back(attempt);
             state.next(lane)
         };
-        perform(host, next);
+        perform(&attempt.host, next);
     }
 
     /// A run that had a slot could not be claimed: it was offered twice, and its attempt may well be

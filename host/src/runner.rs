@@ -121,10 +121,7 @@ async fn attempt(host: Arc<Inner>, id: RunId, seat: Arc<Seat>) {
         Err(Unavailable::Gone(why)) => unavailable(why),
         Err(Unavailable::Fault(why)) => Err(why),
     };
-    // The run of an evicted attempt may have a new one already: slot and place are that one's.
-    if !matches!(ended, Ok(Ended::Left(Exit::Evicted))) {
-        host.lanes.release(&host, id, &run.spec.lane);
-    }
+    host.lanes.leave(&attempt);
     conclude(&attempt, &run, ended).instrument(span).await;
     let mut attempts = host.attempts.lock();
     if attempts.get(&id).is_some_and(|newest| newest.token == token) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sublane::engine::guest::Stop;
 use sublane::engine::pool::SMALLEST;
 use sublane::engine::{Class, Engines, PoolSizes};
 use sublane::intake::{Message, Task};
@@ -101,6 +102,23 @@ async fn who_waits_for_a_slot_makes_room_for_whoever_has_it() {
     assert_eq!(value(&host.ended(first).await)[0], json!("go on"));
     let first = inner.store.run(first).await.expect("readable").expect("there");
     assert_eq!(first.crashes, 0, "to make room is no crash");
+}
+
+/// Whoever decided the wait found the attempt, and it is stopped before it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_has_left_is_woken_in_vain_and_takes_no_slot() {
+    let host = kept(Setup::in_memory().plugin("spawns").slots(1)).start().await;
+    let inner = host.inner();
+    let run = host.begin("spawns/act", json!([{ "receive": {} }, { "work": 1 }])).await;
+    host.until("its slot is free", || inner.lanes.parked() == 1).await;
+    let attempt = inner.attempts.lock().get(&run).cloned().expect("it is parked");
+    let told = inner.store.send(run, "\"go on\"".into(), None, inner.clock.now()).await;
+    let (_, _, entry) = told.expect("it waits for a message").resumed.remove(0);
+    attempt.meter.stop(Stop::Shutdown);
+    assert_eq!(value(&host.ended(run).await)[0], json!("go on"));
+    inner.lanes.resume(inner, attempt, entry);
+    host.until("all slots are free", || inner.lanes.status().iter().all(|lane| lane.running == 0)).await;
+    assert_eq!(value(&host.run("spawns/echo", json!(2)).await), json!(2), "the slot is there for others");
 }
 
 /// Complaint 93004 (R24): two waited for each other, without end.

@@ -278,21 +278,17 @@ impl Lane {
         }
     }
 
-    /// Takes a run out wherever it is: it was cancelled. Gives whether it was there.
-    pub fn remove(&mut self, run: RunId) -> bool {
+    /// Takes back that a run is ready. Whoever has a slot for it keeps that.
+    pub fn withdraw(&mut self, run: RunId) {
         match self.runs.get_mut(&run) {
-            None => return false,
-            Some(Place::Running { again, .. }) => {
-                *again = None;
-                self.release(run);
-            }
+            None => {}
+            Some(Place::Running { again, .. }) => *again = None,
             Some(Place::Ready { key, due }) => {
                 let (key, due) = (*key, *due);
                 self.runs.remove(&run);
                 self.change(key, |queue| queue.ready.remove(&due));
             }
         }
-        true
     }
 
     /// Changes a queue and puts its key where it then belongs.

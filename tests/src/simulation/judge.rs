@@ -187,21 +187,21 @@ async fn left(scene: &Scene, runs: &[Run]) -> Vec<String> {
     let Some(host) = &scene.host else { return vec!["no host lives".to_owned()] };
     let inner = host.inner();
     // An attempt leaves its place a moment after its last write.
-    let gone = || inner.attempts.lock().is_empty() && inner.lanes.parked() == 0;
-    let pool = || inner.engines.of(sublane::engine::Class::Small).pool.used();
+    let is_left = || {
+        let pool = inner.engines.of(sublane::engine::Class::Small).pool.used();
+        let in_lanes: u32 = inner.lanes.status().iter().map(|lane| lane.running + lane.ready).sum();
+        let (attempts, parked) = (inner.attempts.lock().len(), inner.lanes.parked());
+        let what = format!(
+            "{attempts} attempts, {parked} of them parked, {pool} instances and {in_lanes} places in lanes are left"
+        );
+        (attempts + parked > 0 || pool + in_lanes > 0).then_some(what)
+    };
     let mut looks = 0;
-    while (!gone() || pool() > 0) && looks < 1_000 {
+    while is_left().is_some() && looks < 1_000 {
         looks += 1;
         let _ = tokio::time::timeout(std::time::Duration::from_millis(5), inner.changes().changed()).await;
     }
-    if !gone() || pool() > 0 {
-        let attempts = inner.attempts.lock().len();
-        faults.push(format!(
-            "{attempts} attempts, {} of them parked, and {} instances are left",
-            inner.lanes.parked(),
-            pool()
-        ));
-    }
+    faults.extend(is_left());
     let staging = std::fs::read_dir(scene.directory().join("artifacts/staging")).expect("it is there");
     let files = staging.count();
     if files > 0 {

@@ -447,10 +447,24 @@ impl Scene {
                 *sweeps += 1;
                 let is_left_out = *sweeps >= LEFT_OUT && since.elapsed() >= FOR_LONG;
                 if is_left_out && left_out.insert(run.spec.id) {
-                    self.faults.push(format!("run {} is ready and is left out", run.spec.name));
+                    let fault = self.left_out(run, *sweeps, since.elapsed());
+                    self.faults.push(fault);
                 }
             }
         }
+    }
+
+    /// What the host says of a run that is left out.
+    fn left_out(&self, run: &Run, sweeps: u32, real: Duration) -> String {
+        let (inner, spec) = (self.host().inner(), &run.spec);
+        let position = inner.lanes.position(&spec.lane, spec.id);
+        let attempt = if inner.attempts.lock().contains_key(&spec.id) { "an" } else { "no" };
+        let paused = inner.pauses.until(&spec.plugin, self.clock.now());
+        let (name, lanes) = (&spec.name, inner.lanes.status());
+        format!(
+            "run {name} is ready and is left out, for {sweeps} looks in {real:?}: its position is {position:?}, \
+             there is {attempt} attempt of it, its plugin is paused until {paused:?}, and the lanes are {lanes:?}"
+        )
     }
 
     /// How long nothing happens: a sweep where something is under way, else until the next is due.

@@ -113,9 +113,19 @@ fn a_wake_before_the_slot_is_given_back_is_not_lost() {
     assert!(lane.is_empty() && lane.pop().is_none());
     lane.release(run(1));
     assert_eq!(lane.pop(), Some(run(1)));
+}
+
+#[test]
+fn what_is_withdrawn_does_not_come_back() {
+    let mut lane = lane(1);
+    assert!(lane.start(run(1), key(0)));
     lane.push(ready(1, 0));
-    assert!(lane.remove(run(1)), "what is cancelled does not come back");
-    assert!(lane.is_empty() && lane.running() == 0 && !lane.remove(run(1)));
+    lane.push(ready(2, 0));
+    lane.withdraw(run(1));
+    lane.withdraw(run(2));
+    assert!(lane.is_empty() && lane.running() == 1, "the slot is kept");
+    lane.release(run(1));
+    assert!(lane.pop().is_none() && lane.running() == 0);
 }
 
 #[test]
@@ -139,7 +149,7 @@ enum Op {
     Push(u32, u32, Priority, u64),
     Pop,
     Release(u32),
-    Remove(u32),
+    Withdraw(u32),
     Pause(bool),
 }
 
@@ -150,7 +160,7 @@ fn an_op() -> impl Strategy<Value = Op> {
         6 => (0..40_u32, priority, 0..100_u64).prop_map(|(n, p, at)| Op::Push(n, n % 5, p, at * 1000)),
         4 => Just(Op::Pop),
         4 => (0..40_u32).prop_map(Op::Release),
-        1 => (0..40_u32).prop_map(Op::Remove),
+        1 => (0..40_u32).prop_map(Op::Withdraw),
         1 => any::<bool>().prop_map(Op::Pause),
     ]
 }
@@ -234,9 +244,10 @@ impl Plain {
         }
     }
 
-    fn remove(&mut self, run: RunId) {
+    fn withdraw(&mut self, run: RunId) {
         self.ready.retain(|(r, _)| r.run != run);
-        self.running.retain(|(r, ..)| *r != run);
+        let running = self.running.iter_mut().filter(|(r, ..)| *r == run);
+        running.for_each(|(.., again)| *again = None);
         self.forget_idle();
     }
 }
@@ -260,9 +271,9 @@ proptest! {
                     lane.release(run(n));
                     plain.release(run(n));
                 }
-                Op::Remove(n) => {
-                    prop_assert_eq!(lane.remove(run(n)), plain.known(run(n)));
-                    plain.remove(run(n));
+                Op::Withdraw(n) => {
+                    lane.withdraw(run(n));
+                    plain.withdraw(run(n));
                 }
                 Op::Pause(true) => {
                     lane.pause();
@@ -278,8 +289,8 @@ proptest! {
             prop_assert_eq!(lane.is_empty(), plain.ready.is_empty());
         }
         while let Some(&(run, ..)) = plain.running.first() {
-            lane.remove(run);
-            plain.remove(run);
+            lane.release(run);
+            plain.release(run);
         }
         lane.resume();
         while let Some(next) = lane.pop() {

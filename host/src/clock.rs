@@ -17,14 +17,21 @@ use tokio::sync::oneshot;
 pub trait Clock: Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;
-    /// Ready when `at` has come; at once when it has passed. A clock that is set back meanwhile
-    /// may make it ready before: look again.
-    async fn sleep_until(&self, at: Timestamp);
+    /// Ready when `until` has come; at once when it has passed. `now` is what this clock showed when
+    /// that was decided: no sleep is longer than from there, also when the clock is set back before it
+    /// or in it. Whoever is woken looks again.
+    async fn sleep(&self, now: Timestamp, until: Timestamp);
 
-    /// As [`Self::sleep_until`], and ready soon after `at` and not only some milliseconds later: for
+    /// As [`Self::sleep`], and ready soon after `until` and not only some milliseconds later: for
     /// what others wait for. Costs some system calls more.
-    async fn sleep_until_exactly(&self, at: Timestamp) {
-        self.sleep_until(at).await;
+    async fn sleep_exactly(&self, now: Timestamp, until: Timestamp) {
+        self.sleep(now, until).await;
+    }
+
+    /// As [`Self::sleep`], for so long from now on.
+    async fn sleep_for(&self, time: Duration) {
+        let now = self.now();
+        self.sleep(now, now.after(time)).await;
     }
 }
 
@@ -41,18 +48,18 @@ impl Clock for SystemClock {
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
-        sleep_until(at, || self.now()).await;
+    async fn sleep(&self, now: Timestamp, until: Timestamp) {
+        sleep_at_most(until.since(now), until, || self.now()).await;
     }
 
     #[cfg(target_os = "linux")]
-    async fn sleep_until_exactly(&self, at: Timestamp) {
-        let coarse = Timestamp(at.0.saturating_sub(COARSE_MS));
-        sleep_until(coarse, || self.now()).await;
+    async fn sleep_exactly(&self, now: Timestamp, until: Timestamp) {
+        self.sleep(now, Timestamp(until.0.saturating_sub(COARSE_MS))).await;
         // A clock that was set back meanwhile: whoever sleeps looks again.
-        let is_near = at.0.saturating_sub(self.now().0) <= COARSE_MS;
-        if is_near && self.now() < at && exact::sleep_until(at).await.is_err() {
-            sleep_until(at, || self.now()).await;
+        let now = self.now();
+        let is_near = until.since(now).as_millis() <= u128::from(COARSE_MS);
+        if is_near && now < until && exact::sleep_until(until).await.is_err() {
+            self.sleep(now, until).await;
         }
     }
 }
@@ -91,12 +98,11 @@ mod exact {
 /// The longest step of a sleep: so soon is a jump of the machine's clock noticed.
 const STEP: Duration = Duration::from_secs(30);
 
-/// Sleeps in steps. A clock that is set back meanwhile does not make it longer than it was to be:
-/// whoever sleeps looks again, and loops that sleep for a second are not held up for an hour.
-async fn sleep_until(at: Timestamp, now: impl Fn() -> Timestamp) {
-    let mut longest = at.since(now());
+/// Sleeps in steps, and for `longest` at most: loops that sleep for a second are not held up for an
+/// hour by a clock that is set back.
+async fn sleep_at_most(mut longest: Duration, until: Timestamp, now: impl Fn() -> Timestamp) {
     loop {
-        let left = at.since(now()).min(longest);
+        let left = until.since(now()).min(longest);
         if left.is_zero() {
             return;
         }
@@ -160,9 +166,10 @@ impl Clock for ManualClock {
         self.0.lock().now
     }
 
-    async fn sleep_until(&self, at: Timestamp) {
+    async fn sleep(&self, now: Timestamp, until: Timestamp) {
         let woken = {
             let mut clock = self.0.lock();
+            let at = until.min(clock.now.after(until.since(now)));
             if at <= clock.now {
                 return;
             }
@@ -195,7 +202,9 @@ mod tests {
             let millis = begin.elapsed().as_millis() as i64 + (1_000_000 + jumped) * 1_000;
             Timestamp(millis.unsigned_abs())
         };
-        sleep_until(Timestamp((1_000_000 + seconds) * 1_000), now).await;
+        let asked = now();
+        let until = asked.after(Duration::from_secs(seconds));
+        sleep_at_most(until.since(asked), until, now).await;
         begin.elapsed().as_secs()
     }
 
@@ -204,9 +213,27 @@ mod tests {
         let now = SystemClock.now();
         for millis in [0, 1, 2, 7] {
             let at = now.after(Duration::from_millis(millis));
-            SystemClock.sleep_until_exactly(at).await;
+            SystemClock.sleep_exactly(now, at).await;
             assert!(SystemClock.now() >= at, "{millis} ms");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_before_a_sleep_makes_it_no_longer() {
+        let second = Duration::from_secs(1);
+        let clock = ManualClock::at(Timestamp(10_000_000));
+        let now = clock.now();
+        clock.set_back(900 * second);
+        let mut sleep = std::pin::pin!(clock.sleep(now, now.after(second)));
+        assert!(tokio::time::timeout(second, &mut sleep).await.is_err(), "it sleeps");
+        clock.advance(second);
+        sleep.await;
+
+        let begin = Instant::now();
+        let now = SystemClock.now();
+        let ahead = now.after(900 * second);
+        SystemClock.sleep(ahead, ahead.after(second)).await;
+        assert_eq!(begin.elapsed().as_secs(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -137,12 +137,12 @@ impl Inner {
         self.plugins.read().clone()
     }
 
-    /// When sweeps look next by themselves: all at the same instants, so that an idle host is woken
-    /// once for all of them.
+    /// When sweeps look next by themselves after `now`: all at the same instants, so that an idle host
+    /// is woken once for all of them.
     #[must_use]
-    pub fn next_sweep(&self) -> Timestamp {
-        let (now, sweep) = (self.clock.now().0, (self.settings.sweep.as_millis() as u64).max(1));
-        Timestamp((now / sweep + 1).saturating_mul(sweep))
+    pub fn next_sweep(&self, now: Timestamp) -> Timestamp {
+        let sweep = (self.settings.sweep.as_millis() as u64).max(1);
+        Timestamp((now.0 / sweep + 1).saturating_mul(sweep))
     }
 
     /// Something will be due then: the sweep should not sleep longer.
@@ -228,7 +228,7 @@ impl Inner {
         const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
         let (mut stop, clock) = (self.stop.clone(), self.clock.clone());
         tokio::select! {
-            () = clock.sleep_until(clock.now().after(PAUSE)) => !self.is_stopping(),
+            () = clock.sleep_for(PAUSE) => !self.is_stopping(),
             // Without its sender the host is gone.
             _ = stop.wait_for(|stop| *stop) => false,
         }

@@ -216,9 +216,10 @@ pub async fn sweep(host: Arc<Inner>, asked: Option<Asked>, mut stopped: watch::R
             }
             Err(error) => tracing::error!(%error, "intents could not be read; the next sweep tries again"),
         }
+        let now = host.clock.now();
         let at = match &asked {
-            Some(_) if !has_work => host.next_sweep(),
-            _ => host.clock.now().after(PERIOD),
+            Some(_) if !has_work => host.next_sweep(now),
+            _ => now.after(PERIOD),
         };
         let heard = async {
             match &asked {
@@ -227,7 +228,7 @@ pub async fn sweep(host: Arc<Inner>, asked: Option<Asked>, mut stopped: watch::R
             }
         };
         tokio::select! {
-            () = host.clock.sleep_until(at) => {}
+            () = host.clock.sleep(now, at) => {}
             () = heard => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }

@@ -206,7 +206,7 @@ async fn sweep(shared: Arc<Shared>, tasks: Weak<Tasks>) {
             biased;
             _ = stopping.wait_for(|stopping| *stopping) => return,
             () = shared.wake.notified() => {}
-            () = shared.clock.sleep_until(by) => {}
+            () = shared.clock.sleep(now, by) => {}
         }
     }
 }
@@ -323,7 +323,7 @@ impl Shared {
                 }
             }
             tokio::select! {
-                () = self.clock.sleep_until(self.clock.now().after(backoff)) => {}
+                () = self.clock.sleep_for(backoff) => {}
                 _ = stopping.wait_for(|stopping| *stopping) => {}
             }
             backoff = (2 * backoff).min(BACKOFF.1);

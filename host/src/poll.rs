@@ -87,11 +87,12 @@ pub(crate) async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) 
             tracing::error!(%error, "polls that are due could not be read; the next sweep tries again");
             None
         });
-        let latest = host.next_sweep();
+        let now = host.clock.now();
+        let latest = host.next_sweep(now);
         let at = next.map_or(latest, |next| next.min(latest));
         tokio::select! {
             Some(_) = tasks.join_next() => while tasks.try_join_next().is_some() {},
-            goes_on = woken(&host.polled, &*host.clock, at, &mut stopped) => {
+            goes_on = woken(&host.polled, &*host.clock, now, at, &mut stopped) => {
                 if !goes_on {
                     return;
                 }

@@ -160,11 +160,7 @@ pub async fn logs(
 
 /// Rests after a removal, so that others can write.
 async fn pause(clock: &dyn Clock, begun: Timestamp) {
-    let now = clock.now();
-    let pause = now.since(begun);
-    if !pause.is_zero() {
-        clock.sleep_until(now.after(pause)).await;
-    }
+    clock.sleep_for(clock.now().since(begun)).await;
 }
 
 /// Removes the files that no run refers to.

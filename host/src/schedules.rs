@@ -186,9 +186,10 @@ pub(crate) async fn sweep(
         }
         // What came while the others were decided is decided at once.
         let next = kept.iter().filter_map(|kept| kept.next).filter(|next| *next > begun).min();
-        let latest = host.next_sweep();
+        let now = host.clock.now();
+        let latest = host.next_sweep(now);
         let at = next.map_or(latest, |next| next.min(latest));
-        if !woken(&never, &*host.clock, at, &mut stopped).await {
+        if !woken(&never, &*host.clock, now, at, &mut stopped).await {
             return;
         }
     }

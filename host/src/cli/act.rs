@@ -72,6 +72,6 @@ async fn beside(config: &Config, reader: &Reader, intent: &Intent) -> anyhow::Re
                 if runs.is_some() { "it as soon as it can" } else { "the next host" },
             ));
         }
-        SystemClock.sleep_until(SystemClock.now().after(LOOK)).await;
+        SystemClock.sleep_for(LOOK).await;
     }
 }

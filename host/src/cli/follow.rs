@@ -55,7 +55,7 @@ impl Follow {
                 return Ok(());
             }
             last = Some(seen.json);
-            while_read(SystemClock.sleep_until(SystemClock.now().after(PERIOD))).await?;
+            while_read(SystemClock.sleep_for(PERIOD)).await?;
         }
     }
 }

@@ -46,8 +46,7 @@ impl Signals {
     #[expect(clippy::disallowed_methods, reason = "belongs to the process, and ends it though others hang")]
     pub(super) fn end_at_once(mut self) {
         tokio::spawn(async move {
-            let soon = SystemClock.now().after(SAME_REQUEST);
-            let mut soon = std::pin::pin!(SystemClock.sleep_until(soon));
+            let mut soon = std::pin::pin!(SystemClock.sleep_for(SAME_REQUEST));
             loop {
                 tokio::select! {
                     () = &mut soon => break,

@@ -189,14 +189,16 @@ impl Inner {
     }
 }
 
-/// Waits for a hint, a time or the stop; false when it is the stop.
+/// Waits for a hint, a time or the stop; false when it is the stop. `now` is when it begins, as in
+/// [`Clock::sleep`].
 pub(crate) async fn woken(
     hint: &Notify,
     clock: &dyn Clock,
+    now: Timestamp,
     at: Timestamp,
     stopped: &mut watch::Receiver<bool>,
 ) -> bool {
-    woken_or(hint, clock.sleep_until(at), stopped).await
+    woken_or(hint, clock.sleep(now, at), stopped).await
 }
 
 /// Waits for a hint, something else or the stop; false when it is the stop.
@@ -224,19 +226,20 @@ pub(super) async fn due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
         host.tell_late().await;
         host.lanes.cool_down(host.settings.hot_window, host.clock.now());
         let begun = host.clock.now();
-        let latest = host.next_sweep();
+        let latest = host.next_sweep(begun);
         let next = || latest.min(Timestamp(host.next_due.load(Ordering::Relaxed)));
+        let mut now = begun;
         loop {
             let at = next();
             let slept = match at < latest {
-                true => host.clock.sleep_until_exactly(at),
-                false => host.clock.sleep_until(at),
+                true => host.clock.sleep_exactly(now, at),
+                false => host.clock.sleep(now, at),
             };
             if !woken_or(&host.due, slept, &mut stopped).await {
                 return;
             }
             // A clock that was set back says nothing about how long this has slept: look anew.
-            let now = host.clock.now();
+            now = host.clock.now();
             if now >= next() || now < begun {
                 break;
             }
@@ -251,8 +254,8 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
         if let Err(error) = host.find_queued().await {
             tracing::error!(%error, "queued runs could not be read; the next sweep tries again");
         }
-        let at = host.next_sweep();
-        if !woken(&never, &*host.clock, at, &mut stopped).await {
+        let now = host.clock.now();
+        if !woken(&never, &*host.clock, now, host.next_sweep(now), &mut stopped).await {
             return;
         }
     }
@@ -262,8 +265,8 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
 pub(super) async fn disk(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     let never = Notify::new();
     loop {
-        let at = host.next_sweep();
-        if !woken(&never, &*host.clock, at, &mut stopped).await {
+        let now = host.clock.now();
+        if !woken(&never, &*host.clock, now, host.next_sweep(now), &mut stopped).await {
             return;
         }
         // What it saw is remembered, and in the log.
@@ -284,7 +287,7 @@ pub(super) async fn progress(host: Arc<Inner>, mut stopped: watch::Receiver<bool
             .chain(host.progress.forgets())
             .min()
             .map_or_else(|| now.after(Duration::from_secs(3_600)), soon);
-        if !woken(&host.progress.wake, &*host.clock, at, &mut stopped).await {
+        if !woken(&host.progress.wake, &*host.clock, now, at, &mut stopped).await {
             return;
         }
         let reports = host.progress.flush(host.clock.now());
@@ -303,9 +306,8 @@ pub(super) async fn logs(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
             () = host.logs.wake.notified() => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
-        let at = host.clock.now().after(crate::runlog::PERIOD);
         tokio::select! {
-            () = host.clock.sleep_until(at) => {}
+            () = host.clock.sleep_for(crate::runlog::PERIOD) => {}
             // The stop stores it, with what attempts log until then.
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
@@ -320,11 +322,12 @@ pub(super) async fn old(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     const FILES: Duration = Duration::from_secs(3_600);
     /// A look that took long is followed by a rest so many times as long.
     const RESTS: u32 = 50;
-    let mut at = host.clock.now().after(PERIOD);
+    let mut now = host.clock.now();
+    let mut at = now.after(PERIOD);
     let mut files_at = at;
     let mut logs_from = None;
     loop {
-        if !woken(&host.collect, &*host.clock, at, &mut stopped).await {
+        if !woken(&host.collect, &*host.clock, now, at, &mut stopped).await {
             return;
         }
         let begun = host.clock.now();
@@ -333,7 +336,7 @@ pub(super) async fn old(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
             () = host.remove_old(with_files, &mut logs_from) => {}
             _ = stopped.wait_for(|stopped| *stopped) => return,
         }
-        let now = host.clock.now();
+        now = host.clock.now();
         at = now.after(PERIOD.max(now.since(begun) * RESTS));
         if with_files {
             files_at = now.after(FILES);

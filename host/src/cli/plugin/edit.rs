@@ -58,7 +58,7 @@ async fn turn(file: &Path) -> anyhow::Result<File> {
         match opened.try_lock() {
             Ok(()) => return Ok(opened),
             Err(TryLockError::WouldBlock) if SystemClock.now() < until => {
-                SystemClock.sleep_until(SystemClock.now().after(LOOK)).await;
+                SystemClock.sleep_for(LOOK).await;
             }
             Err(TryLockError::WouldBlock) => bail!(
                 "another command is changing {} and does not end: look at it, then repeat this",

@@ -105,7 +105,7 @@ impl Logs {
                 return Ok(());
             }
             (is_first, was_over) = (false, is_over);
-            while_read(SystemClock.sleep_until(SystemClock.now().after(PERIOD))).await?;
+            while_read(SystemClock.sleep_for(PERIOD)).await?;
         }
     }
 

@@ -325,27 +325,23 @@ pub async fn parked(attempt: &Arc<Attempt>, mut resumed: oneshot::Receiver<Entry
         attempt.evict();
     }
     let mut evict = std::pin::pin!(attempt.evict.notified());
-    loop {
-        let decided = std::future::poll_fn(|cx| {
-            use std::future::Future as _;
-            use std::task::Poll;
-            if let Poll::Ready(entry) = std::pin::Pin::new(&mut resumed).poll(cx) {
-                return Poll::Ready(Some(entry));
-            }
-            evict.as_mut().poll(cx).map(|()| None)
-        });
-        match attempt.meter.or_stop(std::pin::pin!(decided)).await.map_err(Exit::Stopped)? {
-            Some(Ok(entry)) => {
-                attempt.meter.go_on();
-                return Ok(entry);
-            }
-            Some(Err(_)) => return Err(Exit::Stale),
-            None => {
-                evict.set(attempt.evict.notified());
-                if attempt.host.store.evict(attempt.by(false)).await.map_err(Exit::store)? {
-                    return Err(Exit::Evicted);
-                }
-            }
+    let told = std::future::poll_fn(|cx| {
+        use std::future::Future as _;
+        use std::task::Poll;
+        if let Poll::Ready(entry) = std::pin::Pin::new(&mut resumed).poll(cx) {
+            return Poll::Ready(Some(entry));
         }
-    }
+        evict.as_mut().poll(cx).map(|()| None)
+    });
+    let entry = match attempt.meter.or_stop(std::pin::pin!(told)).await.map_err(Exit::Stopped)? {
+        Some(entry) => entry.map_err(|_| Exit::Stale)?,
+        None if attempt.host.store.evict(attempt.by(false)).await.map_err(Exit::store)? => {
+            return Err(Exit::Evicted);
+        }
+        // Decided. Whoever is to tell it may never do so: then the run goes on in another attempt, from
+        // its journal.
+        None => resumed.try_recv().map_err(|_| Exit::Stopped(Stop::MakesRoom))?,
+    };
+    attempt.meter.go_on();
+    Ok(entry)
 }

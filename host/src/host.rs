@@ -216,6 +216,17 @@ impl Inner {
         }
     }
 
+    /// Does this on the runtime that has IO, to its end also when whoever asks for it does not wait.
+    ///
+    /// # Errors
+    /// Why it was not done: it panicked.
+    pub async fn to_its_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, String> {
+        self.io.spawn(work).await.map_err(|error| error.to_string())
+    }
+
     /// The store has failed like this: what it says of the disk is remembered.
     pub(crate) fn note_fault(&self, error: &StoreError) {
         if matches!(error, StoreError::Full(_)) {

@@ -1,5 +1,6 @@
 //! Calls from outside: which one counts, who is verified, what bounds them, and what a host tells.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,15 +8,18 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use sublane::clock::ManualClock;
-use sublane_core::hook::{CallAnswer, OpenAnswer};
+use sublane_core::hook::{CallAnswer, Called, OpenAnswer};
 use sublane_core::journal::decode;
-use sublane_core::{Import, RunId, Timestamp};
+use sublane_core::{Import, RunId, RunState, Timestamp};
+use sublane_store::{Backend, Effects, Model, StoreError, Transaction};
 use sublane_tests::caller::{Told, path, post, send};
 use sublane_tests::command::CommandLine;
 use sublane_tests::web::{Answer, Web};
 use sublane_tests::{Setup, TestHost, temporary, value};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -356,6 +360,47 @@ async fn people_see_which_hooks_are_open_and_nobody_sees_a_token() {
     let open =
         json["hooks"].as_array().expect("a list").iter().filter(|hook| hook["state"] == "open").count();
     assert_eq!(open, 0, "it has ended");
+}
+
+/// A store that tells nobody of a call that it has kept, until it may.
+struct Holding {
+    inner: Model,
+    may: Semaphore,
+}
+
+impl Backend for Holding {
+    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        let result = self.inner.write(transaction).await;
+        let given: &dyn Any = &result;
+        // A call is known by what its write gives.
+        if given.is::<Result<Option<(Called, Effects)>, StoreError>>() {
+            let _may = self.may.acquire().await;
+        }
+        result
+    }
+
+    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
+        self.inner.read(transaction).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_calls_and_hangs_up_has_called() {
+    let store = Arc::new(Holding { inner: Model::default(), may: Semaphore::new(0) });
+    let mut setup = Setup::on(store.clone(), temporary());
+    setup.settings.hot_window = Duration::from_secs(3_600);
+    let scene = scene(setup).await;
+    let run = scene.begin(json!([NOBODY(), wait(0)])).await;
+    let url = scene.opened(run, 1).await[0].url.clone();
+    let mut caller = TcpStream::connect(scene.host.door.expect("there is a door")).await.expect("it listens");
+    caller.write_all(&post(&path(&url), &[], b"x")).await.expect("it is read");
+    scene.host.when(run, "decided", |run| matches!(run.state, RunState::Running { .. })).await;
+    caller.shutdown().await.expect("it hangs up");
+    let mut answer = Vec::new();
+    let _ = caller.read_to_end(&mut answer).await;
+    assert!(answer.is_empty(), "the host has hung up as well");
+    store.may.add_permits(1);
+    assert_eq!(scene.done(run).await[1]["body"], json!("x"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,21 @@ async fn a_host_with_nothing_to_do_but_wait_hardly_writes() {
     assert!(writes <= SECONDS / 5 + 2, "{writes} writes in {SECONDS} s");
 }
 
+/// Whoever decides a wait tells the instance that waits; one that is not told finds it out by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_nobody_wakes_goes_on_when_its_instance_is_dropped() {
+    let clock = ManualClock::at(BEGIN);
+    let host = Setup::in_memory().clock(Arc::new(clock.clone())).plugin("spawns").start().await;
+    let run = host.begin("spawns/act", json!([{ "receive": {} }, "now"])).await;
+    host.until("parked", || host.inner().lanes.parked() == 1).await;
+    let told = host.inner().store.send(run, "\"go on\"".into(), None, clock.now()).await;
+    assert_eq!(told.expect("it waits for a message").resumed.len(), 1, "and nobody is told");
+    clock.advance(host.inner().settings.hot_window);
+    let run = host.when(run, "ended", Run::is_ended).await;
+    assert_eq!(value(run.outcome().expect("an end"))[0], json!("go on"));
+    assert_eq!(run.crashes, 0, "it is no crash");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_things_the_first_is_told_with_its_place_evicted_or_not() {
     for hot_window in [Duration::from_secs(3_600), Duration::ZERO] {

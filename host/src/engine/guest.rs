@@ -29,8 +29,8 @@ pub enum Stop {
     OutOfCpu = 2,
     /// Its purse has no host calls left.
     OutOfCalls = 4,
-    /// It waits for a slot, and whoever has one needs its instance's room: the run goes on in another
-    /// attempt.
+    /// Its wait is decided, and its instance is to go: whoever has a slot needs the room, or nobody told
+    /// it. The run goes on in another attempt.
     MakesRoom = 5,
     /// The host is stopping: the run goes on with the next one.
     Shutdown = 3,

@@ -11,6 +11,7 @@ use hyper::header::{ALLOW, CONNECTION, HeaderMap, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use sublane_core::hook::{Called, Hook, HookCall, MAX_BODY_BYTES, Verification};
+use sublane_store::StoreError;
 use tokio::time::timeout;
 
 use super::Door;
@@ -115,20 +116,24 @@ async fn take(host: &Arc<Inner>, token: [u8; 32], headers: &HeaderMap, body: &[u
     let body = redactor.bytes(body).into();
     let at = host.clock.now();
     let call = HookCall { key: redactor.text(&key).into(), at, media_type, body, verified };
-    match host.store.call_hook(token, call, at).await {
-        Ok(Some((called, effects))) => {
-            host.dispatch(effects);
-            status(match called {
-                Called::Taken | Called::Doubled => StatusCode::OK,
-                Called::Gone => StatusCode::GONE,
-            })
-        }
+    let owned = host.clone();
+    // Whoever hangs up before it is answered has called: what follows from it is done.
+    let taken = host.to_its_end(async move {
+        let called = owned.store.call_hook(token, call, at).await?;
+        Ok(called.map(|(called, effects)| {
+            owned.dispatch(effects);
+            called
+        }))
+    });
+    match taken.await.unwrap_or_else(|why| Err(StoreError::Io(why.into()))) {
+        Ok(Some(Called::Taken | Called::Doubled)) => status(StatusCode::OK),
+        Ok(Some(Called::Gone)) => status(StatusCode::GONE),
         Ok(None) => status(StatusCode::NOT_FOUND),
         Err(error) => failed(&error),
     }
 }
 
-fn failed(error: &sublane_store::StoreError) -> Answer {
+fn failed(error: &StoreError) -> Answer {
     tracing::error!(target: "sublane::hooks", %error, "a call of a hook could not be taken; it is to come again");
     and_close(wait(StatusCode::SERVICE_UNAVAILABLE, LATER))
 }

@@ -121,6 +121,28 @@ async fn an_attempt_that_has_left_is_woken_in_vain_and_takes_no_slot() {
     assert_eq!(value(&host.run("spawns/echo", json!(2)).await), json!(2), "the slot is there for others");
 }
 
+/// The one that is asked for room first holds none any more of what is lacking.
+#[tokio::test(flavor = "multi_thread")]
+async fn room_is_asked_for_until_there_is_some() {
+    let large = LARGE.replace("id = \"spawns\"", "id = \"large\"");
+    let setup = Setup::in_memory().plugin("spawns").plugin_with("spawns", &large);
+    let host = kept(setup.pools(SMALLEST, SMALLEST).slots(1)).start().await;
+    let inner = host.inner();
+    let call = json!({ "call": { "plugin": "spawns", "tool": "act", "arguments": { "steps": [] } } });
+    host.begin("large/act", json!([call, { "receive": {} }])).await;
+    host.until("it is parked", || inner.lanes.parked() == 1).await;
+    let in_line = host.begin("spawns/act", json!([{ "receive": {} }, { "work": 1 }])).await;
+    host.until("both are parked", || inner.lanes.parked() == 2).await;
+    inner.lanes.pause("main");
+    let first = host.begin("spawns/echo", json!(2)).await;
+    let told = inner.store.send(in_line, "\"go on\"".into(), None, inner.clock.now()).await;
+    inner.dispatch(told.expect("it waits for a message"));
+    host.until("one is in line with its instance", || inner.lanes.parked() == 1).await;
+    inner.lanes.resume_lane(inner, "main");
+    assert_eq!(value(&host.ended(first).await), json!(2));
+    assert_eq!(value(&host.ended(in_line).await)[0], json!("go on"));
+}
+
 /// Complaint 93004 (R24): two waited for each other, without end.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_levels_finish_on_one_slot_in_the_smallest_pool() {

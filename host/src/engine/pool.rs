@@ -5,7 +5,7 @@
 //! waits for the shallow: a full pool is a queue and never a deadlock. The same
 //! holds within the share of each plugin, so that none has the pool to itself.
 //! An instance that sits parked in memory is only a cache: whoever finds no room
-//! asks for one of those to be dropped.
+//! asks for one of those to be dropped, and again at every sweep.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -108,6 +108,18 @@ impl Pool {
             Some(Lack::Share) => is_held_by(&one.plugin),
             Some(Lack::Pool) | None => true,
         })
+    }
+
+    /// Everybody who waits now: what it lacks, and whose it is.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<(Lack, Arc<str>)> {
+        let state = self.state.lock();
+        let waiting = state.waiting.iter().enumerate();
+        let waiting = waiting.flat_map(|(level, all)| all.iter().map(move |one| (level, one)));
+        let waiting = waiting.filter(|(_, one)| !one.wake.is_closed());
+        waiting
+            .filter_map(|(level, one)| Some((self.lacks(&state, level, &one.plugin)?, one.plugin.clone())))
+            .collect()
     }
 
     /// What one of this level and plugin would have to wait for.
@@ -254,6 +266,7 @@ mod tests {
         let mut third = Box::pin(pool.admit(0, &greedy, |lack| asked.set(Some(lack))));
         assert!(third.as_mut().now_or_never().is_none(), "it waits, though the pool has room");
         assert_eq!(asked.get(), Some(Lack::Share));
+        assert_eq!(pool.waiting(), [(Lack::Share, greedy.clone())]);
         assert!(pool.is_wanted(|plugin| plugin == "greedy") && !pool.is_wanted(|plugin| plugin == "other"));
         let tools: Vec<_> = (1..SMALLEST)
             .map(|level| pool.admit(level, &greedy, |_| ()).now_or_never().expect("its tools fit"))
@@ -265,6 +278,7 @@ mod tests {
         drop(tools);
         drop(held.pop());
         assert!(third.as_mut().now_or_never().is_some(), "its own instance is gone");
+        assert!(pool.waiting().is_empty());
     }
 
     #[test]

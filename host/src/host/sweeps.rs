@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Inner;
 use crate::clock::Clock;
+use crate::engine::Class;
 use crate::error::chain;
 use crate::retention::{self, Collected};
 use crate::{late, progress as reports};
@@ -68,6 +69,16 @@ impl Inner {
             }
             if is_last {
                 return Ok(());
+            }
+        }
+    }
+
+    /// Asks again for room for those who have a slot and wait for an instance's place: the one that was
+    /// asked first may have held none of what they lack, or not enough.
+    fn make_room(&self) {
+        for class in [Class::Small, Class::Large] {
+            for (lack, plugin) in self.engines.of(class).pool.waiting() {
+                self.lanes.make_room(class, lack, &plugin);
             }
         }
     }
@@ -247,13 +258,15 @@ pub(super) async fn due(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Finds runs that are queued and in no lane. Every sweep, and once at the start.
+/// Finds runs that are queued and in no lane, and room for those that wait for it. Every sweep, and once
+/// at the start.
 pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     let never = Notify::new();
     loop {
         if let Err(error) = host.find_queued().await {
             tracing::error!(%error, "queued runs could not be read; the next sweep tries again");
         }
+        host.make_room();
         let now = host.clock.now();
         if !woken(&never, &*host.clock, now, host.next_sweep(now), &mut stopped).await {
             return;

@@ -302,13 +302,14 @@ async fn steer(host: &Arc<Inner>, number: i64, mut intent: Intent) -> Result<Ans
         _ => None,
     };
     let now = host.clock.now();
-    let (answer, effects) =
-        steer::steer(&*host.store, Some(number), intent, host.link_base.clone(), now).await?;
-    if let (Some(lane), Answer::Lane { setting }) = (lane, &answer) {
+    let mut effects = sublane_store::Effects::default();
+    let link_base = host.link_base.clone();
+    let answer = steer::steer(&*host.store, Some(number), intent, link_base, now, &mut effects).await;
+    if let (Some(lane), Ok(Answer::Lane { setting })) = (lane, &answer) {
         host.lanes.set(host, &lane, *setting);
     }
     host.perform(effects).await;
     // A delivery may be due again.
     host.outbox.wake();
-    Ok(answer)
+    answer
 }

@@ -11,7 +11,8 @@ use sublane_store::{Effects, Store, StoreError, WaitsFor};
 use crate::intents::{Answer, Intent};
 use crate::lanes;
 
-/// Does what an intent asks. `number` is that of its row, if it has one.
+/// Does what an intent asks. `number` is that of its row, if it has one. What follows is added to
+/// `effects`, also of a part where the rest could not be done.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] and [`StoreError::Refused`] are for whoever asked.
@@ -21,12 +22,11 @@ pub async fn steer(
     intent: Intent,
     link_base: Arc<str>,
     now: Timestamp,
-) -> Result<(Answer, Effects), StoreError> {
-    let cancelled = |effects: Effects| {
-        let runs = u32::try_from(effects.ended.len()).unwrap_or(u32::MAX);
-        (Answer::Cancelled { runs }, effects)
+    effects: &mut Effects,
+) -> Result<Answer, StoreError> {
+    let cancelled = |effects: &Effects| Answer::Cancelled {
+        runs: u32::try_from(effects.ended.len()).unwrap_or(u32::MAX),
     };
-    let nothing = |answer| (answer, Effects::default());
     Ok(match intent {
         Intent::Message { .. } => {
             return Err(StoreError::Refused("a message needs a host that answers it".to_owned()));
@@ -42,15 +42,21 @@ pub async fn steer(
             ));
         }
         Intent::CancelPlugin { plugin, reason } => {
-            cancelled(cancel_plugin(store, &plugin, reason.into(), link_base, now).await?)
+            cancel_plugin(store, &plugin, reason.into(), link_base, now, effects).await?;
+            cancelled(effects)
         }
-        Intent::Cancel { run, reason } => cancelled(store.cancel(run, reason.into(), link_base, now).await?),
+        Intent::Cancel { run, reason } => {
+            effects.append(store.cancel(run, reason.into(), link_base, now).await?);
+            cancelled(effects)
+        }
         Intent::CancelConversation { conversation, reason } => {
-            cancelled(store.cancel_conversation(conversation, reason.into(), link_base, now).await?)
+            effects.append(store.cancel_conversation(conversation, reason.into(), link_base, now).await?);
+            cancelled(effects)
         }
         Intent::Send { run, message } => {
             let done = number.map(|number| (number, Answer::Sent.to_json()));
-            (Answer::Sent, store.send(run, message.into(), done, now).await?)
+            effects.append(store.send(run, message.into(), done, now).await?);
+            Answer::Sent
         }
         Intent::Retry { run, plugin_digest } => {
             let mut seed = [0; 32];
@@ -60,20 +66,21 @@ pub async fn steer(
                 Some(digest) => Some(digest),
                 None => last_version(store, run).await?,
             };
-            (Answer::Retried, store.retry(run, Renewal { plugin_digest, seed }, done, now).await?)
+            effects.append(store.retry(run, Renewal { plugin_digest, seed }, done, now).await?);
+            Answer::Retried
         }
         Intent::RetryDelivery { delivery } => {
             let delivery = store.retry_delivery(delivery, now).await?;
-            nothing(Answer::Delivery { state: delivery.state })
+            Answer::Delivery { state: delivery.state }
         }
         Intent::DismissDelivery { delivery, reason } => {
             let delivery = store.dismiss_delivery(delivery, reason.into(), now).await?;
-            nothing(Answer::Delivery { state: delivery.state })
+            Answer::Delivery { state: delivery.state }
         }
         Intent::Lane { lane, change } => {
             let setting = change.of(lanes::setting_of(store, &lane).await?);
             store.set_lane(lane.into(), setting).await?;
-            nothing(Answer::Lane { setting })
+            Answer::Lane { setting }
         }
     })
 }
@@ -92,9 +99,9 @@ async fn cancel_plugin(
     reason: Arc<str>,
     link_base: Arc<str>,
     now: Timestamp,
-) -> Result<Effects, StoreError> {
+    effects: &mut Effects,
+) -> Result<(), StoreError> {
     const RUNS: u32 = 100;
-    let mut all = Effects::default();
     for version in store.live_versions().await?.into_iter().filter(|live| live.plugin == plugin) {
         let digest: Arc<str> = version.digest.into();
         loop {
@@ -104,14 +111,10 @@ async fn cancel_plugin(
             if some.ended.is_empty() {
                 break;
             }
-            all.ready.extend(some.ready);
-            all.resumed.extend(some.resumed);
-            all.ended.extend(some.ended);
-            all.killed.extend(some.killed);
-            all.deliveries.extend(some.deliveries);
+            effects.append(some);
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Does what an intent asks in a store that no host has. What an earlier host left is taken over
@@ -127,14 +130,11 @@ pub async fn steer_alone(
     now: Timestamp,
 ) -> Result<Answer, StoreError> {
     let recovered = store.recover(max_crashes, link_base.clone(), now).await?;
-    let given_back = |effects: &Effects| -> Vec<_> {
-        effects.deliveries.iter().map(|delivery| (delivery.id, delivery.attempts)).collect()
-    };
-    let steered = steer(store, None, intent, link_base, now).await;
-    let mut begun = given_back(&recovered.effects);
-    if let Ok((_, effects)) = &steered {
-        begun.extend(given_back(effects));
-    }
+    // How many an intent cancels is counted among its own.
+    let mut effects = Effects::default();
+    let answer = steer(store, None, intent, link_base, now, &mut effects).await;
+    let begun = recovered.effects.deliveries.iter().chain(&effects.deliveries);
+    let begun = begun.map(|delivery| (delivery.id, delivery.attempts)).collect();
     store.postpone(begun, now, WaitsFor::Turn, "".into()).await?;
-    steered.map(|(answer, _)| answer)
+    answer
 }

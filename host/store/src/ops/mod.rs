@@ -118,6 +118,19 @@ pub struct Effects {
     pub again: Vec<BeginsAgain>,
 }
 
+impl Effects {
+    /// What follows from another operation as well.
+    pub fn append(&mut self, other: Self) {
+        self.ready.extend(other.ready);
+        self.resumed.extend(other.resumed);
+        self.ended.extend(other.ended);
+        self.killed.extend(other.killed);
+        self.deliveries.extend(other.deliveries);
+        self.polls |= other.polls;
+        self.again.extend(other.again);
+    }
+}
+
 /// A run that failed and begins again by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BeginsAgain {

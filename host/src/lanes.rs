@@ -366,8 +366,10 @@ impl Lanes {
     pub fn cool_down(&self, window: Duration, now: Timestamp) {
         let cold: Vec<_> = {
             let state = self.state.lock();
+            // After a clock was set back nobody stays longer.
+            let is_cold = |since: Timestamp| now < since || now.since(since) >= window;
             let parked = state.parked.values();
-            parked.filter(|attempt| now.since(attempt.parked_since()) >= window).cloned().collect()
+            parked.filter(|attempt| is_cold(attempt.parked_since())).cloned().collect()
         };
         cold.iter().for_each(|attempt| attempt.evict());
     }

@@ -35,6 +35,12 @@ struct State {
     held: HashMap<String, HashSet<RunId>>,
 }
 
+impl State {
+    fn until(&self, plugin: &str, now: Timestamp) -> Option<Timestamp> {
+        self.noted.get(plugin)?.until.filter(|until| *until > now)
+    }
+}
+
 /// How long a plugin is paused after so many breakdowns in a row; `None`: it is not.
 fn pause(failures: u32, limit: u32) -> Option<Duration> {
     let beyond = failures.checked_sub(limit)?;
@@ -56,14 +62,18 @@ impl Pauses {
         if !self.any.load(Ordering::Relaxed) {
             return None;
         }
-        self.state.lock().noted.get(plugin)?.until.filter(|until| *until > now)
+        self.state.lock().until(plugin, now)
     }
 
     /// A new run of a plugin is about to begin: whether it has to wait. It is remembered then.
     pub(crate) fn hold(&self, plugin: &str, run: RunId, now: Timestamp) -> bool {
-        let is_paused = self.until(plugin, now).is_some();
+        if !self.any.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut state = self.state.lock();
+        let is_paused = state.until(plugin, now).is_some();
         if is_paused {
-            self.state.lock().held.entry(plugin.to_owned()).or_default().insert(run);
+            state.held.entry(plugin.to_owned()).or_default().insert(run);
         }
         is_paused
     }
@@ -73,11 +83,13 @@ impl Pauses {
         if !self.any.load(Ordering::Relaxed) {
             return false;
         }
-        if self.until(plugin, now()).is_none() {
-            self.state.lock().held.remove(plugin);
+        let now = now();
+        let mut state = self.state.lock();
+        if state.until(plugin, now).is_none() {
+            state.held.remove(plugin);
             return false;
         }
-        self.state.lock().held.get(plugin).is_some_and(|held| held.contains(&run))
+        state.held.get(plugin).is_some_and(|held| held.contains(&run))
     }
 
     /// One more breakdown in a row.

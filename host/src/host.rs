@@ -219,7 +219,7 @@ impl Inner {
     /// Does this on the runtime that has IO, to its end also when whoever asks for it does not wait.
     ///
     /// # Errors
-    /// Why it was not done: it panicked.
+    /// Why it was not done: it panicked, or the process ends.
     pub async fn to_its_end<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

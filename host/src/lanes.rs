@@ -366,8 +366,8 @@ impl Lanes {
     pub fn cool_down(&self, window: Duration, now: Timestamp) {
         let cold: Vec<_> = {
             let state = self.state.lock();
-            // After a clock was set back nobody stays longer.
-            let is_cold = |since: Timestamp| now < since || now.since(since) >= window;
+            // After a clock was set back nobody stays for more than two windows.
+            let is_cold = |since: Timestamp| now.since(since) >= window || since.since(now) > window;
             let parked = state.parked.values();
             parked.filter(|attempt| is_cold(attempt.parked_since())).cloned().collect()
         };

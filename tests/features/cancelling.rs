@@ -13,7 +13,7 @@ use sublane::intents::Intent;
 use sublane_core::{Outcome, Run, RunId, RunState};
 use sublane_store::{Backend, Effects, Model, RunFilter, StoreError, Transaction};
 use sublane_tests::watching::Watching;
-use sublane_tests::{Setup, TestHost, temporary};
+use sublane_tests::{PATIENCE, Setup, TestHost, temporary};
 
 const MANIFEST: &str = r#"
     id = "spawns"
@@ -75,12 +75,15 @@ async fn what_was_cancelled_before_the_store_failed_is_told() {
     let intent = Intent::CancelPlugin { plugin: "spawns".to_owned(), reason: "done".to_owned() };
     let body = serde_json::to_string(&intent).expect("it has string keys");
     let number = inner.store.ask(body.into(), inner.clock.now()).await.expect("asked");
-    let answer = loop {
-        if let Some(answer) = inner.store.intent_answer(number).await.expect("readable") {
-            break answer;
+    let answered = async {
+        loop {
+            if let Some(answer) = inner.store.intent_answer(number).await.expect("readable") {
+                break answer;
+            }
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
     };
+    let answer = tokio::time::timeout(PATIENCE, answered).await.expect("it is answered");
     assert!(answer.contains("the test says so"), "{answer}");
     host.until("the endings are told", || host.recorder.texts().len() == FIRST).await;
     let runs = inner.store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");

@@ -15,11 +15,12 @@ use sublane_store::{Backend, Effects, Model, StoreError, Transaction};
 use sublane_tests::caller::{Told, path, post, send};
 use sublane_tests::command::CommandLine;
 use sublane_tests::web::{Answer, Web};
-use sublane_tests::{Setup, TestHost, temporary, value};
+use sublane_tests::{PATIENCE, Setup, TestHost, temporary, value};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -397,7 +398,7 @@ async fn who_calls_and_hangs_up_has_called() {
     scene.host.when(run, "decided", |run| matches!(run.state, RunState::Running { .. })).await;
     caller.shutdown().await.expect("it hangs up");
     let mut answer = Vec::new();
-    let _ = caller.read_to_end(&mut answer).await;
+    let _ = timeout(PATIENCE, caller.read_to_end(&mut answer)).await.expect("in time");
     assert!(answer.is_empty(), "the host has hung up as well");
     store.may.add_permits(1);
     assert_eq!(scene.done(run).await[1]["body"], json!("x"));

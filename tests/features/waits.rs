@@ -76,10 +76,29 @@ async fn a_run_that_nobody_wakes_goes_on_when_its_instance_is_dropped() {
     host.until("parked", || host.inner().lanes.parked() == 1).await;
     let told = host.inner().store.send(run, "\"go on\"".into(), None, clock.now()).await;
     assert_eq!(told.expect("it waits for a message").resumed.len(), 1, "and nobody is told");
-    clock.advance(host.inner().settings.hot_window);
-    let run = host.when(run, "ended", Run::is_ended).await;
+    let run = host
+        .when(run, "ended", |run| {
+            clock.advance(Duration::from_millis(100));
+            run.is_ended()
+        })
+        .await;
     assert_eq!(value(run.outcome().expect("an end"))[0], json!("go on"));
     assert_eq!(run.crashes, 0, "it is no crash");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_keeps_no_instance_warm() {
+    let clock = ManualClock::at(BEGIN);
+    let host = Setup::in_memory().clock(Arc::new(clock.clone())).plugin("spawns").start().await;
+    let run = host.begin("spawns/act", json!([{ "receive": {} }])).await;
+    host.until("parked", || host.inner().lanes.parked() == 1).await;
+    clock.set_back(DAY);
+    host.when(run, "cold", |run| {
+        clock.advance(Duration::from_secs(1));
+        is_cold(run)
+    })
+    .await;
+    assert!(clock.now().after(DAY / 2) < BEGIN, "long before the day has passed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,14 +66,14 @@ pub trait Witness: Send + Sync {
 
 /// How an attempt stands to its lane, which alone writes it, under its lock.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Standing {
     /// It holds a slot.
     pub(crate) has_slot: AtomicBool,
     /// It executes no more, and takes none.
     pub(crate) has_left: AtomicBool,
 }
 
-impl Default for Place {
+impl Default for Standing {
     /// An attempt begins on a slot.
     fn default() -> Self {
         Self { has_slot: true.into(), has_left: false.into() }
@@ -106,8 +106,8 @@ pub struct Attempt {
     call: Mutex<String>,
     resume: Mutex<Option<oneshot::Sender<Entry>>>,
     evict: Notify,
-    /// Of its lane, and changed with that alone.
-    pub(crate) place: Place,
+    /// Changed by its lane alone.
+    pub(crate) standing: Standing,
     /// Whether a tool call had an instance on each engine, small and large.
     called_on: [AtomicBool; 2],
     /// The plugins whose tools it called, each once.
@@ -145,7 +145,7 @@ impl Attempt {
             call: Mutex::default(),
             resume: Mutex::new(None),
             evict: Notify::new(),
-            place: Place::default(),
+            standing: Standing::default(),
             called_on: Default::default(),
             called: Mutex::default(),
             parked_since: AtomicU64::new(0),

@@ -51,7 +51,6 @@ use crate::versions::{Source, Versions};
 pub use executing::Executing;
 pub use parts::{Parts, StartError};
 pub use settings::Settings;
-pub(crate) use sweeps::woken;
 
 /// What the parts share.
 pub struct Inner {
@@ -140,7 +139,7 @@ impl Inner {
     /// When sweeps look next by themselves after `now`: all at the same instants, so that an idle host
     /// is woken once for all of them.
     #[must_use]
-    pub fn next_sweep(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn next_sweep(&self, now: Timestamp) -> Timestamp {
         let sweep = (self.settings.sweep.as_millis() as u64).max(1);
         Timestamp((now.0 / sweep + 1).saturating_mul(sweep))
     }

@@ -69,7 +69,7 @@ impl State {
 
     /// The attempt's slot is free, if it has one.
     fn give_back(&mut self, attempt: &Attempt) {
-        if attempt.place.has_slot.swap(false, Relaxed)
+        if attempt.standing.has_slot.swap(false, Relaxed)
             && let Some(lane) = self.lane(&attempt.spec.lane)
         {
             lane.release(attempt.spec.id);
@@ -82,7 +82,7 @@ impl State {
         while let Some(run) = self.lane(lane).and_then(Lane::pop) {
             next.push(match self.resumes.remove(&run) {
                 Some((attempt, entry)) => {
-                    attempt.place.has_slot.store(true, Relaxed);
+                    attempt.standing.has_slot.store(true, Relaxed);
                     Next::Resume(attempt, entry)
                 }
                 None => Next::Start(run),
@@ -263,13 +263,13 @@ impl Lanes {
         let key = Key::new(&spec.plugin, spec.parent);
         let next = {
             let mut state = self.state.lock();
-            if attempt.place.has_left.load(Relaxed) {
+            if attempt.standing.has_left.load(Relaxed) {
                 return;
             }
             state.parked.remove(&spec.id);
             let Some(lane) = state.lane(&spec.lane) else { return };
             if lane.start(spec.id, key) {
-                attempt.place.has_slot.store(true, Relaxed);
+                attempt.standing.has_slot.store(true, Relaxed);
                 drop(state);
                 return attempt.resume(entry);
             }
@@ -306,7 +306,7 @@ impl Lanes {
         let (id, lane) = (attempt.spec.id, &attempt.spec.lane);
         let next = {
             let mut state = self.state.lock();
-            attempt.place.has_left.store(true, Relaxed);
+            attempt.standing.has_left.store(true, Relaxed);
             if state.parked.get(&id).is_some_and(|parked| Arc::ptr_eq(parked, attempt)) {
                 state.parked.remove(&id);
             }

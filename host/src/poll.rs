@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 pub use servers::Pace;
 
-use crate::host::{Inner, woken};
+use crate::host::Inner;
 use lines::{Lines, Wants};
 
 /// Makes a poll, and the next one in line at its server as soon as there is room.
@@ -87,12 +87,9 @@ pub(crate) async fn sweep(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) 
             tracing::error!(%error, "polls that are due could not be read; the next sweep tries again");
             None
         });
-        let now = host.clock.now();
-        let latest = host.next_sweep(now);
-        let at = next.map_or(latest, |next| next.min(latest));
         tokio::select! {
             Some(_) = tasks.join_next() => while tasks.try_join_next().is_some() {},
-            goes_on = woken(&host.polled, &*host.clock, now, at, &mut stopped) => {
+            goes_on = host.woken(&host.polled, next, &mut stopped) => {
                 if !goes_on {
                     return;
                 }

@@ -13,7 +13,7 @@ use sublane_store::{Firing, ScheduleRow, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::error::chain;
-use crate::host::{Inner, woken};
+use crate::host::Inner;
 use crate::intake::{IntakeError, Task};
 
 pub use rule::{Rule, RuleError};
@@ -186,10 +186,7 @@ pub(crate) async fn sweep(
         }
         // What came while the others were decided is decided at once.
         let next = kept.iter().filter_map(|kept| kept.next).filter(|next| *next > begun).min();
-        let now = host.clock.now();
-        let latest = host.next_sweep(now);
-        let at = next.map_or(latest, |next| next.min(latest));
-        if !woken(&never, &*host.clock, now, at, &mut stopped).await {
+        if !host.woken(&never, next, &mut stopped).await {
             return;
         }
     }

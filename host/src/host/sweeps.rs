@@ -200,9 +200,25 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Waits for a hint, for `next` or the next sweep, whichever comes first, or for the stop; false when
+    /// it is the stop.
+    pub(crate) async fn woken(
+        &self,
+        hint: &Notify,
+        next: Option<Timestamp>,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> bool {
+        let now = self.clock.now();
+        let latest = self.next_sweep(now);
+        let at = next.map_or(latest, |next| next.min(latest));
+        woken(hint, &*self.clock, now, at, stopped).await
+    }
+}
+
 /// Waits for a hint, a time or the stop; false when it is the stop. `now` is when it begins, as in
 /// [`Clock::sleep`].
-pub(crate) async fn woken(
+async fn woken(
     hint: &Notify,
     clock: &dyn Clock,
     now: Timestamp,
@@ -267,8 +283,7 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
             tracing::error!(%error, "queued runs could not be read; the next sweep tries again");
         }
         host.make_room();
-        let now = host.clock.now();
-        if !woken(&never, &*host.clock, now, host.next_sweep(now), &mut stopped).await {
+        if !host.woken(&never, None, &mut stopped).await {
             return;
         }
     }
@@ -278,8 +293,7 @@ pub(super) async fn queued(host: Arc<Inner>, mut stopped: watch::Receiver<bool>)
 pub(super) async fn disk(host: Arc<Inner>, mut stopped: watch::Receiver<bool>) {
     let never = Notify::new();
     loop {
-        let now = host.clock.now();
-        if !woken(&never, &*host.clock, now, host.next_sweep(now), &mut stopped).await {
+        if !host.woken(&never, None, &mut stopped).await {
             return;
         }
         // What it saw is remembered, and in the log.

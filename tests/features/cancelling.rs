@@ -2,18 +2,14 @@
 
 mod who;
 
-use std::any::TypeId;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
-use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sublane::intents::Intent;
 use sublane_core::{Outcome, Run, RunId, RunState};
-use sublane_store::{Backend, Effects, Model, RunFilter, StoreError, Transaction};
+use sublane_store::{Model, RunFilter};
 use sublane_tests::watching::Watching;
-use sublane_tests::{PATIENCE, Setup, TestHost, temporary};
+use sublane_tests::{Setup, TestHost, temporary};
 
 const MANIFEST: &str = r#"
     id = "spawns"
@@ -37,57 +33,6 @@ fn tree(levels: u32, wide: u32) -> Value {
     let mut steps = vec![child; wide as usize];
     steps.push(json!({ "wait": {} }));
     json!(steps)
-}
-
-/// A store with no room from the second commit on that ends runs, once it is told so.
-#[derive(Default)]
-struct Filling {
-    inner: Model,
-    commits: AtomicU32,
-    fills: AtomicBool,
-}
-
-impl Backend for Filling {
-    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        let ends_runs = TypeId::of::<T>() == TypeId::of::<Effects>();
-        if ends_runs && self.fills.load(SeqCst) && self.commits.fetch_add(1, SeqCst) > 0 {
-            return Err(StoreError::Full("the test says so".into()));
-        }
-        self.inner.write(transaction).await
-    }
-
-    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.inner.read(transaction).await
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_cancelled_before_the_store_failed_is_told() {
-    const FIRST: usize = 100;
-    let store = Arc::new(Filling::default());
-    let host = Setup::on(store.clone(), temporary()).plugin_with("spawns", MANIFEST).start().await;
-    let inner = host.inner();
-    inner.lanes.pause("main");
-    for _ in 0..=FIRST {
-        host.begin("spawns/echo", json!(1)).await;
-    }
-    store.fills.store(true, SeqCst);
-    let intent = Intent::CancelPlugin { plugin: "spawns".to_owned(), reason: "done".to_owned() };
-    let body = serde_json::to_string(&intent).expect("it has string keys");
-    let number = inner.store.ask(body.into(), inner.clock.now()).await.expect("asked");
-    let answered = async {
-        loop {
-            if let Some(answer) = inner.store.intent_answer(number).await.expect("readable") {
-                break answer;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let answer = tokio::time::timeout(PATIENCE, answered).await.expect("it is answered");
-    assert!(answer.contains("the test says so"), "{answer}");
-    host.until("the endings are told", || host.recorder.texts().len() == FIRST).await;
-    let runs = inner.store.runs(RunFilter { limit: 1_000, ..RunFilter::default() }).await.expect("readable");
-    assert_eq!(runs.iter().filter(|run| run.is_ended()).count(), FIRST);
 }
 
 /// A host whose runs have no instance while they wait, with its writes watched.

@@ -1,6 +1,5 @@
 //! Calls from outside: which one counts, who is verified, what bounds them, and what a host tells.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +9,16 @@ use sha2::{Digest as _, Sha256};
 use sublane::clock::ManualClock;
 use sublane_core::hook::{CallAnswer, Called, OpenAnswer};
 use sublane_core::journal::decode;
-use sublane_core::{Import, RunId, RunState, Timestamp};
-use sublane_store::{Backend, Effects, Model, StoreError, Transaction};
+use sublane_core::{Import, RunId, Timestamp};
+use sublane_store::{Effects, Model};
 use sublane_tests::caller::{Told, path, post, send};
 use sublane_tests::command::CommandLine;
+use sublane_tests::holding::Holding;
 use sublane_tests::web::{Answer, Web};
 use sublane_tests::{PATIENCE, Setup, TestHost, temporary, value};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
@@ -363,31 +362,9 @@ async fn people_see_which_hooks_are_open_and_nobody_sees_a_token() {
     assert_eq!(open, 0, "it has ended");
 }
 
-/// A store that tells nobody of a call that it has kept, until it may.
-struct Holding {
-    inner: Model,
-    may: Semaphore,
-}
-
-impl Backend for Holding {
-    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        let result = self.inner.write(transaction).await;
-        let given: &dyn Any = &result;
-        // A call is known by what its write gives.
-        if given.is::<Result<Option<(Called, Effects)>, StoreError>>() {
-            let _may = self.may.acquire().await;
-        }
-        result
-    }
-
-    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.inner.read(transaction).await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_calls_and_hangs_up_has_called() {
-    let store = Arc::new(Holding { inner: Model::default(), may: Semaphore::new(0) });
+    let store = Holding::new(Model::default(), |given| given.is::<Option<(Called, Effects)>>());
     let mut setup = Setup::on(store.clone(), temporary());
     setup.settings.hot_window = Duration::from_secs(3_600);
     let scene = scene(setup).await;
@@ -395,12 +372,12 @@ async fn who_calls_and_hangs_up_has_called() {
     let url = scene.opened(run, 1).await[0].url.clone();
     let mut caller = TcpStream::connect(scene.host.door.expect("there is a door")).await.expect("it listens");
     caller.write_all(&post(&path(&url), &[], b"x")).await.expect("it is read");
-    scene.host.when(run, "decided", |run| matches!(run.state, RunState::Running { .. })).await;
+    timeout(PATIENCE, store.has_written.notified()).await.expect("the call is kept");
     caller.shutdown().await.expect("it hangs up");
     let mut answer = Vec::new();
     let _ = timeout(PATIENCE, caller.read_to_end(&mut answer)).await.expect("in time");
     assert!(answer.is_empty(), "the host has hung up as well");
-    store.may.add_permits(1);
+    store.answers.notify_one();
     assert_eq!(scene.done(run).await[1]["body"], json!("x"));
 }
 

@@ -72,11 +72,7 @@ async fn two_who_change_a_lane_at_once_undo_nothing_of_each_other() {
     let mut expected = LaneSetting::default();
     for (change, slots) in changes.into_iter().zip([None, Some(3), None]) {
         let intent = Intent::Lane { lane: "subagent".to_owned(), change };
-        let body = serde_json::to_string(&intent).expect("it has string keys");
-        let number = store.ask(body.into(), host.inner().clock.now()).await.expect("asked");
-        while store.intent_answer(number).await.expect("readable").is_none() {
-            tokio::task::yield_now().await;
-        }
+        host.ask(&intent).await;
         expected.paused = true;
         (expected.slots, expected.queue_length) = (slots, change.queue_length);
         assert_eq!(setting_of(&*store, "subagent").await.expect("readable"), expected);

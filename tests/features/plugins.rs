@@ -103,26 +103,11 @@ async fn replaced_a_hundred_times_under_load_no_run_is_lost() {
     assert!(seen[0] > 20 && seen[1] > 20, "runs of both versions: {seen:?}");
     // What a tool call began outlives the run, and waits for a message; nobody needs it here.
     let intent = Intent::CancelPlugin { plugin: "remembers".to_owned(), reason: "done".to_owned() };
-    ask(&host, &intent).await;
+    host.ask(&intent).await;
     host.until("one version is left", || in_memory(&host) == [VERSIONS[0]]).await;
     let used = || [Class::Small, Class::Large].map(|class| host.inner().engines.of(class).pool.used());
     host.until("no instance is left", || used() == [0, 0]).await;
     assert_eq!(host.inner().store.live_versions().await.expect("readable"), []);
-}
-
-/// Writes an intent and waits for its answer.
-async fn ask(host: &TestHost, intent: &Intent) -> Value {
-    let store = &host.inner().store;
-    let body = serde_json::to_string(intent).expect("it has string keys");
-    let number = store.ask(body.into(), host.inner().clock.now()).await.expect("asked");
-    let patience = tokio::time::Instant::now() + sublane_tests::PATIENCE;
-    loop {
-        if let Some(answer) = store.intent_answer(number).await.expect("readable") {
-            return serde_json::from_str(&answer).expect("JSON");
-        }
-        assert!(tokio::time::Instant::now() < patience, "{intent:?} is not answered");
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ mod denials;
 mod fussy;
 pub mod fuzz;
 pub mod history;
+pub mod holding;
 mod named;
 pub mod packages;
 mod places;
@@ -41,6 +42,7 @@ use sublane::hooks::Hooks;
 use sublane::host::{Host, Inner, Parts, Settings};
 use sublane::http;
 use sublane::intake::Task;
+use sublane::intents::Intent;
 use sublane::machine::Disk;
 use sublane::plugin::{Allow, Plugins};
 use sublane::retention::Retention;
@@ -396,6 +398,24 @@ impl TestHost {
             assert!(tokio::time::Instant::now() < patience, "run {id} is not {what} but {:?}", run.state);
             // Ended runs are told of; other states are looked for in short turns.
             let _ = tokio::time::timeout(Duration::from_millis(5), changes.changed()).await;
+        }
+    }
+
+    /// Writes an intent, as a command does, and gives the host's answer.
+    ///
+    /// # Panics
+    /// When it is not answered in time.
+    pub async fn ask(&self, intent: &Intent) -> serde_json::Value {
+        let store = &self.inner().store;
+        let body = serde_json::to_string(intent).expect("it has string keys");
+        let number = store.ask(body.into(), self.inner().clock.now()).await.expect("asked");
+        let patience = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(answer) = store.intent_answer(number).await.expect("readable") {
+                return serde_json::from_str(&answer).expect("JSON");
+            }
+            assert!(tokio::time::Instant::now() < patience, "{intent:?} is not answered");
+            tokio::task::yield_now().await;
         }
     }
 

@@ -1,9 +1,9 @@
 //! A store that fails for a while: what was asked of the host is not lost, and nobody waits longer than
 //! the store makes him.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use sublane::intents::Intent;
 use sublane_core::{Entry, Outcome, RunId, RunState, Timestamp};
 use sublane_store::ops::{Accepted, Effects};
 use sublane_store::{Backend, RunFilter, SqliteStore, Store as _, StoreError, Transaction};
+use sublane_tests::holding::Holding;
 use sublane_tests::{PATIENCE, Recorder, Setup, TestHost, temporary, value};
 use tempfile::TempDir;
-use tokio::sync::Notify;
 
 /// When hosts begin whose time stands still.
 const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
@@ -25,6 +25,8 @@ struct Faulty {
     /// The type's name.
     answer: &'static str,
     error: StoreError,
+    /// How often it does not yet.
+    passes: AtomicU32,
     /// How often it still does.
     left: AtomicU32,
     refused: AtomicU32,
@@ -35,16 +37,17 @@ impl Faulty {
     fn new<T>(directory: &TempDir, error: StoreError, times: u32) -> Arc<Self> {
         let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
         let left = AtomicU32::new(times);
-        Arc::new(Self { inner, answer: type_name::<T>(), error, left, refused: AtomicU32::new(0) })
+        let (passes, refused) = Default::default();
+        Arc::new(Self { inner, answer: type_name::<T>(), error, passes, left, refused })
     }
 }
 
 impl Backend for Faulty {
     async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        let fails = |left: u32| left.checked_sub(1);
-        if type_name::<T>() == self.answer
-            && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails).is_ok()
-        {
+        let is_left = |count: &AtomicU32| {
+            count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+        };
+        if type_name::<T>() == self.answer && !is_left(&self.passes) && is_left(&self.left) {
             self.refused.fetch_add(1, Ordering::SeqCst);
             return Err(self.error.clone());
         }
@@ -145,39 +148,14 @@ async fn an_ending_that_waited_for_the_store_is_of_when_it_is_written() {
     host.host.stop().await;
 }
 
-/// Holds back the answer of the first write that owes a delivery, which has happened by then.
-struct Slow {
-    inner: SqliteStore,
-    has_written: Notify,
-    answers: Notify,
-    is_first: AtomicBool,
-}
-
-impl Backend for Slow {
-    async fn write<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        let done = self.inner.write(transaction).await?;
-        let owes = (&done as &dyn Any).downcast_ref::<(Entry, Effects)>();
-        if owes.is_some_and(|(_, effects)| !effects.deliveries.is_empty())
-            && self.is_first.swap(false, Ordering::SeqCst)
-        {
-            self.has_written.notify_one();
-            self.answers.notified().await;
-        }
-        Ok(done)
-    }
-
-    async fn read<T: Send + 'static>(&self, transaction: impl Transaction<T>) -> Result<T, StoreError> {
-        self.inner.read(transaction).await
-    }
-}
-
 /// The message is owed by then, and only the attempt knows that it is to be sent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_cancelled_while_its_message_is_written_still_sends_it() {
     let directory = temporary();
     let inner = SqliteStore::open(&directory.path().join("sublane.db")).expect("the store opens");
-    let (has_written, answers, is_first) = (Notify::new(), Notify::new(), AtomicBool::new(true));
-    let slow = Arc::new(Slow { inner, has_written, answers, is_first });
+    let slow = Holding::new(inner, |given| {
+        given.downcast_ref::<(Entry, Effects)>().is_some_and(|(_, effects)| !effects.deliveries.is_empty())
+    });
     let host = Setup::on(slow.clone(), directory).plugin("spawns").start().await;
     let steps = json!([{ "deliver": { "to": "origin", "text": "half of it is done" } }, { "sleep": 60_000 }]);
     let run = host.begin("spawns/act", steps).await;
@@ -193,4 +171,25 @@ async fn a_run_that_is_cancelled_while_its_message_is_written_still_sends_it() {
     host.until("the message is sent", told).await;
     assert!(matches!(host.ended(run).await, Outcome::Cancelled { .. }));
     host.until("nobody executes it", || host.inner().attempts.lock().is_empty()).await;
+}
+
+/// Runs of a plugin are cancelled a hundred at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cancelled_before_the_store_failed_is_told() {
+    const FIRST: usize = 100;
+    let directory = temporary();
+    let store = Faulty::new::<Effects>(&directory, StoreError::Full("the disk is full".into()), u32::MAX);
+    store.passes.store(1, Ordering::SeqCst);
+    let host = Setup::on(store, directory).plugin("spawns").start().await;
+    host.inner().lanes.pause("main");
+    for _ in 0..=FIRST {
+        host.begin("spawns/echo", json!(1)).await;
+    }
+    let intent = Intent::CancelPlugin { plugin: "spawns".to_owned(), reason: "done".to_owned() };
+    let answer = host.ask(&intent).await.to_string();
+    assert!(answer.contains("the disk is full"), "{answer}");
+    host.until("the endings are told", || host.recorder.texts().len() == FIRST).await;
+    let runs = RunFilter { limit: 1_000, ..RunFilter::default() };
+    let runs = host.inner().store.runs(runs).await.expect("readable");
+    assert_eq!(runs.iter().filter(|run| run.is_ended()).count(), FIRST);
 }
